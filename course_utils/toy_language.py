@@ -1,0 +1,607 @@
+"""A small artificial English about which everything is known exactly.
+
+A real corpus has no answer key: nobody knows how well the best possible model could fill its blanks. This language has
+one. It is a laboratory animal: real English words, put together by a generator whose probabilities are written down
+(`toy_grammar`), so the best possible prediction for any masked word can be computed instead of guessed.
+
+How a document comes about:
+
+1. a topic and a person are drawn: together they are the *hidden state* z of the document, never printed, shared by all
+   of its 4 to 8 sentences;
+2. each sentence takes a stage (scene, event or remark) from a Markov chain, then a frame of that stage and topic;
+3. each slot of the frame draws a word from its class, which may depend on z.
+
+Given the frame and z, the words of a sentence are independent. That single fact makes every sum below small: whoever
+wants to know P(word | everything visible) adds up over frames and hidden states, and there are only a few thousand.
+
+The arrays that hold the language (F frames, R word distributions, W words, Z hidden states, L longest sentence):
+
+- `emissions` (R, W): row r is a distribution over words;
+- `row_of` (F, L, Z): which row of `emissions` the j-th word of frame f comes from in state z, -1 past the end;
+- `frame_prior` (F, Z): P(frame | its stage, z); `stage_of` (F,), `length` (F,);
+- `state_prior` (Z,), `stage_prior` (S,), `transitions` (S, S).
+
+Many states write a frame alike: "it was {feeling~}" does not care who the document is about. For the sums below such
+a sentence is one *pattern*, a sequence of word distributions, and there are three times fewer patterns (D) than pairs
+of a frame and a state:
+
+- `pattern_rows` (D, L): the rows of `emissions` that a pattern draws its words from, -1 past its end;
+  `pattern_length` (D,);
+- `pattern_prior` (S, Z, D): P(pattern | stage, z), the frames that write the same pattern added up.
+
+The exact limits (here *floors*, in nats: a model's mean cross-entropy cannot be below them) follow the forward-backward
+sums for hidden-state models (Rabiner 1989, section III), with the corruption of masked language modelling (Devlin et
+al. 2018, section 3.1) as a noisy channel between the written and the visible token.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from course_utils import toy_grammar
+
+DOCUMENT_LENGTHS = (4, 8)  # fewest and most sentences of a document
+CHUNK = 500  # documents drawn at once; each chunk has its own random stream, so documents(10) begins documents(1000)
+IGNORE_INDEX = -100  # a label that says: this position was not selected
+RUNGS = ("unigram", "bigram", "left", "bidirectional")
+GROUP = 128  # rows that are worked on at once, so that the arrays stay small
+VOCAB_FILE = Path(__file__).parent / "data" / "vocab.txt"
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence, with what a reader of real text would have to annotate by hand.
+
+    `senses` maps the position of every ambiguous word to its sense; `sentiment` is "positive", "negative" or None.
+    """
+
+    words: tuple[str, ...]
+    stage: str
+    senses: dict[int, str]
+    sentiment: str | None
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A list of sentences that share a hidden topic and person."""
+
+    topic: str
+    person: str
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(sentence.text for sentence in self.sentences)
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Best possible losses, in nats, one number a selected position, in row-major order.
+
+    `position` (n, 2) holds the (row, column) of each number; `kind` (n,) says what the model saw there: "mask",
+    "random" or "kept". The four rungs see more and more: `unigram` nothing, `bigram` the token before, `left` all
+    tokens before, `bidirectional` the whole row.
+    """
+
+    unigram: np.ndarray
+    bigram: np.ndarray
+    left: np.ndarray
+    bidirectional: np.ndarray
+    kind: np.ndarray
+    position: np.ndarray
+
+    def mean(self, kind: str | None = "mask") -> dict[str, float]:
+        """Mean nats for each rung at positions of one `kind` (None: at all selected positions)."""
+        chosen = slice(None) if kind is None else self.kind == kind
+        return {rung: float(getattr(self, rung)[chosen].mean()) for rung in RUNGS}
+
+
+def stationary(transitions: np.ndarray) -> np.ndarray:
+    """The distribution pi (S,) with pi @ transitions = pi: the left eigenvector of eigenvalue 1."""
+    values, vectors = np.linalg.eig(transitions.T)
+    vector = np.real(vectors[:, np.argmax(np.real(values))])
+    return vector / vector.sum()
+
+
+def parse_class(words: str, side: int | None) -> tuple[str, ...]:
+    """The words of a class; `side` picks one of each "singular/plural" or "positive/negative" pair."""
+    return tuple(word.split("/")[side] if side is not None else word for word in words.split())
+
+
+class ToyLanguage:
+    """The generator and its exact probabilities.
+
+    Args:
+        seed: of the random documents; the language itself does not depend on it.
+        grammar: an object with the attributes of the module `toy_grammar`; tests pass tiny ones.
+        vocab: the pieces that the exact limits speak about; the embedded vocabulary if None. Every word of the
+            language must be one piece of it.
+    """
+
+    def __init__(self, seed: int = 0, grammar=toy_grammar, vocab: list[str] | None = None):
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed is {seed!r}; it must be an integer >= 0")
+        self.seed = seed
+        self.grammar = grammar
+        self.states = list(itertools.product(grammar.TOPICS, grammar.PERSONS))
+        self.state_prior = np.full(len(self.states), 1 / len(self.states))
+        self.transitions = np.array(grammar.STAGE_TRANSITIONS)
+        self.stage_prior = stationary(self.transitions)
+        self._vocab = vocab
+        self._build_frames()
+        self._build_patterns()
+
+    # ------------------------------------------------------------------ from the grammar to arrays
+
+    def _build_frames(self) -> None:
+        """Expand the written frames into concrete ones and number their word distributions."""
+        grammar = self.grammar
+        self._distributions: dict[tuple[str, ...], int] = {}
+        templates, prior, stages, rows, sentiments = [], [], [], [], []
+        for s, stage in enumerate(grammar.STAGES):
+            written = [(frame, None) for frame in grammar.COMMON_FRAMES.get(stage, ())]
+            for topic in grammar.TOPICS:
+                written += [(frame, topic) for frame in grammar.TOPIC_FRAMES.get(topic, {}).get(stage, ())]
+            for template, only_topic in written:
+                sides = self._sides(template)
+                for number, polarity in sides:
+                    possible = np.array([only_topic in (None, topic) for topic, _ in self.states])
+                    templates.append(template)
+                    prior.append(possible / len(sides))
+                    stages.append(s)
+                    rows.append(self._frame_rows(template, number, polarity))
+                    sentiments.append(polarity)
+        self.templates = templates
+        self.stage_of = np.array(stages)
+        self.sentiment_of = sentiments
+        self.frame_prior = np.array(prior)
+        for s in range(len(grammar.STAGES)):  # frames of a stage are equally likely in each state that allows them
+            of_stage = self.stage_of == s
+            self.frame_prior[of_stage] /= self.frame_prior[of_stage].sum(axis=0)
+        self.length = np.array([len(frame) for frame in rows])
+        self.row_of = np.full((len(rows), self.length.max(), len(self.states)), -1)
+        for f, frame in enumerate(rows):
+            self.row_of[f, : len(frame)] = frame
+        self.words = sorted({word for words in self._distributions for word in words})
+        index = {word: w for w, word in enumerate(self.words)}
+        self.emissions = np.zeros((len(self._distributions), len(self.words)))
+        for words, r in self._distributions.items():
+            for rank, word in enumerate(words, start=1):
+                self.emissions[r, index[word]] += 1 / rank
+        self.emissions /= self.emissions.sum(axis=1, keepdims=True)
+
+    def _build_patterns(self) -> None:
+        """Number the different sequences of word distributions, and add up the frames and states that write them."""
+        frames, states = np.nonzero(self.frame_prior)
+        number: dict[tuple[int, ...], int] = {}
+        pattern = [number.setdefault(tuple(rows), len(number)) for rows in self.row_of[frames, :, states].tolist()]
+        self.pattern_rows = np.array(list(number))
+        self.pattern_length = (self.pattern_rows >= 0).sum(axis=1)
+        self.pattern_prior = np.zeros((len(self.stage_prior), len(self.states), len(number)))
+        np.add.at(self.pattern_prior, (self.stage_of[frames], states, pattern), self.frame_prior[frames, states])
+        # how often a random sentence has this pattern, (D,)
+        self.pattern_share = np.einsum("s,z,szd->d", self.stage_prior, self.state_prior, self.pattern_prior)
+
+    @staticmethod
+    def _sides(template: str) -> list[tuple[int | None, int | None]]:
+        """The ways to settle the `#` (number) and the `~` and `^` (polarity) marks of a frame."""
+        numbers = (0, 1) if "#}" in template else (None,)
+        polarities = (0, 1) if re.search(r"[~^]\}", template) else (None,)
+        return list(itertools.product(numbers, polarities))
+
+    def _frame_rows(self, template: str, number: int | None, polarity: int | None) -> list[list[int]]:
+        """For each word of the frame, the index of its distribution in each hidden state: (length, Z)."""
+        side = {"#": number, "~": polarity, "^": None if polarity is None else 1 - polarity}
+        rows = []
+        for token in template.split():
+            if not token.startswith("{"):
+                rows.append([self._distribution((token,))] * len(self.states))
+                continue
+            name = token.strip("{}")
+            chosen = side.get(name[-1])
+            name = name.replace("^", "~")
+            rows.append([self._distribution(parse_class(self._class(name, *z), chosen)) for z in self.states])
+        return rows
+
+    def _class(self, name: str, topic: str, person: str) -> str:
+        grammar = self.grammar
+        if name in grammar.CLASSES:
+            return grammar.CLASSES[name]
+        if name in grammar.TOPIC_CLASSES:
+            return grammar.TOPIC_CLASSES[name][topic]
+        return grammar.PERSON_CLASSES[name][person]
+
+    def _distribution(self, words: tuple[str, ...]) -> int:
+        return self._distributions.setdefault(words, len(self._distributions))
+
+    # ------------------------------------------------------------------ documents
+
+    def documents(self, n: int) -> list[Document]:
+        """The first `n` documents of this seed; asking for more later only appends."""
+        if n < 0:
+            raise ValueError(f"n is {n}; it must be >= 0")
+        chunks = range(-(-n // CHUNK))
+        return [document for chunk in chunks for document in self._draw_chunk(chunk)][:n]
+
+    def _draw_chunk(self, chunk: int) -> list[Document]:
+        rng = np.random.default_rng([self.seed, chunk])
+        sizes = rng.integers(DOCUMENT_LENGTHS[0], DOCUMENT_LENGTHS[1] + 1, size=CHUNK)
+        state = np.repeat(rng.choice(len(self.states), size=CHUNK, p=self.state_prior), sizes)
+        stage = self._draw_stages(rng, sizes)
+        frame = self._draw_frames(rng, stage, state)
+        word = self._draw_words(rng, frame, state)
+        sentences = [self._sentence(f, z, w) for f, z, w in zip(frame.tolist(), state.tolist(), word.tolist(), strict=True)]
+        ends = np.cumsum(sizes)
+        return [
+            Document(*self.states[state[end - 1]], sentences=tuple(sentences[end - size : end]))
+            for size, end in zip(sizes.tolist(), ends.tolist(), strict=True)
+        ]
+
+    def _draw_stages(self, rng, sizes: np.ndarray) -> np.ndarray:
+        """One Markov chain a document, started from its stationary distribution, laid end to end."""
+        cumulative = np.vstack([self.transitions, self.stage_prior]).cumsum(axis=1)
+        draws = rng.random(sizes.sum())
+        starts = set(np.concatenate([[0], np.cumsum(sizes)[:-1]]).tolist())
+        stage, previous = np.empty(len(draws), dtype=int), -1  # row -1 of `cumulative` is the start
+        for i, draw in enumerate(draws):
+            previous = -1 if i in starts else previous
+            previous = stage[i] = min(np.searchsorted(cumulative[previous], draw), len(self.stage_prior) - 1)
+        return stage
+
+    def _draw_frames(self, rng, stage: np.ndarray, state: np.ndarray) -> np.ndarray:
+        of_stage = self.stage_of == np.arange(len(self.stage_prior))[:, None]  # (S, F)
+        cumulative = (of_stage[:, :, None] * self.frame_prior).cumsum(axis=1)  # (S, F, Z)
+        return (rng.random(len(stage))[:, None] >= cumulative[stage, :, state]).sum(axis=1)
+
+    def _draw_words(self, rng, frame: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Word indices (sentences, L); those past the end of a sentence mean nothing."""
+        cumulative = self.emissions.cumsum(axis=1)
+        # searchsorted over all rows at once: shift row r by r, so that the rows follow one another
+        flat = (cumulative + np.arange(len(cumulative))[:, None]).ravel()
+        row = np.maximum(self.row_of[frame, :, state], 0)  # (sentences, L)
+        word = np.searchsorted(flat, row + rng.random(row.shape), side="right") - row * len(self.words)
+        return np.minimum(word, len(self.words) - 1)
+
+    def _sentence(self, frame: int, state: int, word: list[int]) -> Sentence:
+        words = tuple(self.words[w] for w in word[: self.length[frame]])
+        topic = self.states[state][0]
+        senses = {i: self.grammar.SENSES[w][topic] for i, w in enumerate(words) if w in self.grammar.SENSES}
+        polarity = self.sentiment_of[frame]
+        sentiment = None if polarity is None else ("positive", "negative")[polarity]
+        return Sentence(words, self.grammar.STAGES[self.stage_of[frame]], senses, sentiment)
+
+    # ------------------------------------------------------------------ the pieces of a row
+
+    @cached_property
+    def vocab(self) -> list[str]:
+        """The pieces that rows are made of, in the order of their ids."""
+        return self._vocab or VOCAB_FILE.read_text(encoding="utf-8").splitlines()
+
+    @cached_property
+    def piece_id(self) -> dict[str, int]:
+        return {piece: i for i, piece in enumerate(self.vocab)}
+
+    @cached_property
+    def piece_emissions(self) -> np.ndarray:
+        """`emissions` over pieces instead of words: (R, V), zero at pieces that are no word of the language."""
+        missing = [word for word in self.words if word not in self.piece_id]
+        if missing:
+            raise ValueError(f"vocab lacks the words {missing[:5]}; every word of the language must be one piece")
+        emissions = np.zeros((len(self.emissions), len(self.vocab)))
+        emissions[:, [self.piece_id[word] for word in self.words]] = self.emissions
+        return emissions
+
+    def _channel(self, seen: np.ndarray, rate: float) -> np.ndarray:
+        """P(a position shows `seen` | its word comes from row r), whether it was selected or not: (..., R).
+
+        With selection rate p a word x becomes [MASK] with probability 0.8p, a random piece with 0.1p, else it stays:
+        C(y|x) = 0.8p for y = [MASK], otherwise (1 - 0.9p) [y = x] + 0.1p / (ordinary pieces).
+        """
+        ordinary = len(self.vocab) - len(SPECIAL_TOKENS)
+        shown = (1 - 0.9 * rate) * self.piece_emissions.T[seen] + 0.1 * rate / ordinary
+        return np.where((seen == self.piece_id["[MASK]"])[..., None], 0.8 * rate, shown)
+
+    def _selected_channel(self, seen: np.ndarray) -> np.ndarray:
+        """S(y|x) for each piece x, given that the position was selected: (n, V). 80 % mask, 10 % random, 10 % kept."""
+        ordinary = len(self.vocab) - len(SPECIAL_TOKENS)
+        likelihood = np.full((len(seen), len(self.vocab)), 0.1 / ordinary)
+        likelihood[np.arange(len(seen)), seen] += 0.1
+        likelihood[seen == self.piece_id["[MASK]"]] = 0.8
+        return likelihood
+
+    def _segments(self, row: np.ndarray) -> tuple[int, int]:
+        """The numbers of words in the two segments of `[CLS] A [SEP] B [SEP]`; the second is 0 where there is no B."""
+        cls, sep, pad = (self.piece_id[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
+        body = row[: np.max(np.flatnonzero(row != pad), initial=0) + 1]
+        ends = np.flatnonzero(body == sep)
+        if body[0] != cls or len(ends) not in (1, 2) or ends[-1] != len(body) - 1:
+            shown = " ".join(self.vocab[i] for i in row)
+            raise ValueError(f"a row must read [CLS] A [SEP] or [CLS] A [SEP] B [SEP]; this one is {shown!r}")
+        lengths = (np.diff(ends, prepend=0) - 1).tolist()
+        for length in lengths:
+            if length not in self.lengths:
+                raise ValueError(f"no sentence of the language has {length} words; it has one of {self.lengths}")
+        return (*lengths, 0)[:2]
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """The numbers of words that a sentence can have."""
+        return sorted(set(self.length.tolist()))
+
+    def _groups(self, rows: np.ndarray):
+        """Rows of equal shape together, in pieces that fit in memory.
+
+        Yields the indices of the rows and, for each segment, the places (start, end) of its words.
+        """
+        if rows.ndim != 2 or not 0 <= rows.min(initial=0) <= rows.max(initial=0) < len(self.vocab):
+            raise ValueError(
+                f"rows have the shape {rows.shape} and ids from {rows.min(initial=0)} to {rows.max(initial=0)}; "
+                f"they must be (batch, seq_len) and lie between 0 and {len(self.vocab) - 1}"
+            )
+        shapes = np.array([self._segments(row) for row in rows]).reshape(-1, 2)
+        for first, second in np.unique(shapes, axis=0):
+            spans = [(1, 1 + first)] + ([(2 + first, 2 + first + second)] if second else [])
+            members = np.flatnonzero((shapes == (first, second)).all(axis=1))
+            for start in range(0, len(members), GROUP):
+                yield members[start : start + GROUP], spans
+
+    # ------------------------------------------------------------------ exact inference
+
+    def _evidence(self, seen: np.ndarray, rate: float) -> np.ndarray:
+        """Log-likelihood of each visible piece of a segment under each pattern.
+
+        `seen` (B, l) holds piece ids; the result is (B, l, D), -inf where a pattern has already ended.
+        """
+        with np.errstate(divide="ignore"):  # at rate 0 the wrong word is impossible: log 0 = -inf is meant
+            log_channel = np.log(self._channel(seen, rate))  # (B, l, R)
+        rows = self.pattern_rows[:, : seen.shape[1]].T  # (l, D)
+        logs = np.stack([log_channel[:, j, row] for j, row in enumerate(rows)], axis=1)
+        return np.where(rows >= 0, logs, -np.inf)
+
+    def _segment(self, seen: np.ndarray, rate: float) -> "_Segment":
+        evidence = self._evidence(seen, rate)
+        patterns = np.flatnonzero(self.pattern_length == seen.shape[1])
+        total = evidence[:, :, patterns].sum(axis=1)
+        likelihood = np.exp(total - total.max(axis=1, keepdims=True))
+        stages = np.tensordot(likelihood, self.pattern_prior[:, :, patterns], axes=(1, 2))
+        return _Segment(evidence, patterns, stages)
+
+    def _joint(self, a: "_Segment", b: "_Segment") -> tuple[np.ndarray, np.ndarray]:
+        """P(A, B | IsNext) and P(A, B | NotNext), both (B,) and up to the same factor a row."""
+        after = np.einsum("s,bsz,st->btz", self.stage_prior, a.stages, self.transitions)
+        is_next = np.einsum("z,btz,btz->b", self.state_prior, after, b.stages)
+        return is_next, self._alone(a) * self._alone(b)
+
+    def _alone(self, segment: "_Segment") -> np.ndarray:
+        """P(the segment) with nothing known beside it, (B,), up to the factor of its row."""
+        return np.einsum("s,z,bsz->b", self.stage_prior, self.state_prior, segment.stages)
+
+    def _context(self, before: "_Segment | None", after: "_Segment | None") -> np.ndarray:
+        """What the other segment says about the stage and state of this one: weights (B, S, Z), prior included.
+
+        Both next sentence hypotheses count, one half each. Without another segment the prior is left, (1, S, Z).
+        """
+        prior = self.stage_prior[:, None] * self.state_prior
+        if before is not None:
+            follows = self.state_prior * np.einsum("s,bsz,st->btz", self.stage_prior, before.stages, self.transitions)
+        elif after is not None:
+            follows = prior * np.einsum("st,btz->bsz", self.transitions, after.stages)
+        else:
+            return prior[None]
+        return (follows + prior * self._alone(before or after)[:, None, None]) / 2
+
+    def _predict(self, segment: "_Segment", context: np.ndarray, row, column, left: bool) -> np.ndarray:
+        """P(piece | evidence) at n places `row`, `column` of a segment, the place itself not looked at: (n, V).
+
+        `left`: use only the words before the place. The length of the sentence is then unknown as well.
+        """
+        if left:
+            patterns = slice(None)
+            evidence = segment.evidence
+            start = np.zeros_like(evidence[:, :1])
+            log_weight = np.concatenate([start, evidence[:, :-1]], axis=1).cumsum(axis=1)[row, column]
+        else:
+            patterns = segment.patterns
+            evidence = segment.evidence[:, :, patterns]
+            log_weight = evidence.sum(axis=1)[row] - evidence[row, column]
+        weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+        weight *= np.tensordot(context, self.pattern_prior[:, :, patterns], axes=2)[row]  # (n, D')
+        # The same row of `emissions` serves many patterns: add up their weights first, then mix the words.
+        rows = self.pattern_rows[patterns][:, column].T  # (n, D')
+        shape = (len(rows), len(self.emissions))
+        flat = np.arange(shape[0])[:, None] * shape[1] + np.maximum(rows, 0)
+        goes_on = np.where(rows >= 0, weight, 0)  # a pattern that has already ended has no word here
+        mixture = np.bincount(flat.ravel(), goes_on.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+        return mixture / mixture.sum(axis=1, keepdims=True) @ self.piece_emissions
+
+    def _answers(self, masked_rows: np.ndarray, selected: np.ndarray, rate: float, rungs: tuple[str, ...]):
+        """What the perfect model says at the selected positions if it sees as much as each of `rungs` allows.
+
+        Yields, for some positions at a time, their numbers (n,), counted in row-major order, and {rung: (n, V)}.
+        """
+        number = np.cumsum(selected).reshape(selected.shape) - 1
+        for members, spans in self._groups(masked_rows):
+            seen = masked_rows[members]
+            segments = [self._segment(seen[:, start:end], rate) for start, end in spans]
+            for k, (start, end) in enumerate(spans):
+                row, column = np.nonzero(selected[members, start:end])
+                if not len(row):
+                    continue
+                place = start + column
+                before = segments[0] if k == 1 else None
+                after = segments[1] if k == 0 and len(segments) == 2 else None
+                answers = {}
+                for rung in rungs:
+                    if rung == "unigram":
+                        prediction = self.unigram
+                    elif rung == "bigram":
+                        prediction = self._after(seen[row, place - 1], rate)
+                    else:
+                        left = rung == "left"
+                        context = self._context(before, None if left else after)
+                        context = np.broadcast_to(context, (len(seen), *context.shape[1:]))
+                        prediction = self._predict(segments[k], context, row, column, left)
+                    weighed = prediction * self._selected_channel(seen[row, place])
+                    answers[rung] = weighed / weighed.sum(axis=1, keepdims=True)
+                yield number[members[row], place], answers
+
+    def _check_selected(self, masked_rows: np.ndarray, selected: np.ndarray, rate: float) -> None:
+        if not 0 < rate < 1:
+            raise ValueError(f"rate is {rate}; it must lie between 0 and 1")
+        if masked_rows.shape != selected.shape:
+            raise ValueError(f"rows have the shape {masked_rows.shape}, the selection {selected.shape}; they must agree")
+        special = [self.piece_id[token] for token in SPECIAL_TOKENS if token != "[MASK]"]
+        wrong = np.argwhere(selected & np.isin(masked_rows, special))
+        if len(wrong):
+            row, position = wrong[0]
+            token = self.vocab[masked_rows[row, position]]
+            raise ValueError(f"row {row}, position {position} is selected, but {token} is never masked")
+
+    def posteriors(self, masked_rows, selected, rate: float = 0.15, left: bool = False) -> np.ndarray:
+        """What the perfect model says at selected positions.
+
+        Args:
+            masked_rows: (batch, seq_len) piece ids as a model would see them, `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`,
+                padded with [PAD] on the right.
+            selected: (batch, seq_len) True where a prediction is wanted: the positions that the corruption selected.
+            rate: the selection rate p of the corruption, 0 < p < 1.
+            left: use only the tokens before a position, like a model with a causal mask (and its own token).
+
+        Returns:
+            (n, V) probabilities, selected positions in row-major order.
+
+        Raises:
+            ValueError: for a row of another form, a length that no sentence has, a selected special token, or a rate
+                outside (0, 1).
+        """
+        masked_rows, selected = np.asarray(masked_rows), np.asarray(selected, dtype=bool)
+        self._check_selected(masked_rows, selected, rate)
+        rung = "left" if left else "bidirectional"
+        posterior = np.empty((int(selected.sum()), len(self.vocab)))
+        for numbers, answers in self._answers(masked_rows, selected, rate, (rung,)):
+            posterior[numbers] = answers[rung]
+        return posterior
+
+    def next_sentence_posterior(self, masked_rows, rate: float = 0.15) -> np.ndarray:
+        """P(B follows A in its document | the visible row), (batch,), at even odds beforehand."""
+        masked_rows = np.asarray(masked_rows)
+        posterior = np.empty(len(masked_rows))
+        for members, spans in self._groups(masked_rows):
+            if len(spans) == 1:
+                raise ValueError(f"row {members[0]} has a single segment; next_sentence_posterior needs two")
+            a, b = (self._segment(masked_rows[members, start:end], rate) for start, end in spans)
+            is_next, not_next = self._joint(a, b)
+            posterior[members] = is_next / (is_next + not_next)
+        return posterior
+
+    def floors(self, rows, masked_rows, labels, rate: float = 0.15) -> Floors:
+        """The best possible loss at every selected position, from no context at all to the whole row.
+
+        Args:
+            rows: (batch, seq_len) piece ids before the corruption; see `posteriors` for their form.
+            masked_rows: (batch, seq_len) after it.
+            labels: (batch, seq_len) the original id at selected positions, -100 elsewhere.
+            rate: the selection rate of the corruption.
+
+        Raises:
+            ValueError: naming the first token that the language cannot produce at its place; or as `posteriors` does.
+        """
+        rows, masked_rows, labels = (np.asarray(array) for array in (rows, masked_rows, labels))
+        selected = labels != IGNORE_INDEX
+        self._check_selected(masked_rows, selected, rate)
+        self.check_possible(rows)
+        seen, truth = masked_rows[selected], labels[selected]
+        nats = {rung: np.empty(len(truth)) for rung in RUNGS}
+        for numbers, answers in self._answers(masked_rows, selected, rate, RUNGS):
+            for rung, probability in answers.items():
+                nats[rung][numbers] = -np.log(probability[np.arange(len(numbers)), truth[numbers]])
+        kind = np.where(seen == self.piece_id["[MASK]"], "mask", np.where(seen == truth, "kept", "random"))
+        return Floors(**nats, kind=kind, position=np.argwhere(selected))
+
+    def check_possible(self, rows) -> None:
+        """Refuse rows that the language cannot produce, naming the first impossible token."""
+        rows = np.asarray(rows)
+        problems = []
+        for members, spans in self._groups(rows):
+            for start, end in spans:
+                patterns = self.pattern_length == end - start
+                evidence = self._evidence(rows[members, start:end], rate=0.0)[:, :, patterns].cumsum(axis=1)
+                impossible = ~np.isfinite(evidence).any(axis=2)  # (B, l)
+                problems += [(members[row], start + place, start, end) for row, place in np.argwhere(impossible)]
+        if problems:
+            row, position, start, end = min(problems)
+            token, before = self.vocab[rows[row, position]], " ".join(self.vocab[i] for i in rows[row, start:position])
+            raise ValueError(
+                f"row {row}, position {position}: the language has no sentence of {end - start} words "
+                f"in which {token!r} follows {before or 'the start'!r}"
+            )
+
+    # ------------------------------------------------------------------ words and their neighbours
+
+    @cached_property
+    def unigram(self) -> np.ndarray:
+        """P(piece) at a random position of a random sentence: (V,)."""
+        inside = self.pattern_rows >= 0
+        weight = np.broadcast_to(self.pattern_share[:, None], inside.shape)[inside]
+        counts = np.bincount(self.pattern_rows[inside], weight, minlength=len(self.emissions))
+        return counts / counts.sum() @ self.piece_emissions
+
+    def _row_pairs(self, distance: int) -> np.ndarray:
+        """How often, a sentence, a word of row r stands `distance` places before one of row q: (R, R)."""
+        count = len(self.emissions)
+        first, second = self.pattern_rows[:, :-distance], self.pattern_rows[:, distance:]
+        inside = second >= 0
+        weight = np.broadcast_to(self.pattern_share[:, None], inside.shape)[inside]
+        flat = first[inside] * count + second[inside]
+        return np.bincount(flat, weight, minlength=count**2).reshape(count, count)
+
+    def _after(self, before: np.ndarray, rate: float) -> np.ndarray:
+        """P(piece | the one visible piece before it): (n, V); [CLS] and [SEP] stand before a first word."""
+        starts = np.bincount(self.pattern_rows[:, 0], self.pattern_share, minlength=len(self.emissions))
+        is_start = np.isin(before, [self.piece_id["[CLS]"], self.piece_id["[SEP]"]])
+        mixture = np.where(is_start[:, None], starts, self._channel(before, rate) @ self._row_pairs(1))
+        return mixture / mixture.sum(axis=1, keepdims=True) @ self.piece_emissions
+
+    def cooccurrence(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
+        """Expected weight of each ordered (word, neighbour) pair a sentence, exactly: (W, W), symmetric.
+
+        A neighbour at distance d <= window counts 1, or with `dynamic` (window - d + 1) / window: the chance that
+        word2vec's random window reaches it.
+        """
+        if window < 1:
+            raise ValueError(f"window is {window}; it must be >= 1")
+        pairs = np.zeros((len(self.emissions), len(self.emissions)))
+        for distance in range(1, min(window, self.pattern_rows.shape[1] - 1) + 1):
+            pairs += self._row_pairs(distance) * ((window - distance + 1) / window if dynamic else 1)
+        words = self.emissions.T @ pairs @ self.emissions
+        return words + words.T
+
+    def pmi(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
+        """Exact pointwise mutual information of word and neighbour, nats: (W, W); -inf for pairs that never meet."""
+        joint = self.cooccurrence(window, dynamic)
+        joint = joint / joint.sum()
+        marginal = joint.sum(axis=1)
+        with np.errstate(divide="ignore"):
+            return np.log(joint) - np.log(marginal[:, None] * marginal)
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """What one segment of B rows says, up to a factor a row.
+
+    `evidence` (B, l, D) is the log-likelihood of each visible piece under each pattern, `patterns` (D',) are those of
+    its length, and `stages` (B, S, Z) is the likelihood of the whole segment, given stage and state.
+    """
+
+    evidence: np.ndarray
+    patterns: np.ndarray
+    stages: np.ndarray
