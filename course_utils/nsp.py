@@ -1,0 +1,143 @@
+"""Next sentence prediction: pairs of segments, half of them torn apart.
+
+A row reads `[CLS] A [SEP] B [SEP]`. For half of the rows B is what follows A in its document (label 0, IsNext), for the
+other half it comes from another document (label 1, NotNext). The order of the labels is BERT's own (Devlin et al. 2018,
+section 3.1 and the released code); other code bases flip it.
+
+A torn pair takes its second segment from among the *followers* in other documents, never from a first sentence. So
+where a segment stood in its document tells nothing about the label: a model has to compare A with B.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+IS_NEXT, NOT_NEXT = 0, 1
+
+
+class Pair(NamedTuple):
+    """Two segments, each a list of token ids (or of any other tokens), and whether the second follows the first."""
+
+    first: list
+    second: list
+    label: int
+
+
+def make_pairs(documents, max_tokens=None, generator=None) -> list[Pair]:
+    """Cut documents into pairs of segments and tear half of the pairs apart.
+
+    Args:
+        documents: a list of documents; a document is a list of sentences, a sentence a list of tokens.
+        max_tokens: None makes one pair of every sentence and its follower. A number packs as many whole sentences into
+            a pair as fit into that many tokens, split at a random place, as BERT did: rows come out nearly full.
+        generator: a seeded `torch.Generator`.
+
+    Returns:
+        pairs in the order of the documents. A document of a single sentence gives none.
+
+    Raises:
+        ValueError: if fewer than two documents hold a pair (nothing to tear apart), or max_tokens is under 2.
+    """
+    if max_tokens is not None and max_tokens < 2:
+        raise ValueError(f"max_tokens is {max_tokens}; a pair needs at least 2")
+    cuts = [list(_cuts(sentences, max_tokens, generator)) for sentences in documents]
+    owners = [d for d, pairs in enumerate(cuts) for _ in pairs]
+    flat = [pair for pairs in cuts for pair in pairs]
+    if len(set(owners)) < 2:
+        raise ValueError("documents must hold at least two documents of two sentences or more")
+    torn = torch.rand(len(flat), generator=generator) < 0.5
+    donors = torch.randint(len(flat), (len(flat),), generator=generator)
+    for i in torn.nonzero().squeeze(1).tolist():
+        while owners[donors[i]] == owners[i]:
+            donors[i] = torch.randint(len(flat), (), generator=generator)
+    return [
+        Pair(first, flat[donor][1], NOT_NEXT) if is_torn else Pair(first, second, IS_NEXT)
+        for (first, second), is_torn, donor in zip(flat, torn.tolist(), donors.tolist(), strict=True)
+    ]
+
+
+def _cuts(sentences, max_tokens, generator):
+    """Yield the true (first, second) segments of one document."""
+    if max_tokens is None:
+        yield from zip(sentences, sentences[1:])  # noqa: B905  the second list is shorter by design
+        return
+    start = 0
+    while start + 1 < len(sentences):
+        end, length = start, 0
+        while end < len(sentences) and (end - start < 2 or length + len(sentences[end]) <= max_tokens):
+            length += len(sentences[end])
+            end += 1
+        cut = start + 1 + int(torch.randint(end - start - 1, (), generator=generator))
+        yield sum(sentences[start:cut], []), sum(sentences[cut:end], [])
+        start = end
+
+
+def truncate_pair(first, second, max_tokens):
+    """Drop tokens from the end of the longer segment until both fit; the first gives way when they are equal."""
+    first_length, second_length = len(first), len(second)
+    while first_length + second_length > max_tokens:
+        if first_length >= second_length:
+            first_length -= 1
+        else:
+            second_length -= 1
+    return first[:first_length], second[:second_length]
+
+
+def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], list[int]]:
+    """Special tokens and segment ids around one segment or two.
+
+    Args:
+        first, second: token ids; `second` may be None.
+        max_length: longest row allowed, special tokens included; the longer segment is cut first.
+
+    Returns:
+        input_ids and token_type_ids, one for each token. A [SEP] belongs to the segment that it closes.
+    """
+    extra = 2 if second is None else 3
+    if max_length is not None:
+        if max_length <= extra:
+            raise ValueError(f"max_length is {max_length}; it must exceed the {extra} special tokens")
+        first, second_cut = truncate_pair(first, second or [], max_length - extra)
+        second = None if second is None else second_cut
+    input_ids = [tokenizer.cls_token_id, *first, tokenizer.sep_token_id]
+    token_type_ids = [0] * len(input_ids)
+    if second is not None:
+        input_ids += [*second, tokenizer.sep_token_id]
+        token_type_ids += [1] * (len(second) + 1)
+    return input_ids, token_type_ids
+
+
+def overlap_accuracy(pairs) -> float:
+    """Accuracy of guessing IsNext when the segments share more words than the median pair does (at least one).
+
+    A baseline that knows no meaning at all: only whether the same tokens occur twice.
+    """
+    shared = np.array([len(set(pair.first) & set(pair.second)) for pair in pairs])
+    labels = np.array([pair.label for pair in pairs])
+    return float(((shared <= np.median(shared)).astype(int) == labels).mean())
+
+
+def topic_accuracy(train_documents, train_topics, pairs) -> float:
+    """Accuracy of guessing IsNext when both segments seem to have the same topic: naive Bayes, nothing else.
+
+    Args:
+        train_documents: documents (lists of sentences, lists of tokens) to learn the words of each topic from.
+        train_topics: one topic a document.
+        pairs: the pairs to judge, of the same tokens.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+
+    def count_tokens(segments):
+        return vectorizer.transform(segments)
+
+    vectorizer = CountVectorizer(analyzer=lambda tokens: tokens)
+    sentences = [sentence for document in train_documents for sentence in document]
+    topics = [topic for document, topic in zip(train_documents, train_topics, strict=True) for _ in document]
+    classifier = MultinomialNB().fit(vectorizer.fit_transform(sentences), topics)
+    first, second = (classifier.predict_proba(count_tokens([pair[k] for pair in pairs])) for k in (0, 1))
+    same_topic = (first * second).sum(axis=1)  # P(both segments have one topic), if they are judged apart
+    # With T equally likely topics a torn pair shares its topic by chance 1/T of the time: P(IsNext) is 1/2 at that rate.
+    guess = np.where(same_topic > 1 / len(classifier.classes_), IS_NEXT, NOT_NEXT)
+    return float((guess == np.array([pair.label for pair in pairs])).mean())
