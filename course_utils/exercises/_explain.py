@@ -1,0 +1,550 @@
+"""Words for a reader: what a value is, how two values differ, where an error happened and what it means."""
+
+import math
+import re
+import reprlib
+import sysconfig
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# ----------------------------------------------------------------------------------------------------------
+# Values
+
+
+class _Printer(reprlib.Repr):
+    """A `repr` that stays small: few digits, and an ellipsis where a value is long."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxset = self.maxdict = 12
+        self.maxstring = self.maxlong = self.maxother = 200
+
+    def repr1(self, value, level):
+        # `reprlib` chooses by the name of the type; numbers and tensors come under many names.
+        if isinstance(value, torch.Tensor):
+            return _array_text(value.detach().cpu())
+        if isinstance(value, np.ndarray):
+            return _array_text(value)
+        if isinstance(value, (float, np.floating)):
+            return repr(float(f"{value:.6g}"))
+        if isinstance(value, np.generic):
+            return repr(value.item())
+        return super().repr1(value, level)
+
+
+def _array_text(array: torch.Tensor | np.ndarray) -> str:
+    name = "array"
+    if isinstance(array, torch.Tensor):
+        name = "tensor"
+        array = array.float().numpy() if array.is_floating_point() else array.numpy()
+    # `prefix` only tells NumPy how far to indent the rows after the first.
+    rows = np.array2string(
+        array, precision=4, suppress_small=True, separator=", ", threshold=64, edgeitems=3, prefix=f"{name}("
+    )
+    return f"{name}({rows})"
+
+
+def show(value: object) -> str:
+    """The value as short text; tensors and arrays as rows of numbers."""
+    return _Printer().repr(value)
+
+
+def describe(value: object) -> str:
+    """What kind of thing a value is: 'a list of 3 values', 'a tensor of shape (2, 3) and dtype float32'."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and dtype {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape} and dtype {value.dtype}"
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, (int, float, np.number)):
+        return f"the number {show(value)}"
+    if isinstance(value, str):
+        return f"the string {show(value)}"
+    if isinstance(value, (list, tuple, set, dict)):
+        plural = "" if len(value) == 1 else "s"
+        return f"a {type(value).__name__} of {len(value)} value{plural}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value) and not isinstance(value, torch.nn.Module):
+        return "a function"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def has_nan(value: object) -> bool:
+    """True if a NaN is anywhere in a number, tensor, array, or in a container of these."""
+    if isinstance(value, torch.Tensor):
+        return bool(value.isnan().any())
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" and bool(np.isnan(value).any())
+    if isinstance(value, (float, np.floating)):
+        return math.isnan(value)
+    if isinstance(value, dict):
+        return any(has_nan(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(has_nan(item) for item in value)
+    return False
+
+
+def unchanged(before: object, after: object) -> bool:
+    """True if two values are the same in type and content.
+
+    Objects of other types, such as random generators, count as the same: using a generator moves it.
+    """
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, torch.Tensor):
+        return before.dtype == after.dtype and unchanged(_as_array(before), _as_array(after))
+    if isinstance(before, np.ndarray):
+        return before.dtype == after.dtype and np.array_equal(
+            before, after, equal_nan=before.dtype.kind == "f"
+        )
+    if isinstance(before, torch.nn.Module):
+        return unchanged(dict(before.state_dict()), dict(after.state_dict()))
+    if isinstance(before, dict):
+        return list(before) == list(after) and all(unchanged(before[key], after[key]) for key in before)
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(unchanged, before, after))
+    if isinstance(before, (str, bytes, int, float, set)):
+        return before == after or (has_nan(before) and has_nan(after))
+    return True
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Differences
+
+_OTHER_KIND = {  # (what came, what was wanted) -> what to do about it
+    (torch.Tensor, list): "`.tolist()` makes a list of a tensor.",
+    (list, torch.Tensor): "`torch.tensor(...)` makes a tensor of a list.",
+    (np.ndarray, torch.Tensor): "`torch.from_numpy(...)` makes a tensor of an array.",
+    (torch.Tensor, np.ndarray): "`.numpy()` makes an array of a tensor.",
+    (str, list): "A string is one value; a list holds several.",
+    (dict, list): "`list(d.values())` makes a list of the values of a dictionary.",
+}
+
+
+def difference(got: object, expected: object, tolerance: float) -> str | None:
+    """Say in one sentence how `got` differs from `expected`, or return None if it does not.
+
+    Floating-point numbers may differ by `tolerance`, absolute or relative. Lists and tuples count as the
+    same kind, and so do a number, a NumPy scalar and a tensor with no axes. The dtype of a tensor must be
+    of the right sort (bool, integer, floating point), of any width.
+    """
+    if isinstance(expected, torch.Tensor):
+        if not isinstance(got, torch.Tensor):
+            return _kinds(got, expected)
+        return _array_difference(_as_array(got), _as_array(expected), tolerance)
+    if isinstance(expected, np.ndarray):
+        if not isinstance(got, np.ndarray):
+            return _kinds(got, expected)
+        return _array_difference(got, expected, tolerance)
+    if isinstance(expected, (bool, int, float, np.generic)):
+        return _number_difference(got, expected, tolerance)
+    if isinstance(expected, str):
+        return _string_difference(got, expected)
+    if isinstance(expected, (list, tuple)):
+        return _sequence_difference(got, expected, tolerance)
+    if isinstance(expected, dict):
+        return _dict_difference(got, expected, tolerance)
+    if type(got) is not type(expected):
+        return _kinds(got, expected)
+    return None if got == expected else f"Got {show(got)}, expected {show(expected)}."
+
+
+def _kinds(got: object, expected: object) -> str:
+    tips = (
+        tip
+        for (came, wanted), tip in _OTHER_KIND.items()
+        if isinstance(got, came) and isinstance(expected, wanted)
+    )
+    return " ".join([f"This is {describe(got)}; expected was {describe(expected)}.", *tips])
+
+
+def _as_array(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
+
+
+_SORTS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating-point"}
+
+
+def shape_difference(got: tuple, expected: tuple) -> str | None:
+    """Say how two shapes differ, or return None if they do not."""
+    if got == expected:
+        return None
+    words = f"The shape is {got}; expected was {expected}."
+    if sorted(got) == sorted(expected):
+        words += " The sizes are right, in another order: two axes are swapped."
+    elif math.prod(got) == math.prod(expected):
+        words += " The number of values is right: a `reshape` or `unsqueeze` may be all that is missing."
+    elif len(got) == len(expected) - 1:
+        words += " One axis is missing: a sum or mean may need `keepdim=True`, or an index took an axis away."
+    return words
+
+
+def _array_difference(got: np.ndarray, expected: np.ndarray, tolerance: float) -> str | None:
+    wrong_shape = shape_difference(got.shape, expected.shape)
+    if wrong_shape:
+        return wrong_shape
+    sorts = _SORTS.get(got.dtype.kind, str(got.dtype)), _SORTS.get(expected.dtype.kind, str(expected.dtype))
+    if sorts[0] != sorts[1]:
+        return f"The values are of dtype {sorts[0]}; expected was {sorts[1]}."
+    if expected.dtype.kind == "f":
+        equal = np.isclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+    else:
+        equal = got == expected
+    if np.all(equal):
+        return None
+    if got.ndim == 0:
+        return f"Got {show(got)}, expected {show(expected)}."
+    at = tuple(int(axis[0]) for axis in np.nonzero(~equal))
+    count = f"{int((~equal).sum())} of {got.size} values differ"
+    return f"{count}, first at {list(at)}: got {show(got[at])}, expected {show(expected[at])}."
+
+
+def _number_difference(got: object, expected: object, tolerance: float) -> str | None:
+    if isinstance(got, (torch.Tensor, np.ndarray)) and got.ndim == 0:
+        got = got.item()
+    got, expected = (value.item() if isinstance(value, np.generic) else value for value in (got, expected))
+    if not isinstance(got, (bool, int, float)) or isinstance(got, bool) != isinstance(expected, bool):
+        return _kinds(got, expected)
+    if isinstance(expected, float):
+        equal = math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+    else:
+        equal = got == expected  # exact: counts of operations can be larger than a float can tell apart
+    if equal:
+        return None
+    return f"Got {show(got)}, expected {show(expected)}."
+
+
+def _string_difference(got: object, expected: str) -> str | None:
+    if not isinstance(got, str):
+        return _kinds(got, expected)
+    if got == expected:
+        return None
+    if got.strip().lower() == expected.strip().lower():
+        return "The letters are right; upper and lower case, or a space at an end, are not."
+    at = next(
+        (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b),
+        min(len(got), len(expected)),
+    )
+    return f"From character {at} on they differ: got {show(got[at:])}, expected {show(expected[at:])}."
+
+
+def _sequence_difference(got: object, expected: list | tuple, tolerance: float) -> str | None:
+    if not isinstance(got, (list, tuple)):
+        return _kinds(got, list(expected))
+    if len(got) != len(expected):
+        return f"The number of values is {len(got)}; expected was {len(expected)}."
+    for index, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
+        fault = difference(mine, theirs, tolerance)
+        if fault:
+            return f"At [{index}]: {fault}"
+    return None
+
+
+def _dict_difference(got: object, expected: dict, tolerance: float) -> str | None:
+    if not isinstance(got, dict):
+        return _kinds(got, expected)
+    for words, keys in (
+        ("is missing", expected.keys() - got.keys()),
+        ("does not belong", got.keys() - expected.keys()),
+    ):
+        if keys:
+            return f"The key {show(min(keys, key=str))} {words}."
+    for key, theirs in expected.items():
+        fault = difference(got[key], theirs, tolerance)
+        if fault:
+            return f"At [{show(key)}]: {fault}"
+    return None
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Places
+
+_STDLIB = Path(sysconfig.get_path("stdlib"))
+_COURSE = Path(__file__).resolve().parents[1]
+
+
+def _is_library(filename: str) -> bool:
+    if filename.startswith("<"):
+        return not re.match(r"<(ipython-input|string|stdin|python-input)", filename)
+    path = Path(filename)
+    return (
+        not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+        or path.is_relative_to(_STDLIB)
+        or path.is_relative_to(_COURSE)
+    )
+
+
+def readers_line(stack: traceback.StackSummary, own_file: str | None) -> str:
+    """The deepest line in `stack` that the reader wrote, with its number and the failing part marked.
+
+    `own_file` is where the answer is defined: it always counts as the reader's. Empty if no line is the
+    reader's.
+    """
+    own = [frame for frame in stack if frame.filename == own_file or not _is_library(frame.filename)]
+    if not own:
+        return ""
+    frame = own[-1]
+    path = Path(frame.filename)
+    # A cell is compiled under the name of a file that does not exist.
+    place = path.name if path.is_file() else "your cell"
+    _, *marked = stack.format_frame_summary(frame).splitlines()  # the first line gives the path of the file
+    return "\n".join([f"Line {frame.lineno} of {place}, in `{frame.name}`:", *marked])
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Errors
+
+# (pattern for "Type: text", help), first match wins; {1}, {2} stand for the groups of the pattern.
+_HELP = [
+    (
+        r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
+        (
+            "In `A @ B` the last axis of A and the last but one of B must have the same size; here they are "
+            "{2} and {3}. Print both shapes. If B holds one vector a row, `B.transpose(-2, -1)` turns it "
+            "round."
+        ),
+    ),
+    (
+        (
+            r"Expected size for first two dimensions of batch2 tensor to be: \[(\d+), (\d+)\] but got: "
+            r"\[(\d+), (\d+)\]"
+        ),
+        (
+            "In a product of batches `A @ B` the last axis of A and the last but one of B must have the same "
+            "size; here they are {2} and {4} (batch sizes {1} and {3}). `B.transpose(-2, -1)` swaps the last "
+            "two axes of B."
+        ),
+    ),
+    (
+        r"size mismatch, got input \((\d+)\), mat \((\d+)x(\d+)\), vec \((\d+)\)",
+        "A matrix of shape ({2}, {3}) times a vector needs {3} numbers in the vector; it has {4}.",
+    ),
+    (
+        (
+            r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton "
+            r"dimension (\d+)"
+        ),
+        (
+            "Two tensors are combined value by value, and on axis {3} their sizes are {1} and {2}. Sizes "
+            "must be equal, or one of them 1. Print both shapes; `keepdim=True` or `unsqueeze` often gives "
+            "the missing axis."
+        ),
+    ),
+    (
+        r"expanded size of the tensor \((\d+)\) must match the existing size \((\d+)\)",
+        "Only an axis of size 1 can be expanded or filled; this one has size {2} and {1} was asked for.",
+    ),
+    (
+        r"Sizes of tensors must match except in dimension (\d+)",
+        "`torch.cat` joins along axis {1}, and all the other axes must agree. Print the shapes of the parts.",
+    ),
+    (
+        r"stack expects each tensor to be equal size",
+        "`torch.stack` needs parts of one and the same shape. Print them.",
+    ),
+    (
+        r"shape '(.*)' is invalid for input of size (\d+)",
+        (
+            "`view` and `reshape` keep the number of values: the tensor has {2}, and the sizes in {1} "
+            "multiply to another number."
+        ),
+    ),
+    (
+        r"view size is not compatible",
+        (
+            "After a `transpose` the values no longer lie in order in memory. Use `.reshape(...)`, or "
+            "`.contiguous()` first."
+        ),
+    ),
+    (
+        r"Dimension out of range \(expected to be in range of (.*), but got (-?\d+)\)",
+        "You name axis {2}, and this tensor has only the axes in {1}. Print its shape.",
+    ),
+    (
+        r"too many indices for tensor of dimension (\d+)",
+        "You index more axes than there are: this tensor has {1}. Print its shape.",
+    ),
+    (
+        r"IndexError: index out of range in self",
+        "An id is not in the table of the embedding: ids run from 0 to the number of rows - 1.",
+    ),
+    (
+        r"index (-?\d+) is out of bounds for (?:dimension|axis) (\d+) with size (\d+)",
+        "On axis {2} the places are numbered 0 to {3} - 1; you ask for place {1}.",
+    ),
+    (
+        r"Target (-?\d+) is out of bounds",
+        (
+            "The loss met the label {1}, which is not the number of a class. Labels run from 0 to the number "
+            "of classes - 1, and -100 means: do not count this position."
+        ),
+    ),
+    (
+        r"Expected target size",
+        (
+            "`cross_entropy` wants the classes on axis 1: make the logits (N, classes) and the labels (N,), "
+            "for example with `logits.reshape(-1, classes)` and `labels.reshape(-1)`."
+        ),
+    ),
+    (
+        r"(list|string|tuple) index out of range",
+        "You ask for a place behind the end of the {1}. Places run from 0 to length - 1.",
+    ),
+    (
+        r"KeyError: (.*)",
+        "The dictionary has no key {1}. `d.get(key, default)` gives a default for keys that are missing.",
+    ),
+    (
+        r"have the same dtype|expected scalar type|must have the same dtype",
+        "Two tensors of different dtypes meet. `.float()` makes floating point, `.long()` makes integers.",
+    ),
+    (
+        r"could not infer output dtype|not implemented for '(?:Long|Int)'",
+        "This operation needs floating-point numbers, and the tensor holds integers. Use `.float()` first.",
+    ),
+    (r"'indices' to have one of the following scalar types", "Ids must be integers: use `.long()`."),
+    (
+        r"masked_fill_? only supports boolean masks",
+        "A mask must hold True and False: write a comparison such as `attention_mask == 0`.",
+    ),
+    (
+        r"operator.invert|with two bool tensors|with a bool tensor",
+        (
+            "True and False take `~` (not), `&` (and), `|` (or); numbers take `-` and `+`. `.bool()` changes "
+            "numbers to True and False."
+        ),
+    ),
+    (
+        r"Boolean value of (?:a )?Tensor|truth value of an array",
+        (
+            "`if` and `and` need one True or False, and this tensor has several values. Use `&`, "
+            "`torch.where`, `.any()` or `.all()`."
+        ),
+    ),
+    (
+        r"element tensors? can be converted to Python scalars|cannot be converted to Scalar",
+        "`float(...)` and `.item()` take a tensor with one value; this one has more.",
+    ),
+    (
+        r"argument '(\w+)' .*must be Tensor, not (\w+)",
+        (
+            "The functions of torch take tensors, and `{1}` is a {2}. Use `torch.tensor(...)` first, or the "
+            "functions of `math`."
+        ),
+    ),
+    (
+        r"call numpy\(\) on Tensor that requires grad",
+        "This tensor carries gradients. `.detach()` gives the numbers without them.",
+    ),
+    (
+        r"a leaf Variable that requires grad",
+        "Parameters may be edited in place only inside `with torch.no_grad():`.",
+    ),
+    (
+        r"does not require grad and does not have a grad_fn",
+        (
+            "`backward` found nothing to differentiate: the loss was computed under `no_grad`, or with "
+            "`.detach()` or `.item()`."
+        ),
+    ),
+    (
+        r'missing the required "forward" function',
+        "A module needs a method `forward(self, ...)`. Check its name and indentation.",
+    ),
+    (
+        r"before Module\.__init__\(\) call",
+        "The first line of `__init__` must be `super().__init__()`.",
+    ),
+    (r"'?ellipsis'?", "A `...` is left in your code where a value belongs."),
+    (
+        r"'NoneType'",
+        (
+            "A value here is None. Often it comes from a function without a `return`, or from a method such "
+            "as `list.append` or `list.sort`, which edits and returns nothing."
+        ),
+    ),
+    (
+        r"UnboundLocalError",
+        (
+            "A name gets its value inside the function, but only after this line, or only in a branch that "
+            "was not taken."
+        ),
+    ),
+    (
+        r"NameError: name '(?:torch|math|np|nn|F)' is not defined",
+        "The import is missing: run the first code cell of the notebook again.",
+    ),
+    (
+        r"NameError: name '(\w+)' is not defined",
+        "Python does not know `{1}` here. Is it spelt as in the task? Was the cell that defines it run?",
+    ),
+    (
+        r"unsupported operand type\(s\) for .*'list'|can't multiply sequence by non-int",
+        (
+            "A list is not a vector: it has no arithmetic. Go through its values, `[x / total for x in xs]`, "
+            "or make it a tensor with `torch.tensor(xs)`."
+        ),
+    ),
+    (
+        r"can only concatenate (\w+) \(not \"(\w+)\"\)",
+        "`+` joins a {1} only to a {1}; the other one is of type {2}.",
+    ),
+    (
+        r"takes \d+ positional arguments? but \d+ (?:was|were) given",
+        "A function is called with more arguments than it takes.",
+    ),
+    (r"missing \d+ required", "A function is called with fewer arguments than it needs."),
+    (
+        r"unexpected keyword argument '(\w+)'",
+        "A function is called with `{1}=...`, and it has no such parameter.",
+    ),
+    (
+        r"'(\w+)' object is not callable",
+        "Round brackets call a function, and a value of type {1} is none. Is a name used twice?",
+    ),
+    (
+        r"'(\w+)' object is not subscriptable",
+        "Square brackets take a part of a list or tensor; a value of type {1} has no parts.",
+    ),
+    (
+        r"'(\w+)' object is not iterable",
+        "A loop, or `list`, or `sum`, needs several values; a value of type {1} is one.",
+    ),
+    (
+        r"'(\w+)' object has no attribute '(\w+)'",
+        "A value of type {1} has nothing called `{2}`. Check the spelling and the type.",
+    ),
+    (r"ZeroDivisionError", "Something is divided by zero. Which input makes the divisor zero?"),
+    (
+        r"OverflowError",
+        (
+            "A number is too large for floating point: `math.exp` gives up above about 709. Can you subtract "
+            "something before the exp?"
+        ),
+    ),
+    (r"RecursionError", "The function calls itself without end. Which case makes it stop?"),
+    (
+        r"MemoryError|can't allocate memory",
+        "The result would not fit into memory. Print the shapes on the way to it.",
+    ),
+    (r"AssertionError", "An `assert` in your own code does not hold for this input."),
+    (r"SystemExit", "The code asks Python to exit. An answer only returns its value."),
+]
+
+
+def help_for(error: BaseException) -> str:
+    """What an error usually means and what to try, chosen by its type and text; empty if unknown."""
+    text = f"{type(error).__name__}: {error}"
+    for pattern, words in _HELP:
+        found = re.search(pattern, text)
+        if found:
+            # The whole match goes first, as argument 0 of `format`, so that {1} is the first group.
+            return words.format(found.group(), *found.groups()) if found.groups() else words
+    return ""

@@ -1,0 +1,171 @@
+"""Exercises of notebook 00: how exercises work, on two things that every language model does.
+
+A model gives each piece of its vocabulary a score, its logit. `softmax` makes probabilities of scores;
+`best_ids` names the pieces with the highest ones.
+"""
+
+import math
+
+import torch
+
+from course_utils.exercises.engine import exercise, stage, wrong
+
+
+def _softmax(scores: list[float]) -> list[float]:
+    """The truth to compare with: PyTorch, in double precision."""
+    return torch.tensor(scores, dtype=torch.float64).softmax(0).tolist()
+
+
+def _scores_without_ties(check, size: int) -> torch.Tensor:
+    """(size,) scores, all different, so that there is one right order."""
+    return torch.randperm(size, generator=check.generator).float() / 2 - 1
+
+
+@exercise
+class softmax:
+    """Write `softmax(scores)`: a list of scores becomes a list of probabilities.
+
+    Each score becomes e to the power of the score, divided by the sum of all these powers. Scores may be
+    large (1000), where `math.exp` gives up: subtracting the same number from every score changes no
+    probability.
+    """
+
+    hints = (
+        (
+            "First make the list of powers: `[math.exp(score) for score in scores]`. Then divide each by the "
+            "sum of that list."
+        ),
+        (
+            "For large scores: e^1000 is too large for a float, but e^(1000 - 1000) is 1. Which number is "
+            "safe to subtract from all?"
+        ),
+        (
+            "Begin with `highest = max(scores)` and use `math.exp(score - highest)` both above and below the "
+            "fraction line."
+        ),
+    )
+
+    def stub(scores): ...
+
+    def solution(scores):
+        highest = max(scores)
+        powers = [math.exp(score - highest) for score in scores]
+        total = sum(powers)
+        return [power / total for power in powers]
+
+    @stage("one probability for each score, and together they make 1")
+    def sums_to_one(check):
+        for size in range(2, 9):
+            for _ in range(5):
+                scores = check.rng.normal(size=size).round(2).tolist()
+                got = check.call(scores)
+                check.equal(len(got), size, "The number of probabilities is not that of the scores.")
+                check.equal(
+                    sum(got), 1.0, "They do not sum to 1. Divide each power by the sum of the powers."
+                )
+
+    @stage("each probability is its power of e, divided by the sum")
+    def values(check):
+        for size in range(2, 9):
+            for _ in range(5):
+                scores = check.rng.normal(size=size).round(2).tolist()
+                shares = [score / sum(scores) for score in scores]
+                upside_down = _softmax([-score for score in scores])
+                base_two = _softmax([score * math.log(2) for score in scores])
+                slips = {
+                    "You divide the scores themselves: take `math.exp` of each score first.": shares,
+                    "The lowest score gets the most: is there a minus sign too many?": upside_down,
+                    "The powers are of 2; softmax takes powers of e: `math.exp`.": base_two,
+                }
+                check.equal(check.call(scores), _softmax(scores), slips=slips)
+
+    @stage("scores of any size")
+    def large_scores(check):
+        for shift in (1000.0, -1000.0):
+            for size in range(1, 6):
+                scores = (check.rng.normal(size=size).round(2) + shift).tolist()
+                check.equal(check.call(scores), _softmax(scores))
+
+    @wrong("do not sum to 1")
+    def not_normalised(scores):
+        return [math.exp(score) for score in scores]
+
+    @wrong("take `math.exp` of each score first")
+    def no_exponential(scores):
+        return [score / sum(scores) for score in scores]
+
+    @wrong("powers are of 2")
+    def powers_of_two(scores):
+        return [2**score / sum(2**s for s in scores) for score in scores]
+
+    @wrong("a minus sign too many")
+    def minus_sign(scores):
+        return [math.exp(-score) / sum(math.exp(-s) for s in scores) for score in scores]
+
+    @wrong("OverflowError")
+    def overflows(scores):
+        return [math.exp(score) / sum(math.exp(s) for s in scores) for score in scores]
+
+
+@exercise
+class best_ids:
+    """Write `best_ids(logits, k)`: the ids of the k highest logits, the best one first.
+
+    logits is a tensor of shape (vocab_size,); the id of a piece is its place in it. The result is a list of
+    k whole numbers.
+    """
+
+    hints = (
+        "PyTorch can sort and say where the values came from: `torch.argsort`, or `logits.topk`.",
+        "`torch.argsort(logits, descending=True)` gives all ids, the best first. Keep the first k.",
+        "`.tolist()` makes a list of a tensor.",
+    )
+
+    def stub(logits, k): ...
+
+    def solution(logits, k):
+        return logits.topk(k).indices.tolist()
+
+    @stage("k = 1: the id of the highest logit, in a list")
+    def the_best(check):
+        for vocab_size in range(2, 12):
+            for _ in range(3):
+                logits = _scores_without_ties(check, vocab_size)
+                slips = {
+                    "This is the logit; wanted is its place, the id.": [logits.max().item()],
+                    "This is the id of the lowest logit: sort in descending order.": [int(logits.argmin())],
+                }
+                check.equal(check.call(logits, 1), [int(logits.argmax())], slips=slips)
+
+    @stage("k ids, the best one first")
+    def best_first(check):
+        for vocab_size in range(3, 12):
+            for k in (2, 3):
+                logits = _scores_without_ties(check, vocab_size)
+                best = sorted(range(vocab_size), key=(-logits).tolist().__getitem__)[:k]
+                slips = {"The right ids, but the best one stands last.": best[::-1]}
+                check.equal(check.call(logits, k), best, slips=slips)
+
+    @wrong("This is the logit")
+    def values_not_ids(logits, k):
+        return logits.topk(k).values.tolist()
+
+    @wrong("makes a list of a tensor")
+    def a_tensor(logits, k):
+        return logits.topk(k).indices
+
+    @wrong("lowest logit")
+    def lowest(logits, k):
+        return logits.argsort()[:k].tolist()
+
+    @wrong("the best one stands last")
+    def best_last(logits, k):
+        return logits.argsort()[-k:].tolist()
+
+    @wrong("edits its input `logits`")
+    def edits_logits(logits, k):
+        ids = []
+        for _ in range(k):
+            ids.append(int(logits.argmax()))
+            logits[ids[-1]] = -math.inf
+        return ids

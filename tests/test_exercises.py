@@ -1,0 +1,237 @@
+"""Every exercise of the course, both ways: its solution passes, and each named wrong answer is refused.
+
+The rules stand in `faults`, which lists what is wrong with an exercise. The second half of the file breaks
+each rule on purpose, so that a rule that cannot fail would be seen.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import time
+
+import pytest
+
+import course_utils.exercises
+from course_utils.exercises.engine import Exercise, exercise, stage, wrong
+
+ENGINE = {"engine", "_deadline", "_explain"}
+CHECK_SECONDS = 5.0
+CALLS_A_STAGE = 5
+
+
+def exercises_of(module) -> list[Exercise]:
+    return [part for part in vars(module).values() if isinstance(part, Exercise)]
+
+
+def exercise_modules() -> list:
+    names = sorted(info.name for info in pkgutil.iter_modules(course_utils.exercises.__path__))
+    return [importlib.import_module(f"course_utils.exercises.{name}") for name in names if name not in ENGINE]
+
+
+ALL = [each for module in exercise_modules() for each in exercises_of(module)]
+
+
+def faults(subject: Exercise) -> list[str]:
+    """What is wrong with an exercise, in words; an empty list for a good one."""
+    return [
+        *faults_of_text(subject),
+        *faults_of_solution(subject),
+        *faults_of_stub(subject),
+        *faults_of_wrong_answers(subject),
+    ]
+
+
+def faults_of_text(subject: Exercise) -> list[str]:
+    found = []
+    if len(subject.task) < 20:
+        found.append("the docstring does not state the task")
+    if len(set(subject.hints)) < 2:
+        found.append("fewer than two hints")
+    if not subject.stages:
+        found.append("no stages")
+    source = subject.solution_source()
+    if subject.name not in source:
+        found.append("the source of the solution does not define the name of the exercise")
+    compile(source, subject.name, "exec")
+    return found
+
+
+def faults_of_solution(subject: Exercise) -> list[str]:
+    found = []
+    started = time.perf_counter()
+    result = subject.check(subject.model_answer)
+    if time.perf_counter() - started > CHECK_SECONDS:
+        found.append(f"the check of the solution takes more than {CHECK_SECONDS} s")
+    if not result:
+        found.append(f"the solution is refused: {result.message}")
+    if callable(subject.model_answer):
+        few = [title for title, calls in result.calls.items() if calls < CALLS_A_STAGE]
+        found += [f"stage {title!r} tries fewer than {CALLS_A_STAGE} inputs" for title in few]
+    return found
+
+
+def faults_of_stub(subject: Exercise) -> list[str]:
+    found = []
+    result = subject.check(subject.stub)
+    if result or result.attempted or "not attempted yet" not in result.message:
+        found.append("the stub is not 'not attempted yet'")
+    if signatures(subject.stub) != signatures(subject.model_answer):
+        found.append("stub and solution have different signatures")
+    return found
+
+
+def signatures(answer: object) -> dict[str, str]:
+    """The signature of a function, or of `__init__` and the public methods that a class defines."""
+    if inspect.isclass(answer):
+        methods = {name: part for name, part in vars(answer).items() if inspect.isfunction(part)}
+        return {n: str(inspect.signature(f)) for n, f in methods.items() if n == "__init__" or n[0] != "_"}
+    return {"": str(inspect.signature(answer))} if inspect.isfunction(answer) else {}
+
+
+def faults_of_wrong_answers(subject: Exercise) -> list[str]:
+    found = []
+    messages, stopped_at = {}, set()
+    for name, answer in subject.wrong_answers.items():
+        result = subject.check(answer)
+        if result:
+            found.append(f"the wrong answer {name!r} passes")
+            continue
+        if not result.attempted:
+            found.append(f"the wrong answer {name!r} counts as not attempted")
+        if subject.phrases[name] not in result.message:
+            found.append(f"the message for {name!r} lacks {subject.phrases[name]!r}: {result.message}")
+        if result.message in messages.values():
+            found.append(f"the message for {name!r} is that of another wrong answer")
+        if subject.check(answer).message != result.message:
+            found.append(f"the message for {name!r} changes from one check to the next")
+        messages[name] = result.message
+        stopped_at.add(result.stage)
+    if len(messages) < 3:
+        found.append("fewer than three wrong answers are refused")
+    for other in subject.phrases:
+        spoken = [name for name, message in messages.items() if subject.phrases[other] in message]
+        if len(spoken) > 1:
+            found.append(f"the phrase of {other!r} also stands in other messages: {spoken}")
+    for each in subject.stages:
+        if each.title not in stopped_at:
+            found.append(f"no wrong answer is refused at stage {each.title!r}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "subject", ALL, ids=lambda subject: f"{subject.module.rpartition('.')[2]}.{subject.name}"
+)
+def test_exercise_is_good(subject):
+    assert faults(subject) == []
+
+
+@pytest.mark.parametrize("module", exercise_modules(), ids=lambda module: module.__name__.rpartition(".")[2])
+def test_every_module_holds_exercises_under_their_own_names(module):
+    assert exercises_of(module)
+    assert {each.name for each in exercises_of(module)} <= set(vars(module))
+
+
+# ----------------------------------------------------------------------------------------------------------
+# The rules themselves: a good exercise has no faults, and each broken one has just the fault that it should.
+
+
+@exercise
+class double:
+    """Write `double(x)`: twice the number x."""
+
+    hints = ("Which operator multiplies?", "`2 * ...`")
+
+    def stub(x): ...
+
+    def solution(x):
+        return 2 * x
+
+    @stage("even numbers")
+    def even(check):
+        for x in range(1, 10):
+            check.expect(check.call(x) % 2 == 0, "Twice a whole number is even.")
+
+    @stage("twice the number")
+    def twice(check):
+        for x in range(1, 10):
+            slips = {"You multiply by four.": 4 * x, "You square the double.": (2 * x) ** 2}
+            check.equal(check.call(x), 2 * x, slips=slips)
+
+    @wrong("is even")
+    def same(x):
+        return x
+
+    @wrong("multiply by four")
+    def four_times(x):
+        return 4 * x
+
+    @wrong("Got -2")
+    def negative(x):
+        return -2 * x
+
+
+def broken(**changes) -> Exercise:
+    """`double` with some of its parts replaced; a part replaced by None is left out."""
+    definition = double._definition
+    parts = {name: part for name, part in vars(definition).items() if not name.startswith("__")} | changes
+    parts = {name: part for name, part in parts.items() if part is not None}
+    copy = Exercise(definition, parts)
+    copy.task = changes.get("task", copy.task)
+    return copy
+
+
+def test_a_good_exercise_has_no_faults():
+    assert faults(double) == []
+
+
+@stage("a stage that lets all pass")
+def lets_all_pass(check):
+    for x in range(10):
+        check.call(x)
+
+
+@stage("twice the number")
+def tries_one_input(check):
+    check.equal(check.call(3), 6, slips={"You multiply by four.": 12})
+
+
+noise = iter(range(1000))
+
+
+@wrong("expected 2")
+def changes_from_call_to_call(x):
+    return 2 * x + 2 * next(noise) + 2
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"task": "Double."}, "the docstring does not state the task"),
+        ({"hints": ["`2 * ...`"]}, "fewer than two hints"),
+        ({"hints": ["`2 * ...`", "`2 * ...`"]}, "fewer than two hints"),
+        ({"even": None, "twice": None}, "no stages"),
+        ({"solution": lambda x: 3 * x}, "the solution is refused"),
+        ({"solution": lambda x, y=0: 2 * x}, "different signatures"),
+        ({"solution": lambda x: time.sleep(0.03) or 2 * x}, "takes more than 0.1 s"),
+        ({"stub": lambda y: None}, "different signatures"),
+        ({"twice": tries_one_input}, "tries fewer than 5 inputs"),
+        ({"right": wrong("no")(lambda x: x + x)}, "the wrong answer 'right' passes"),
+        ({"empty": wrong("not attempted")(lambda x: None)}, "'empty' counts as not attempted"),
+        ({"same": wrong("is odd")(lambda x: x)}, "the message for 'same' lacks 'is odd'"),
+        (
+            {"again": wrong("by four")(lambda x: x * 4)},
+            "the message for 'again' is that of another wrong answer",
+        ),
+        ({"noisy": changes_from_call_to_call}, "the message for 'noisy' changes"),
+        ({"same": None}, "fewer than three wrong answers"),
+        (
+            {"negative": wrong("expected 2")(lambda x: -2 * x)},
+            "the phrase of 'negative' also stands in other messages",
+        ),
+        ({"third": lets_all_pass}, "no wrong answer is refused at stage 'a stage that lets all pass'"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_broken_exercise_is_found_out(change, fault, monkeypatch):
+    monkeypatch.setitem(globals(), "CHECK_SECONDS", 0.1)
+    assert any(fault in found for found in faults(broken(**change)))
