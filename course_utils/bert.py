@@ -380,10 +380,8 @@ class BertModelOutput:
 
     last_hidden_state: Tensor  # (batch, seq_len, hidden_size)
     pooler_output: Tensor | None  # (batch, hidden_size)
-    hidden_states: tuple[Tensor, ...] | None = (
-        None  # each (batch, seq_len, hidden_size); the embeddings first
-    )
-    attentions: tuple[Tensor, ...] | None = None  # one a layer, each (batch, heads, seq_len, seq_len)
+    hidden_states: tuple[Tensor, ...] | None = None  # embeddings first; shaped as last_hidden_state
+    attentions: tuple[Tensor, ...] | None = None  # one a layer: (batch, heads, seq_len, seq_len)
 
 
 class BertModel(nn.Module):

@@ -8,8 +8,9 @@ A checkpoint is a folder:
     README.md            the model card: what it is, how it was made, how good it is
     SHA256SUMS           digests of the other files; what does not match is refused
 
-Two come with the course, both trained by `python -m course_utils.pretraining` on the toy language: "embedded", and its
-twin "embedded-causal", which was trained with the causal attention mask and wants it when it is used.
+Two come with the course, both trained by `python -m course_utils.pretraining` on the toy language:
+"embedded", and its twin "embedded-causal", which was trained with the causal attention mask and wants it when
+it is used.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ CARD_FILE, SUMS_FILE = "README.md", "SHA256SUMS"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one stroke: whoever reads it, or pulls the plug, finds the old content or the new, whole."""
+    """Replace a file in one stroke: a reader, or a pulled plug, finds the old content or the new, whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -44,7 +45,7 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
     """Write named tensors as a safetensors file, in one stroke."""
     from safetensors.torch import save
 
@@ -65,10 +66,13 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise FileNotFoundError(f"{path} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            # Copies: a tensor that looks into the file keeps it open, and Windows replaces no open file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
+            return tensors, file.metadata() or {}
     except SafetensorError as error:
         size = path.stat().st_size
-        raise ValueError(f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}") from error
+        problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
+        raise ValueError(problem) from error
 
 
 def save(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
@@ -101,14 +105,16 @@ def check_digests(folder: Path) -> None:
     if not sums.is_file():
         return
     for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, name = line.split("  ", maxsplit=1)
+        expected, _, name = line.partition("  ")
+        if not name:
+            raise ValueError(f"{sums} is damaged: a line reads {line!r}; copy the file again")
         path = Path(folder) / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; copy the whole folder again")
         if digest(path) != expected:
             raise ValueError(
-                f"{path} ({path.stat().st_size:,} bytes) is damaged or only half copied: its SHA-256 is not the one in "
-                f"{SUMS_FILE}; copy the file again"
+                f"{path} ({path.stat().st_size:,} bytes) is damaged or only half copied: its SHA-256 is "
+                f"not the one in {SUMS_FILE}; copy the file again"
             )
 
 
@@ -122,16 +128,23 @@ def load(name: str | Path = "embedded") -> tuple[BertForPreTraining, WordPieceTo
         ValueError: for an unknown name, or a folder whose files are damaged or do not fit one another.
     """
     folder = EMBEDDED.get(str(name), Path(name))
+    if str(name) in EMBEDDED and not folder.is_dir():
+        raise ValueError(f"{folder} is missing; install the course again")
     if not folder.is_dir():
-        raise ValueError(f"name is {str(name)!r}; it must be one of {', '.join(EMBEDDED)}, or an existing folder")
+        allowed = f"{', '.join(EMBEDDED)}, or an existing folder"
+        raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
     missing = [file for file in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE) if not (folder / file).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}")
     check_digests(folder)
-    config = BertConfig.from_dict(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+    try:
+        config = BertConfig.from_dict(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
     tokenizer = WordPieceTokenizer.from_file(folder / VOCAB_FILE)
     if len(tokenizer) != config.vocab_size:
-        raise ValueError(f"{folder}: {VOCAB_FILE} has {len(tokenizer)} pieces, {CONFIG_FILE} says {config.vocab_size}")
+        sizes = f"{VOCAB_FILE} has {len(tokenizer)} pieces, {CONFIG_FILE} says {config.vocab_size}"
+        raise ValueError(f"{folder}: {sizes}")
     tensors, _ = read_tensors(folder / WEIGHTS_FILE)
     model = BertForPreTraining(config)
     load_weights(model, tensors)

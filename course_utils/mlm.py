@@ -1,7 +1,8 @@
-"""Masked language modelling: which tokens are hidden, what stands in their place, and where the loss is taken.
+"""Masked language modelling: which tokens are hidden, what replaces them, and where the loss is taken.
 
-Of all ordinary tokens a share `rate` is *selected*. Of the selected ones 80 % become [MASK], 10 % become a random piece
-and 10 % stay as they are; the model must name the original at every one of them (Devlin et al. 2018, section 3.1).
+Of all ordinary tokens a share `rate` is *selected*. Of the selected ones 80 % become [MASK], 10 % become a
+random piece and 10 % stay as they are; the model must name the original at every one of them (Devlin et al.
+2018, section 3.1).
 
 One uniform number a token settles everything. With rate 0.15:
 
@@ -43,14 +44,17 @@ def mask_tokens(input_ids, tokenizer, rate=0.15, generator=None):
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate}; it must lie between 0 and 1")
+    low, high = (int(value) for value in input_ids.aminmax()) if input_ids.numel() else (0, 0)
+    if low < 0 or high >= len(tokenizer):
+        raise ValueError(
+            f"input_ids holds {low if low < 0 else high}; it must lie between 0 and {len(tokenizer) - 1}"
+        )
     ordinary, is_ordinary = ordinary_ids(len(tokenizer), tokenizer.special_ids)
     draw = torch.rand(input_ids.shape, generator=generator).flatten()
     masked_ids = input_ids.flatten().clone()
     # From here on only the selected few are touched, not the whole batch.
     selected = (draw < rate).nonzero().squeeze(1)
     original = masked_ids[selected]
-    if len(original) and not 0 <= int(original.min()) <= int(original.max()) < len(tokenizer):
-        raise ValueError(f"input_ids holds ids outside the vocabulary, which ends at {len(tokenizer) - 1}")
     keep = is_ordinary[original]
     selected, original = selected[keep], original[keep]
     draw = draw[selected]
@@ -58,5 +62,6 @@ def mask_tokens(input_ids, tokenizer, rate=0.15, generator=None):
     labels[selected] = original
     masked_ids[selected[draw < MASK_SHARE * rate]] = tokenizer.mask_token_id
     replaced = selected[(draw >= MASK_SHARE * rate) & (draw < (MASK_SHARE + RANDOM_SHARE) * rate)]
-    masked_ids[replaced] = ordinary[torch.randint(len(ordinary), replaced.shape, generator=generator)].to(masked_ids.dtype)
+    choice = torch.randint(len(ordinary), replaced.shape, generator=generator)
+    masked_ids[replaced] = ordinary[choice].to(masked_ids.dtype)
     return masked_ids.view_as(input_ids), labels.view_as(input_ids)

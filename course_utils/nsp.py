@@ -1,23 +1,27 @@
 """Next sentence prediction: pairs of segments, half of them torn apart.
 
-A row reads `[CLS] A [SEP] B [SEP]`. For half of the rows B is what follows A in its document (label 0, IsNext), for the
-other half it comes from another document (label 1, NotNext). The order of the labels is BERT's own (Devlin et al. 2018,
-section 3.1 and the released code); other code bases flip it.
+A row reads `[CLS] A [SEP] B [SEP]`. For half of the rows B is what follows A in its document (label 0,
+IsNext), for the other half it comes from another document (label 1, NotNext). The order of the labels is
+BERT's own (Devlin et al. 2018, section 3.1 and the released code); other code bases flip it.
 
-A torn pair takes its second segment from among the *followers* in other documents, never from a first sentence. So
-where a segment stood in its document tells nothing about the label: a model has to compare A with B.
+A torn pair takes its second segment from among the *followers* in other documents, never from a first
+sentence. So where a segment stood in its document tells nothing about the label: a model has to compare A
+with B.
 """
 
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from course_utils.wordpiece import truncated_lengths
+
 IS_NEXT, NOT_NEXT = 0, 1
 
 
 class Pair(NamedTuple):
-    """Two segments, each a list of token ids (or of any other tokens), and whether the second follows the first."""
+    """Two segments, lists of token ids (or of any other tokens), and whether the second follows the first."""
 
     first: list
     second: list
@@ -29,12 +33,14 @@ def make_pairs(documents, max_tokens=None, generator=None) -> list[Pair]:
 
     Args:
         documents: a list of documents; a document is a list of sentences, a sentence a list of tokens.
-        max_tokens: None makes one pair of every sentence and its follower. A number packs as many whole sentences into
-            a pair as fit into that many tokens, split at a random place, as BERT did: rows come out nearly full.
+        max_tokens: None makes one pair of every sentence and its follower. A number packs as many whole
+            sentences into a pair as fit into that many tokens, split at a random place, as BERT did: rows
+            come out nearly full.
         generator: a seeded `torch.Generator`.
 
     Returns:
-        pairs in the order of the documents. A document of a single sentence gives none.
+        pairs in the order of the documents. A document of a single sentence gives none, and when packing, a
+        last sentence that is left alone is dropped.
 
     Raises:
         ValueError: if fewer than two documents hold a pair (nothing to tear apart), or max_tokens is under 2.
@@ -60,7 +66,7 @@ def make_pairs(documents, max_tokens=None, generator=None) -> list[Pair]:
 def _cuts(sentences, max_tokens, generator):
     """Yield the true (first, second) segments of one document."""
     if max_tokens is None:
-        yield from zip(sentences, sentences[1:])  # noqa: B905  the second list is shorter by design
+        yield from pairwise(sentences)
         return
     start = 0
     while start + 1 < len(sentences):
@@ -68,20 +74,11 @@ def _cuts(sentences, max_tokens, generator):
         while end < len(sentences) and (end - start < 2 or length + len(sentences[end]) <= max_tokens):
             length += len(sentences[end])
             end += 1
+        if end == len(sentences) - 1 and end - start > 2:
+            end -= 1  # the last sentence would be left alone; leave it a companion
         cut = start + 1 + int(torch.randint(end - start - 1, (), generator=generator))
-        yield sum(sentences[start:cut], []), sum(sentences[cut:end], [])
+        yield list(chain(*sentences[start:cut])), list(chain(*sentences[cut:end]))
         start = end
-
-
-def truncate_pair(first, second, max_tokens):
-    """Drop tokens from the end of the longer segment until both fit; the first gives way when they are equal."""
-    first_length, second_length = len(first), len(second)
-    while first_length + second_length > max_tokens:
-        if first_length >= second_length:
-            first_length -= 1
-        else:
-            second_length -= 1
-    return first[:first_length], second[:second_length]
 
 
 def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], list[int]]:
@@ -89,17 +86,20 @@ def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], lis
 
     Args:
         first, second: token ids; `second` may be None.
-        max_length: longest row allowed, special tokens included; the longer segment is cut first.
+        max_length: longest row allowed, special tokens included. The longer segment is cut first, at its end.
 
     Returns:
         input_ids and token_type_ids, one for each token. A [SEP] belongs to the segment that it closes.
+
+    Raises:
+        ValueError: if max_length leaves no room for a token beside the special ones.
     """
     extra = 2 if second is None else 3
     if max_length is not None:
         if max_length <= extra:
             raise ValueError(f"max_length is {max_length}; it must exceed the {extra} special tokens")
-        first, second_cut = truncate_pair(first, second or [], max_length - extra)
-        second = None if second is None else second_cut
+        first_length, second_length = truncated_lengths(len(first), len(second or ()), max_length - extra)
+        first, second = first[:first_length], None if second is None else second[:second_length]
     input_ids = [tokenizer.cls_token_id, *first, tokenizer.sep_token_id]
     token_type_ids = [0] * len(input_ids)
     if second is not None:
@@ -109,9 +109,10 @@ def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], lis
 
 
 def overlap_accuracy(pairs) -> float:
-    """Accuracy of guessing IsNext when the segments share more words than the median pair does (at least one).
+    """Accuracy of guessing IsNext where the segments share more words than in the median pair.
 
-    A baseline that knows no meaning at all: only whether the same tokens occur twice.
+    A baseline that knows no meaning at all: only whether the same tokens occur twice. In the toy language it
+    is hardly better than a coin, since a scene, an event and a remark are worded differently.
     """
     shared = np.array([len(set(pair.first) & set(pair.second)) for pair in pairs])
     labels = np.array([pair.label for pair in pairs])
@@ -122,22 +123,20 @@ def topic_accuracy(train_documents, train_topics, pairs) -> float:
     """Accuracy of guessing IsNext when both segments seem to have the same topic: naive Bayes, nothing else.
 
     Args:
-        train_documents: documents (lists of sentences, lists of tokens) to learn the words of each topic from.
+        train_documents: documents (lists of sentences, lists of tokens) that show the words of each topic.
         train_topics: one topic a document.
         pairs: the pairs to judge, of the same tokens.
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    def count_tokens(segments):
-        return vectorizer.transform(segments)
-
     vectorizer = CountVectorizer(analyzer=lambda tokens: tokens)
     sentences = [sentence for document in train_documents for sentence in document]
     topics = [topic for document, topic in zip(train_documents, train_topics, strict=True) for _ in document]
     classifier = MultinomialNB().fit(vectorizer.fit_transform(sentences), topics)
-    first, second = (classifier.predict_proba(count_tokens([pair[k] for pair in pairs])) for k in (0, 1))
+    segments = ([pair.first for pair in pairs], [pair.second for pair in pairs])
+    first, second = (classifier.predict_proba(vectorizer.transform(tokens)) for tokens in segments)
     same_topic = (first * second).sum(axis=1)  # P(both segments have one topic), if they are judged apart
-    # With T equally likely topics a torn pair shares its topic by chance 1/T of the time: P(IsNext) is 1/2 at that rate.
+    # With T equally likely topics a torn pair shares its topic 1/T of the time: there P(IsNext) is 1/2.
     guess = np.where(same_topic > 1 / len(classifier.classes_), IS_NEXT, NOT_NEXT)
     return float((guess == np.array([pair.label for pair in pairs])).mean())

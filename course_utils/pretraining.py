@@ -1,6 +1,6 @@
 """Pretraining: documents in, a BERT out, in minutes on two cores.
 
-    documents -> pairs (nsp) -> rows of equal length -> fresh masks each step (mlm) -> loss -> AdamW -> checkpoint
+    documents -> pairs (nsp) -> rows of equal length -> masks (mlm) -> losses -> AdamW -> checkpoint
 
 Where the speed comes from, in the order of what it brings:
 
@@ -10,12 +10,15 @@ Where the speed comes from, in the order of what it brings:
   (Liu et al. 2019, section 4.1: dynamic masking);
 - AdamW runs fused, and there is no dropout: the data are fresh, nothing can be learnt by heart.
 
-Every random choice of step n follows from `(seed, n)` alone. A run that was stopped and resumed is therefore the
-same run, bit for bit, and two processes that share the work see the masks that one process would have drawn.
+Every random choice of step n follows from `(seed, n)` alone. A run that was stopped and resumed is therefore
+the same run, bit for bit, and two processes that share the work see the masks that one process would have
+drawn.
 
-    python -m course_utils.pretraining --output runs/mine               # train; Ctrl-C stops and loses nothing
-    python -m course_utils.pretraining --output runs/mine --resume      # go on where it stopped
-    torchrun --nproc_per_node 2 -m course_utils.pretraining --output runs/mine     # two processes, the same curve
+Train (Ctrl-C stops and loses nothing), go on where it stopped, train in two processes along the same curve:
+
+    python -m course_utils.pretraining --output runs/mine
+    python -m course_utils.pretraining --output runs/mine --resume
+    torchrun --nproc_per_node 2 -m course_utils.pretraining --output runs/mine
 """
 
 import argparse
@@ -45,19 +48,21 @@ from course_utils.wordpiece import WordPieceTokenizer
 HELD_OUT_SEED = 1_000_003  # a language seed that no training run uses
 STATE_FILE = "training_state.safetensors"
 LOG_FILE = "training.json"
+LOSSES = ("mlm_loss", "nsp_loss")  # what a step returns
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on. Two runs of equal settings on one machine give equal weights.
 
-    `tokens_per_step` counts all positions of a batch; `rate` is the selection rate in training (the loss is always
-    reported at 15 %); `single_share` is the share of rows with one segment only, so that the model has also met a
-    sentence on its own; `attention` is "bidirectional" or "causal".
+    `tokens_per_step` counts all positions of a batch; `rate` is the selection rate in training (the loss is
+    always reported at 15 %); `single_share` is the share of rows with one segment only, so that the model has
+    also met a sentence on its own; `attention` is "bidirectional" or "causal".
     """
 
     seed: int = 0
-    steps: int = 3000
+    documents: int = 60_000
+    steps: int = 5000
     tokens_per_step: int = 2048
     learning_rate: float = 2e-3
     warmup_steps: int = 150
@@ -74,14 +79,16 @@ class Settings:
     log_every: int = 250
 
     def __post_init__(self):
-        for name in ("steps", "tokens_per_step", "log_every"):
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {2**31 - 1}")
+        for name in ("documents", "steps", "tokens_per_step", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("rate", "single_share", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
         if not 0 <= self.warmup_steps <= self.steps:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}; it must lie between 0 and steps={self.steps}")
+            raise ValueError(f"warmup_steps is {self.warmup_steps}; allowed is 0 to steps={self.steps}")
         if self.attention not in ("bidirectional", "causal"):
             raise ValueError(f"attention is {self.attention!r}; it must be 'bidirectional' or 'causal'")
 
@@ -98,7 +105,7 @@ class Settings:
         )
 
 
-# ---------------------------------------------------------------------------------------------------- data
+# ------------------------------------------------------------------------------------------ data
 
 
 @dataclass(frozen=True)
@@ -113,8 +120,8 @@ class Batch:
         return len(self.input_ids)
 
     def take(self, index) -> "Batch":
-        label = self.next_sentence_label
-        return Batch(self.input_ids[index], self.token_type_ids[index], None if label is None else label[index])
+        label = None if self.next_sentence_label is None else self.next_sentence_label[index]
+        return Batch(self.input_ids[index], self.token_type_ids[index], label)
 
 
 def tokenize_documents(documents, tokenizer) -> list[list[list[int]]]:
@@ -126,13 +133,17 @@ def tokenize_documents(documents, tokenizer) -> list[list[list[int]]]:
             pieces[word] = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
         return pieces[word]
 
-    return [[[i for word in s.words for i in ids_of(word)] for s in document.sentences] for document in documents]
+    def ids_of_sentence(sentence) -> list[int]:
+        return [i for word in sentence.words for i in ids_of(word)]
+
+    return [[ids_of_sentence(sentence) for sentence in document.sentences] for document in documents]
 
 
 def rows_by_length(pairs, tokenizer, single_share: float = 0.0, generator=None) -> list[Batch]:
     """All rows of one shape together: one `Batch` for each length, with and without a second segment.
 
-    A share `single_share` of the pairs gives up one of its segments, so that rows of one sentence occur as well.
+    A share `single_share` of the pairs gives up one of its segments, so that rows of one sentence occur as
+    well.
     """
     rows: dict[tuple[int, bool], list] = {}
     draws = torch.rand(len(pairs), generator=generator).tolist()
@@ -149,18 +160,16 @@ def rows_by_length(pairs, tokenizer, single_share: float = 0.0, generator=None) 
 
 
 def training_rows(settings: Settings, tokenizer) -> list[Batch]:
-    """Enough fresh toy documents for every step to see new rows."""
-    pairs_needed = settings.steps * settings.tokens_per_step / 15  # a row of the toy language has about 16 positions
-    pairs_a_document = 5
+    """The rows of a run: pairs from `settings.documents` toy documents, about five a document."""
     language = ToyLanguage(seed=settings.seed)
-    documents = tokenize_documents(language.documents(math.ceil(pairs_needed / pairs_a_document) + 2), tokenizer)
+    documents = tokenize_documents(language.documents(settings.documents), tokenizer)
     generator = torch.Generator().manual_seed(settings.seed)
     pairs = nsp.make_pairs(documents, generator=generator)
     return rows_by_length(pairs, tokenizer, settings.single_share, generator)
 
 
 class BatchOrder:
-    """Which rows make up step n: every row once an epoch, in an order that depends only on the seed and the epoch."""
+    """Which rows make up step n: every row once an epoch, in an order that follows from seed and epoch."""
 
     def __init__(self, data: list[Batch], tokens_per_step: int, seed: int):
         self.data, self.tokens_per_step, self.seed = data, tokens_per_step, seed
@@ -191,12 +200,12 @@ def attention_mask_for(attention: str, input_ids: torch.Tensor) -> torch.Tensor 
     return causal_mask(seq_len).expand(rows, seq_len, seq_len)
 
 
-# ---------------------------------------------------------------------------------------------------- held-out data
+# ------------------------------------------------------------------------------------------ held-out data
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Documents kept aside, masked once and for all, with the best possible loss at every selected position."""
+    """Documents kept aside, masked once and for all, with the best possible loss at selected positions."""
 
     batches: list[tuple[Batch, torch.Tensor, torch.Tensor]]  # rows, masked_ids, labels
     floors: Floors
@@ -218,7 +227,8 @@ def held_out(tokenizer, documents: int = 400, rate: float = 0.15, seed: int = HE
         batches.append((batch, masked_ids, labels))
         floors.append(language.floors(batch.input_ids, masked_ids, labels, rate))
         posterior.append(language.next_sentence_posterior(masked_ids, rate))
-    joined = {name: np.concatenate([getattr(f, name) for f in floors]) for name in Floors.__dataclass_fields__}
+    fields = Floors.__dataclass_fields__
+    joined = {name: np.concatenate([getattr(part, name) for part in floors]) for name in fields}
     return HeldOut(batches, Floors(**joined), np.concatenate(posterior))
 
 
@@ -257,7 +267,8 @@ def compare(result: Evaluation, data: HeldOut) -> dict[str, float]:
     """Model and floors side by side, at [MASK] positions.
 
     `gap` is model minus bidirectional floor and `left_gap` model minus left-only floor, each the mean of the
-    differences position by position, with its standard error: the same positions, so the luck of the draw cancels.
+    differences position by position, with its standard error: the same positions, so the luck of the draw
+    cancels.
     """
     at_mask = data.floors.kind == "mask"
     summary = {"model": float(result.nats[at_mask].mean()), **data.floors.mean("mask")}
@@ -265,13 +276,13 @@ def compare(result: Evaluation, data: HeldOut) -> dict[str, float]:
         difference = (result.nats - getattr(data.floors, rung))[at_mask]
         summary[name] = float(difference.mean())
         summary[name + "_standard_error"] = float(difference.std(ddof=1) / math.sqrt(len(difference)))
-    best = data.next_sentence > 0.5
+    best_guess = np.where(data.next_sentence > 0.5, nsp.IS_NEXT, nsp.NOT_NEXT)
     summary["next_sentence_accuracy"] = result.next_sentence_accuracy
-    summary["best_next_sentence_accuracy"] = float((best == (data.next_sentence_label == nsp.IS_NEXT)).mean())
+    summary["best_next_sentence_accuracy"] = float((best_guess == data.next_sentence_label).mean())
     return summary
 
 
-# ---------------------------------------------------------------------------------------------------- the run
+# ------------------------------------------------------------------------------------------ the run
 
 
 def learning_rate_at(step: int, settings: Settings) -> float:
@@ -290,13 +301,17 @@ class Pretrainer:
             torch.manual_seed(settings.seed)
             self.model = BertForPreTraining(settings.bert_config(len(tokenizer)))
         matrices = [p for p in self.model.parameters() if p.dim() > 1]
-        vectors = [p for p in self.model.parameters() if p.dim() <= 1]  # biases and LayerNorms are not decayed
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        vectors = [p for p in self.model.parameters() if p.dim() <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},  # biases and LayerNorms are not decayed
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
         data = training_rows(settings, tokenizer) if data is None else data
         self.order = BatchOrder(data, settings.tokens_per_step, settings.seed)
         self.next_step = 0
         self.log: list[dict[str, float]] = []  # what `run` notes down every `log_every` steps
+        self.recent: list[dict[str, float]] = []  # the losses of the steps since
 
     def step(self) -> dict[str, float]:
         """One update. Returns the losses of the batch, of all processes together."""
@@ -322,12 +337,14 @@ class Pretrainer:
                     labels=labels[share],
                     next_sentence_label=own.next_sentence_label,
                 )
-            # Weighted so that the sum over processes is the mean over the batch that one process would have taken.
+            # Weighted so that the sum over processes is the mean that one process takes over the batch.
             parts = [output.mlm_loss * mlm_weight]
             if output.nsp_loss is not None:
                 parts.append(output.nsp_loss * len(share) / len(batch))
             sum(parts).backward()
             losses[: len(parts)] = torch.stack(parts).detach()
+        for p in self.model.parameters():  # single segments do not reach the next sentence head
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         if world > 1:
             self._sum_over_processes(losses)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
@@ -341,8 +358,6 @@ class Pretrainer:
     def _sum_over_processes(self, losses: torch.Tensor) -> None:
         """Add up gradients and losses of all processes: one message, all tensors laid end to end."""
         parameters = list(self.model.parameters())
-        for p in parameters:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         flat = torch.cat([losses, *(p.grad.flatten() for p in parameters)])
         dist.all_reduce(flat)
         losses.copy_(flat[:2])
@@ -350,7 +365,7 @@ class Pretrainer:
             p.grad.copy_(grad.view_as(p))
 
     def save_state(self, path: Path) -> None:
-        """Weights, optimiser moments and the number of the next step, in one file that is replaced in one stroke."""
+        """Weights, optimiser moments and the number of the next step, in one file replaced in one stroke."""
         tensors = {}
         for name, p in self.model.named_parameters():
             tensors[f"model.{name}"] = p.detach()
@@ -360,6 +375,7 @@ class Pretrainer:
             "next_step": str(self.next_step),
             "settings": json.dumps(asdict(self.settings)),
             "log": json.dumps(self.log),
+            "recent": json.dumps(self.recent),
         }
         checkpoints.write_tensors(path, tensors, metadata)
 
@@ -369,16 +385,20 @@ class Pretrainer:
         saved = Settings(**json.loads(metadata["settings"]))
         if saved != self.settings:
             changed = [k for k, v in asdict(saved).items() if v != getattr(self.settings, k)]
-            raise ValueError(f"{path} was made with other settings: {', '.join(changed)} differ; resume with the same ones")
+            raise ValueError(f"{path} has other settings; resume with the same {', '.join(changed)}")
         for name, p in self.model.named_parameters():
             with torch.no_grad():
                 p.copy_(tensors[f"model.{name}"])
             keys = ("step", "exp_avg", "exp_avg_sq")
-            state = {key: tensors[f"optimizer.{key}.{name}"] for key in keys if f"optimizer.{key}.{name}" in tensors}
+            state = {
+                key: tensors[f"optimizer.{key}.{name}"]
+                for key in keys
+                if f"optimizer.{key}.{name}" in tensors
+            }
             if state:
                 self.optimizer.state[p] = state
         self.next_step = int(metadata["next_step"])
-        self.log = json.loads(metadata["log"])
+        self.log, self.recent = json.loads(metadata["log"]), json.loads(metadata["recent"])
 
 
 @contextmanager
@@ -405,30 +425,34 @@ def finish_step_on_interrupt():
 
 
 def run(trainer: Pretrainer, on_log=None, save_to: Path | None = None, progress: bool = True) -> bool:
-    """Take the remaining steps. Returns False if Ctrl-C stopped it early; the model is then whole and up to date.
+    """Take the remaining steps. Returns False if Ctrl-C stopped it early; the model is whole all the same.
 
     Args:
-        on_log: called every `log_every` steps and after the last one; what it returns (a dict) joins the log entry,
-            which holds the step and the mean losses since the entry before.
+        on_log: called every `log_every` steps and after the last one; what it returns (a dict) joins the log
+            entry, which holds the step and the mean losses since the entry before.
         save_to: file for the state, written at each entry and when stopped.
         progress: show a bar.
     """
     from tqdm.auto import tqdm
 
-    settings, recent = trainer.settings, []
+    settings = trainer.settings
     with (
         finish_step_on_interrupt() as pressed,
-        tqdm(total=settings.steps, initial=trainer.next_step, desc="pretraining", disable=not progress) as bar,
+        tqdm(
+            total=settings.steps, initial=trainer.next_step, desc="pretraining", disable=not progress
+        ) as bar,
     ):
         while trainer.next_step < settings.steps and not pressed:
-            recent.append(trainer.step())
+            trainer.recent.append(trainer.step())
             bar.update()
             if trainer.next_step % settings.log_every == 0 or trainer.next_step == settings.steps:
-                entry = {"step": trainer.next_step} | {k: nan_mean(losses[k] for losses in recent) for k in recent[0]}
+                means = {name: nan_mean(losses[name] for losses in trainer.recent) for name in LOSSES}
+                entry = {"step": trainer.next_step} | means
                 entry |= (on_log(entry) if on_log else None) or {}
                 trainer.log.append(entry)
-                bar.set_postfix({key: f"{value:.3f}" for key, value in entry.items() if key != "step"})
-                recent = []
+                shown = {key: value for key, value in entry.items() if key != "step" and value is not None}
+                bar.set_postfix({key: f"{value:.3f}" for key, value in shown.items()})
+                trainer.recent = []
                 if save_to:
                     trainer.save_state(save_to)
         if pressed and save_to:
@@ -442,7 +466,7 @@ def nan_mean(values) -> float | None:
     return sum(numbers) / len(numbers) if numbers else None
 
 
-LIVE = Settings(steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
+LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
 
 
 def live_run(tokenizer, show=None, settings: Settings = LIVE, data: HeldOut | None = None) -> Pretrainer:
@@ -454,8 +478,8 @@ def live_run(tokenizer, show=None, settings: Settings = LIVE, data: HeldOut | No
         data: held-out rows; small fresh ones if None.
 
     Returns:
-        the trainer, with `.model` and `.log`. Ctrl-C (or the stop button) ends the run after the current step, and
-        the model so far is returned.
+        the trainer, with `.model` and `.log`. Ctrl-C (or the stop button) ends the run after the current
+        step, and the model so far is returned.
     """
     data = held_out(tokenizer, documents=60) if data is None else data
     floors = data.floors.mean("mask")
@@ -471,10 +495,11 @@ def live_run(tokenizer, show=None, settings: Settings = LIVE, data: HeldOut | No
     return trainer
 
 
-# ---------------------------------------------------------------------------------------------------- command line
+# ------------------------------------------------------------------------------------------ command line
 
 COMMAND_HELP = {
     "seed": "of documents, pairs, masks and initial weights",
+    "documents": "number of toy documents to train on; with fewer than the steps need, they come round again",
     "steps": "number of updates",
     "tokens_per_step": "positions in a batch",
     "learning_rate": "at its highest, after the warm-up",
@@ -489,20 +514,30 @@ COMMAND_HELP = {
 }
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Answers a mistake with the one line that says what is wrong; the usage is for --help."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m course_utils.pretraining",
-        description="Pretrain a BERT on the toy language: masked language modelling and next sentence prediction.",
+        description="Pretrain a BERT on the toy language: masked words and next sentences.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--output", type=Path, help="folder for the checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the state saved in --output")
-    parser.add_argument("--vocab", type=Path, default=checkpoints.DATA / "vocab.txt", help="vocabulary file to use")
-    parser.add_argument("--write-vocab", type=Path, metavar="FILE", help="train the vocabulary, write it, and stop")
+    parser.add_argument("--vocab", type=Path, default=checkpoints.DATA / "vocab.txt", help="vocabulary file")
+    parser.add_argument(
+        "--write-vocab", type=Path, metavar="FILE", help="train the vocabulary, write it, stop"
+    )
     parser.add_argument("--threads", type=int, help="threads of this process (default: torch's choice)")
     for name, field in Settings.__dataclass_fields__.items():
         help_text = COMMAND_HELP.get(name, "of the model")
-        parser.add_argument("--" + name.replace("_", "-"), type=field.type, default=field.default, help=help_text)
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=field.type, default=field.default, help=help_text)
     return parser
 
 
@@ -520,13 +555,17 @@ def train_embedded_vocab() -> list[str]:
     return train_vocab(texts, vocab_size=5000, alphabet=alphabet)
 
 
-def model_card(settings: Settings, result: dict[str, float], log: list[dict], seconds: float, command: str) -> str:
-    """The card of a checkpoint: what it is, how to make it again, and how far it is from the best possible."""
-    rows = "\n".join(f"| {entry['step']} | {entry['mlm_loss']:.3f} | {entry['held_out']:.3f} |" for entry in log)
+def model_card(
+    settings: Settings, result: dict[str, float], log: list[dict], seconds: float, command: str
+) -> str:
+    """The card of a checkpoint: what it is, how to make it again, how far it is from the best possible."""
+    rows = "\n".join(
+        f"| {entry['step']} | {entry['mlm_loss']:.3f} | {entry['held_out']:.3f} |" for entry in log
+    )
     return f"""# A small BERT of the toy language ({settings.attention} attention)
 
-Trained on generated text only: the toy language of this course. It knows those few hundred words and no English beyond
-them. Licence: MIT.
+Trained on generated text only: the toy language of this course. It knows those few hundred words and no
+English beyond them. Licence: MIT.
 
 Made by
 
@@ -546,8 +585,10 @@ Held-out documents, fixed masks at rate 0.15, at [MASK] positions, nats:
 | bidirectional floor | {result["bidirectional"]:.3f} |
 
 Model minus bidirectional floor: {result["gap"]:.4f} (standard error {result["gap_standard_error"]:.4f}).
-Model minus left-only floor: {result["left_gap"]:.4f} (standard error {result["left_gap_standard_error"]:.4f}).
-Next sentence accuracy: {result["next_sentence_accuracy"]:.3f}; of the perfect model: {result["best_next_sentence_accuracy"]:.3f}.
+Model minus left-only floor: {result["left_gap"]:.4f}
+(standard error {result["left_gap_standard_error"]:.4f}).
+Next sentence accuracy: {result["next_sentence_accuracy"]:.3f}; of the perfect model:
+{result["best_next_sentence_accuracy"]:.3f}.
 
 | step | training loss | held-out loss at [MASK] |
 |---|---|---|
@@ -566,7 +607,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--output is needed: the folder for the checkpoint")
     try:
         settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
-    except ValueError as error:
+        tokenizer = WordPieceTokenizer.from_file(options.vocab)
+        settings.bert_config(len(tokenizer))  # refuses sizes that fit no model
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     state_file = options.output / STATE_FILE
     if options.resume and not state_file.is_file():
@@ -578,11 +621,13 @@ def main(argv: list[str] | None = None) -> int:
     is_first = not dist.is_initialized() or dist.get_rank() == 0
 
     start = time.perf_counter()
-    tokenizer = WordPieceTokenizer.from_file(options.vocab)
-    data = held_out(tokenizer)
     trainer = Pretrainer(settings, tokenizer)
     if options.resume:
-        trainer.load_state(state_file)
+        try:
+            trainer.load_state(state_file)
+        except ValueError as error:
+            parser.error(str(error))
+    data = held_out(tokenizer)
 
     def on_log(entry):
         result = compare(evaluate(trainer.model, data, settings.attention), data)
@@ -598,7 +643,8 @@ def main(argv: list[str] | None = None) -> int:
         checkpoints.save(options.output, trainer.model, tokenizer, card)
         checkpoints.write_text(options.output / LOG_FILE, json.dumps(record, indent=1) + "\n")
         state_file.unlink()
-        print(f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}: {options.output}")
+        losses = f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}"
+        print(f"{losses}: {options.output}")
     if dist.is_initialized():
         dist.destroy_process_group()
     if not finished:

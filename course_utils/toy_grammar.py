@@ -1,12 +1,12 @@
 """The words and sentence frames of the toy language: data only, read by `toy_language`.
 
-A *frame* is a sentence with slots. `{name}` draws a word from the class `name`; everything else stands as it is
-written. Two marks tie slots of one frame together, so that a choice made in one place shows in another:
+A *frame* is a sentence with slots. `{name}` draws a word from the class `name`; everything else stands as it
+is written. Two marks tie slots of one frame together, so that a choice made in one place shows in another:
 
-- `{dog#}` is a pair of a singular and a plural word written `dog/dogs`; all `#` slots of a sentence take the same
-  side, so that "these dogs are" agrees with itself;
-- `{good~}` is a pair of a positive and a negative word written `good/bad`; all `~` slots take the same side, which is
-  the sentiment of the sentence, and `{good^}` takes the other side ("bad but lovely").
+- `{dog#}` is a pair of a singular and a plural word written `dog/dogs`; all `#` slots of a sentence take the
+  same side, so that "these dogs are" agrees with itself;
+- `{good~}` is a pair of a positive and a negative word written `good/bad`; all `~` slots take the same side,
+  which is the sentiment of the sentence, and `{good^}` takes the other side ("bad but lovely").
 
 Inside a class the k-th word has a weight of 1/k (Zipf's law), so the order of the words is their frequency.
 """
@@ -34,7 +34,7 @@ CLASSES = {
     "city": "paris london rome berlin madrid",
     "friend": "sister brother mother father teacher neighbour",
     "feeling~": "happy/sad glad/angry proud/tired calm/afraid",
-    "liked~": "liked/hated loved/disliked enjoyed/feared",
+    "liked~": "liked/hated loved/disliked enjoyed/ignored",
     "fine~": "good/bad lovely/awful nice/dull perfect/horrible",
     "smiled~": "smiled/cried laughed/sighed sang/shouted",
     "great~": "great/terrible wonderful/boring good/bad",
@@ -67,7 +67,7 @@ TOPIC_CLASSES = {
         "money": "deposit borrow save withdraw",
         "river": "catch watch feed draw",
         "pets": "walk feed wash brush",
-        "sport": "watch win lose play",
+        "sport": "watch win lose join",
         "woods": "find collect pick study",
         "garden": "plant water pick sell",
         "film": "watch see praise discuss",
@@ -108,17 +108,17 @@ TOPIC_CLASSES = {
         "river": "small long flat tiny",
         "pets": "brown white big young",
         "sport": "new tall good big",
-        "woods": "old tall brown black",
+        "woods": "old big brown black",
         "garden": "red white small yellow",
         "film": "new young long big",
         "kitchen": "big small blue cheap",
     },
     "state": {
         "money": "safe empty late private",
-        "river": "wet slow deep quiet",
+        "river": "wet slow cold quiet",
         "pets": "hungry sleepy playful noisy",
         "sport": "fast strong ready heavy",
-        "woods": "old wild dark silent",
+        "woods": "wild dark silent thin",
         "garden": "young fresh bright sweet",
         "film": "famous funny clever loud",
         "kitchen": "hot clean sharp warm",
@@ -143,8 +143,8 @@ PERSON_CLASSES = {
     "his": {person: "her" if person in FEMALE else "his" for person in PERSONS},
 }
 
-#: Sentences come in three kinds. A scene tends to be followed by an event, an event by a remark, a remark by a new
-#: scene: this drift is what makes the order of two sentences predictable.
+#: Sentences come in three kinds. A scene tends to be followed by an event, an event by a remark, a remark by
+#: a new scene: this drift is what makes the order of two sentences predictable.
 STAGES = ("scene", "event", "remark")
 STAGE_TRANSITIONS = (
     (0.10, 0.75, 0.15),
@@ -203,10 +203,10 @@ TOPIC_FRAMES = {
     "pets": {
         "event": (
             "the cat sat on the mat",
-            "the {colour} cat slept on the {size} mat",
+            "the {colour} cat slept on the mat",
             "the bark of the dog woke {him}",
             "{he} heard a bark from the {size} puppy",
-            "the dog chased the cat in the {place}",
+            "the dog chased the cat to the {place}",
         ),
     },
     "sport": {
@@ -215,7 +215,7 @@ TOPIC_FRAMES = {
             "the bat broke in the last game",
             "the match was lost {when}",
             "{his} team won the match on {day}",
-            "the {size} player threw the ball to {him}",
+            "the {kind} player threw the ball to {him}",
         ),
     },
     "woods": {
@@ -256,7 +256,7 @@ TOPIC_FRAMES = {
             "{he} lit the stove with a match",
             "the match burned {his} hand {when}",
             "{he} ate a light meal with {his} {friend}",
-            "the {goods} in the pan smelled {fine~}",
+            "the {goods} in the pan tasted {fine~}",
             "{he} washed the plates and the {size} pan",
         ),
     },

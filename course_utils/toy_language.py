@@ -1,37 +1,42 @@
 """A small artificial English about which everything is known exactly.
 
-A real corpus has no answer key: nobody knows how well the best possible model could fill its blanks. This language has
-one. It is a laboratory animal: real English words, put together by a generator whose probabilities are written down
-(`toy_grammar`), so the best possible prediction for any masked word can be computed instead of guessed.
+A real corpus has no answer key: nobody knows how well the best possible model could fill its blanks. This
+language has one. It is a laboratory animal: real English words, put together by a generator whose
+probabilities are written down (`toy_grammar`), so the best possible prediction for any masked word can be
+computed instead of guessed.
 
 How a document comes about:
 
-1. a topic and a person are drawn: together they are the *hidden state* z of the document, never printed, shared by all
-   of its 4 to 8 sentences;
-2. each sentence takes a stage (scene, event or remark) from a Markov chain, then a frame of that stage and topic;
+1. a topic and a person are drawn: together they are the *hidden state* z of the document, never printed,
+   shared by all of its 4 to 8 sentences;
+2. each sentence takes a stage (scene, event or remark) from a Markov chain, then a frame of that stage and
+   topic;
 3. each slot of the frame draws a word from its class, which may depend on z.
 
-Given the frame and z, the words of a sentence are independent. That single fact makes every sum below small: whoever
-wants to know P(word | everything visible) adds up over frames and hidden states, and there are only a few thousand.
+Given the frame and z, the words of a sentence are independent. That single fact makes every sum below small:
+whoever wants P(word | everything visible) adds up over frames and hidden states, a few thousand in all.
 
-The arrays that hold the language (F frames, R word distributions, W words, Z hidden states, L longest sentence):
+The arrays that hold the language (F frames, R word distributions, W words, Z hidden states, L longest
+sentence):
 
 - `emissions` (R, W): row r is a distribution over words;
-- `row_of` (F, L, Z): which row of `emissions` the j-th word of frame f comes from in state z, -1 past the end;
+- `row_of` (F, L, Z): which row of `emissions` the j-th word of frame f comes from in state z, -1 past the
+  end;
 - `frame_prior` (F, Z): P(frame | its stage, z); `stage_of` (F,), `length` (F,);
 - `state_prior` (Z,), `stage_prior` (S,), `transitions` (S, S).
 
-Many states write a frame alike: "it was {feeling~}" does not care who the document is about. For the sums below such
-a sentence is one *pattern*, a sequence of word distributions, and there are three times fewer patterns (D) than pairs
-of a frame and a state:
+Many states write a frame alike: "it was {feeling~}" does not care who the document is about. For the sums
+below such a sentence is one *pattern*, a sequence of word distributions, and there are three times fewer
+patterns (D) than pairs of a frame and a state:
 
 - `pattern_rows` (D, L): the rows of `emissions` that a pattern draws its words from, -1 past its end;
   `pattern_length` (D,);
 - `pattern_prior` (S, Z, D): P(pattern | stage, z), the frames that write the same pattern added up.
 
-The exact limits (here *floors*, in nats: a model's mean cross-entropy cannot be below them) follow the forward-backward
-sums for hidden-state models (Rabiner 1989, section III), with the corruption of masked language modelling (Devlin et
-al. 2018, section 3.1) as a noisy channel between the written and the visible token.
+The exact limits (here *floors*, in nats: a model's mean cross-entropy cannot be below them) follow the
+forward-backward sums for hidden-state models (Rabiner 1989, section III), with the corruption of masked
+language modelling (Devlin et al. 2018, section 3.1) as a noisy channel between the written and the visible
+token.
 """
 
 import itertools
@@ -45,7 +50,9 @@ import numpy as np
 from course_utils import toy_grammar
 
 DOCUMENT_LENGTHS = (4, 8)  # fewest and most sentences of a document
-CHUNK = 500  # documents drawn at once; each chunk has its own random stream, so documents(10) begins documents(1000)
+CHUNK = (
+    500  # documents drawn at once, each chunk from a stream of its own: documents(10) begins documents(1000)
+)
 IGNORE_INDEX = -100  # a label that says: this position was not selected
 RUNGS = ("unigram", "bigram", "left", "bidirectional")
 GROUP = 128  # rows that are worked on at once, so that the arrays stay small
@@ -57,7 +64,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 class Sentence:
     """One sentence, with what a reader of real text would have to annotate by hand.
 
-    `senses` maps the position of every ambiguous word to its sense; `sentiment` is "positive", "negative" or None.
+    `senses` maps the position of every ambiguous word to its sense; `sentiment` is "positive", "negative" or
+    None.
     """
 
     words: tuple[str, ...]
@@ -87,9 +95,9 @@ class Document:
 class Floors:
     """Best possible losses, in nats, one number a selected position, in row-major order.
 
-    `position` (n, 2) holds the (row, column) of each number; `kind` (n,) says what the model saw there: "mask",
-    "random" or "kept". The four rungs see more and more: `unigram` nothing, `bigram` the token before, `left` all
-    tokens before, `bidirectional` the whole row.
+    `position` (n, 2) holds the (row, column) of each number; `kind` (n,) says what the model saw there:
+    "mask", "random" or "kept". The four rungs see more and more: `unigram` nothing, `bigram` the token
+    before, `left` all tokens before, `bidirectional` the whole row.
     """
 
     unigram: np.ndarray
@@ -123,8 +131,8 @@ class ToyLanguage:
     Args:
         seed: of the random documents; the language itself does not depend on it.
         grammar: an object with the attributes of the module `toy_grammar`; tests pass tiny ones.
-        vocab: the pieces that the exact limits speak about; the embedded vocabulary if None. Every word of the
-            language must be one piece of it.
+        vocab: the pieces that the exact limits speak about; the embedded vocabulary if None. Every word of
+            the language must be one piece of it.
     """
 
     def __init__(self, seed: int = 0, grammar=toy_grammar, vocab: list[str] | None = None):
@@ -164,7 +172,9 @@ class ToyLanguage:
         self.stage_of = np.array(stages)
         self.sentiment_of = sentiments
         self.frame_prior = np.array(prior)
-        for s in range(len(grammar.STAGES)):  # frames of a stage are equally likely in each state that allows them
+        for s in range(
+            len(grammar.STAGES)
+        ):  # frames of a stage are equally likely in each state that allows them
             of_stage = self.stage_of == s
             self.frame_prior[of_stage] /= self.frame_prior[of_stage].sum(axis=0)
         self.length = np.array([len(frame) for frame in rows])
@@ -180,14 +190,16 @@ class ToyLanguage:
         self.emissions /= self.emissions.sum(axis=1, keepdims=True)
 
     def _build_patterns(self) -> None:
-        """Number the different sequences of word distributions, and add up the frames and states that write them."""
+        """Number the different patterns, and add up the frames and states that write each."""
         frames, states = np.nonzero(self.frame_prior)
         number: dict[tuple[int, ...], int] = {}
-        pattern = [number.setdefault(tuple(rows), len(number)) for rows in self.row_of[frames, :, states].tolist()]
+        rows_of_cell = self.row_of[frames, :, states].tolist()
+        pattern = [number.setdefault(tuple(rows), len(number)) for rows in rows_of_cell]
         self.pattern_rows = np.array(list(number))
         self.pattern_length = (self.pattern_rows >= 0).sum(axis=1)
         self.pattern_prior = np.zeros((len(self.stage_prior), len(self.states), len(number)))
-        np.add.at(self.pattern_prior, (self.stage_of[frames], states, pattern), self.frame_prior[frames, states])
+        cell = (self.stage_of[frames], states, pattern)
+        np.add.at(self.pattern_prior, cell, self.frame_prior[frames, states])
         # how often a random sentence has this pattern, (D,)
         self.pattern_share = np.einsum("s,z,szd->d", self.stage_prior, self.state_prior, self.pattern_prior)
 
@@ -239,7 +251,8 @@ class ToyLanguage:
         stage = self._draw_stages(rng, sizes)
         frame = self._draw_frames(rng, stage, state)
         word = self._draw_words(rng, frame, state)
-        sentences = [self._sentence(f, z, w) for f, z, w in zip(frame.tolist(), state.tolist(), word.tolist(), strict=True)]
+        drawn = zip(frame.tolist(), state.tolist(), word.tolist(), strict=True)
+        sentences = [self._sentence(f, z, w) for f, z, w in drawn]
         ends = np.cumsum(sizes)
         return [
             Document(*self.states[state[end - 1]], sentences=tuple(sentences[end - size : end]))
@@ -292,10 +305,10 @@ class ToyLanguage:
 
     @cached_property
     def piece_emissions(self) -> np.ndarray:
-        """`emissions` over pieces instead of words: (R, V), zero at pieces that are no word of the language."""
+        """`emissions` over pieces instead of words: (R, V), zero at pieces that are no word."""
         missing = [word for word in self.words if word not in self.piece_id]
         if missing:
-            raise ValueError(f"vocab lacks the words {missing[:5]}; every word of the language must be one piece")
+            raise ValueError(f"vocab lacks the words {missing[:5]}; every word must be one piece of it")
         emissions = np.zeros((len(self.emissions), len(self.vocab)))
         emissions[:, [self.piece_id[word] for word in self.words]] = self.emissions
         return emissions
@@ -303,15 +316,15 @@ class ToyLanguage:
     def _channel(self, seen: np.ndarray, rate: float) -> np.ndarray:
         """P(a position shows `seen` | its word comes from row r), whether it was selected or not: (..., R).
 
-        With selection rate p a word x becomes [MASK] with probability 0.8p, a random piece with 0.1p, else it stays:
-        C(y|x) = 0.8p for y = [MASK], otherwise (1 - 0.9p) [y = x] + 0.1p / (ordinary pieces).
+        With selection rate p a word x becomes [MASK] with probability 0.8p, a random piece with 0.1p, else it
+        stays: C(y|x) = 0.8p for y = [MASK], otherwise (1 - 0.9p) [y = x] + 0.1p / (ordinary pieces).
         """
         ordinary = len(self.vocab) - len(SPECIAL_TOKENS)
         shown = (1 - 0.9 * rate) * self.piece_emissions.T[seen] + 0.1 * rate / ordinary
         return np.where((seen == self.piece_id["[MASK]"])[..., None], 0.8 * rate, shown)
 
     def _selected_channel(self, seen: np.ndarray) -> np.ndarray:
-        """S(y|x) for each piece x, given that the position was selected: (n, V). 80 % mask, 10 % random, 10 % kept."""
+        """S(y|x) for each piece x at selected positions, (n, V): 80 % mask, 10 % random, 10 % kept."""
         ordinary = len(self.vocab) - len(SPECIAL_TOKENS)
         likelihood = np.full((len(seen), len(self.vocab)), 0.1 / ordinary)
         likelihood[np.arange(len(seen)), seen] += 0.1
@@ -319,17 +332,18 @@ class ToyLanguage:
         return likelihood
 
     def _segments(self, row: np.ndarray) -> tuple[int, int]:
-        """The numbers of words in the two segments of `[CLS] A [SEP] B [SEP]`; the second is 0 where there is no B."""
-        cls, sep, pad = (self.piece_id[token] for token in ("[CLS]", "[SEP]", "[PAD]"))
+        """The numbers of words of A and B in `[CLS] A [SEP] B [SEP]`; 0 where there is no B."""
+        pad, unk, cls, sep = (self.piece_id[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]"))
         body = row[: np.max(np.flatnonzero(row != pad), initial=0) + 1]
         ends = np.flatnonzero(body == sep)
-        if body[0] != cls or len(ends) not in (1, 2) or ends[-1] != len(body) - 1:
+        has_form = body[0] == cls and len(ends) in (1, 2) and ends[-1] == len(body) - 1
+        if not has_form or np.isin(body[1:], (pad, unk, cls)).any():
             shown = " ".join(self.vocab[i] for i in row)
             raise ValueError(f"a row must read [CLS] A [SEP] or [CLS] A [SEP] B [SEP]; this one is {shown!r}")
         lengths = (np.diff(ends, prepend=0) - 1).tolist()
         for length in lengths:
             if length not in self.lengths:
-                raise ValueError(f"no sentence of the language has {length} words; it has one of {self.lengths}")
+                raise ValueError(f"no sentence has {length} words; allowed is one of {self.lengths}")
         return (*lengths, 0)[:2]
 
     @cached_property
@@ -344,8 +358,8 @@ class ToyLanguage:
         """
         if rows.ndim != 2 or not 0 <= rows.min(initial=0) <= rows.max(initial=0) < len(self.vocab):
             raise ValueError(
-                f"rows have the shape {rows.shape} and ids from {rows.min(initial=0)} to {rows.max(initial=0)}; "
-                f"they must be (batch, seq_len) and lie between 0 and {len(self.vocab) - 1}"
+                f"rows have the shape {rows.shape} and ids up to {rows.max(initial=0)}; "
+                f"allowed is (batch, seq_len) and ids from 0 to {len(self.vocab) - 1}"
             )
         shapes = np.array([self._segments(row) for row in rows]).reshape(-1, 2)
         for first, second in np.unique(shapes, axis=0):
@@ -386,13 +400,15 @@ class ToyLanguage:
         return np.einsum("s,z,bsz->b", self.stage_prior, self.state_prior, segment.stages)
 
     def _context(self, before: "_Segment | None", after: "_Segment | None") -> np.ndarray:
-        """What the other segment says about the stage and state of this one: weights (B, S, Z), prior included.
+        """What the segment before or after says about stage and state of this one: weights (B, S, Z).
 
-        Both next sentence hypotheses count, one half each. Without another segment the prior is left, (1, S, Z).
+        The prior is included, and both next sentence hypotheses count one half each. Without another segment
+        the prior alone is left, (1, S, Z).
         """
         prior = self.stage_prior[:, None] * self.state_prior
         if before is not None:
-            follows = self.state_prior * np.einsum("s,bsz,st->btz", self.stage_prior, before.stages, self.transitions)
+            steps = self.stage_prior[:, None] * self.transitions  # P(stage s, then stage t)
+            follows = self.state_prior * np.einsum("bsz,st->btz", before.stages, steps)
         elif after is not None:
             follows = prior * np.einsum("st,btz->bsz", self.transitions, after.stages)
         else:
@@ -400,7 +416,7 @@ class ToyLanguage:
         return (follows + prior * self._alone(before or after)[:, None, None]) / 2
 
     def _predict(self, segment: "_Segment", context: np.ndarray, row, column, left: bool) -> np.ndarray:
-        """P(piece | evidence) at n places `row`, `column` of a segment, the place itself not looked at: (n, V).
+        """P(piece | evidence) at n places `row`, `column` of a segment, (n, V); the place itself is not seen.
 
         `left`: use only the words before the place. The length of the sentence is then unknown as well.
         """
@@ -426,7 +442,7 @@ class ToyLanguage:
     def _answers(self, masked_rows: np.ndarray, selected: np.ndarray, rate: float, rungs: tuple[str, ...]):
         """What the perfect model says at the selected positions if it sees as much as each of `rungs` allows.
 
-        Yields, for some positions at a time, their numbers (n,), counted in row-major order, and {rung: (n, V)}.
+        Yields, for some positions at a time, their numbers (n,) in row-major order, and {rung: (n, V)}.
         """
         number = np.cumsum(selected).reshape(selected.shape) - 1
         for members, spans in self._groups(masked_rows):
@@ -458,7 +474,8 @@ class ToyLanguage:
         if not 0 < rate < 1:
             raise ValueError(f"rate is {rate}; it must lie between 0 and 1")
         if masked_rows.shape != selected.shape:
-            raise ValueError(f"rows have the shape {masked_rows.shape}, the selection {selected.shape}; they must agree")
+            shapes = f"rows have the shape {masked_rows.shape}, the selection {selected.shape}"
+            raise ValueError(f"{shapes}; they must agree")
         special = [self.piece_id[token] for token in SPECIAL_TOKENS if token != "[MASK]"]
         wrong = np.argwhere(selected & np.isin(masked_rows, special))
         if len(wrong):
@@ -470,9 +487,9 @@ class ToyLanguage:
         """What the perfect model says at selected positions.
 
         Args:
-            masked_rows: (batch, seq_len) piece ids as a model would see them, `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`,
-                padded with [PAD] on the right.
-            selected: (batch, seq_len) True where a prediction is wanted: the positions that the corruption selected.
+            masked_rows: (batch, seq_len) piece ids as a model would see them, `[CLS] A [SEP]` or
+                `[CLS] A [SEP] B [SEP]`, padded with [PAD] on the right.
+            selected: (batch, seq_len) True at the positions that the corruption selected.
             rate: the selection rate p of the corruption, 0 < p < 1.
             left: use only the tokens before a position, like a model with a causal mask (and its own token).
 
@@ -480,8 +497,8 @@ class ToyLanguage:
             (n, V) probabilities, selected positions in row-major order.
 
         Raises:
-            ValueError: for a row of another form, a length that no sentence has, a selected special token, or a rate
-                outside (0, 1).
+            ValueError: for a row of another form, a length that no sentence has, a selected special token, or
+                a rate outside (0, 1).
         """
         masked_rows, selected = np.asarray(masked_rows), np.asarray(selected, dtype=bool)
         self._check_selected(masked_rows, selected, rate)
@@ -492,7 +509,12 @@ class ToyLanguage:
         return posterior
 
     def next_sentence_posterior(self, masked_rows, rate: float = 0.15) -> np.ndarray:
-        """P(B follows A in its document | the visible row), (batch,), at even odds beforehand."""
+        """P(B follows A in its document | the visible row), (batch,), at even odds beforehand.
+
+        `rate` is the selection rate of the corruption, 0 <= rate < 1; 0 stands for rows left as written.
+        """
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate is {rate}; it must be at least 0 and less than 1")
         masked_rows = np.asarray(masked_rows)
         posterior = np.empty(len(masked_rows))
         for members, spans in self._groups(masked_rows):
@@ -513,7 +535,7 @@ class ToyLanguage:
             rate: the selection rate of the corruption.
 
         Raises:
-            ValueError: naming the first token that the language cannot produce at its place; or as `posteriors` does.
+            ValueError: naming the first token that the language cannot produce; and as in `posteriors`.
         """
         rows, masked_rows, labels = (np.asarray(array) for array in (rows, masked_rows, labels))
         selected = labels != IGNORE_INDEX
@@ -536,13 +558,16 @@ class ToyLanguage:
                 patterns = self.pattern_length == end - start
                 evidence = self._evidence(rows[members, start:end], rate=0.0)[:, :, patterns].cumsum(axis=1)
                 impossible = ~np.isfinite(evidence).any(axis=2)  # (B, l)
-                problems += [(members[row], start + place, start, end) for row, place in np.argwhere(impossible)]
+                problems += [
+                    (members[row], start + place, start, end) for row, place in np.argwhere(impossible)
+                ]
         if problems:
             row, position, start, end = min(problems)
-            token, before = self.vocab[rows[row, position]], " ".join(self.vocab[i] for i in rows[row, start:position])
+            before = " ".join(self.vocab[i] for i in rows[row, start:position]) or "the start"
+            token = self.vocab[rows[row, position]]
             raise ValueError(
                 f"row {row}, position {position}: the language has no sentence of {end - start} words "
-                f"in which {token!r} follows {before or 'the start'!r}"
+                f"in which {token!r} follows {before!r}"
             )
 
     # ------------------------------------------------------------------ words and their neighbours
@@ -574,8 +599,8 @@ class ToyLanguage:
     def cooccurrence(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
         """Expected weight of each ordered (word, neighbour) pair a sentence, exactly: (W, W), symmetric.
 
-        A neighbour at distance d <= window counts 1, or with `dynamic` (window - d + 1) / window: the chance that
-        word2vec's random window reaches it.
+        A neighbour at distance d <= window counts 1, or with `dynamic` (window - d + 1) / window: the chance
+        that word2vec's random window reaches it.
         """
         if window < 1:
             raise ValueError(f"window is {window}; it must be >= 1")
@@ -586,7 +611,7 @@ class ToyLanguage:
         return words + words.T
 
     def pmi(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
-        """Exact pointwise mutual information of word and neighbour, nats: (W, W); -inf for pairs that never meet."""
+        """Exact pointwise mutual information of word and neighbour, (W, W) nats; -inf if they never meet."""
         joint = self.cooccurrence(window, dynamic)
         joint = joint / joint.sum()
         marginal = joint.sum(axis=1)
@@ -598,8 +623,8 @@ class ToyLanguage:
 class _Segment:
     """What one segment of B rows says, up to a factor a row.
 
-    `evidence` (B, l, D) is the log-likelihood of each visible piece under each pattern, `patterns` (D',) are those of
-    its length, and `stages` (B, S, Z) is the likelihood of the whole segment, given stage and state.
+    `evidence` (B, l, D) is the log-likelihood of each visible piece under each pattern, `patterns` (D',) are
+    those of its length, and `stages` (B, S, Z) is the likelihood of the whole segment, given stage and state.
     """
 
     evidence: np.ndarray

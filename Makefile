@@ -1,0 +1,36 @@
+# A thin layer over tools/: on Windows call the same lines by hand, `python tools/bootstrap.py lab`.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null)))
+BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.11, 3.12 or 3.13)) tools/bootstrap.py
+
+# TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
+export TORCH
+
+.PHONY: help lab test notebooks pages mutants lock
+
+help:
+	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
+	@echo "make test       lint, unit tests, structure tests, and every notebook run strictly without a network"
+	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
+	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
+	@echo "make mutants    break one constant at a time and see that a test turns red (long)"
+	@echo "make lock       pin the versions installed in .venv in requirements.txt"
+
+lab:
+	@$(BOOTSTRAP) lab
+
+test:
+	@$(BOOTSTRAP) run tools/check.py $(STEPS)
+
+notebooks:
+	@$(BOOTSTRAP) run tools/notebooks.py $(NAMES)
+
+pages:
+	@$(BOOTSTRAP) run img/build.py
+	@$(BOOTSTRAP) run tools/glossary.py
+
+mutants:
+	@$(BOOTSTRAP) run tools/mutants.py $(NAMES)
+
+lock:
+	@$(BOOTSTRAP) run tools/lock.py

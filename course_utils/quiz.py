@@ -1,0 +1,85 @@
+"""Quizzes: a question, its options, and for each option why it is right or wrong.
+
+    from course_utils import quiz
+    quiz.show("masks")
+
+Open an option to read what is said about it. The page uses nothing but the browser's own disclosure boxes (HTML
+`details`): it works with the keyboard, without a kernel, without a network and with any theme. The questions stand in
+`course_utils/quizzes/<name>.json`.
+"""
+
+import html
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "quizzes"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer to choose, whether it is right, and why."""
+
+    text: str
+    correct: bool
+    because: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its options; `id` names it in tests and on the page of keys."""
+
+    id: str
+    question: str
+    options: tuple[Option, ...]
+
+    @property
+    def key(self) -> str:
+        """The text of the right option."""
+        return next(option.text for option in self.options if option.correct)
+
+
+@lru_cache
+def load(name: str) -> tuple[Question, ...]:
+    """The questions of one quiz.
+
+    Raises:
+        ValueError: if there is no quiz of that name.
+    """
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json")))
+        raise ValueError(f"name is {name!r}; the quizzes are {known}")
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(
+        Question(entry["id"], entry["question"], tuple(Option(**option) for option in entry["options"]))
+        for entry in entries
+    )
+
+
+def to_html(questions: tuple[Question, ...]) -> str:
+    """The questions as HTML; the texts may hold `code` between backticks and nothing else."""
+    blocks = []
+    for number, question in enumerate(questions, start=1):
+        lines = [f"<p><strong>{number}. {_inline(question.question)}</strong></p>"]
+        for letter, option in zip("ABCDEFGH", question.options, strict=False):
+            verdict = "Right." if option.correct else "No."
+            lines.append(
+                f"<details><summary>{letter}. {_inline(option.text)}</summary>"
+                f"<p><em>{verdict}</em> {_inline(option.because)}</p></details>"
+            )
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+def _inline(text: str) -> str:
+    parts = html.escape(text, quote=False).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def show(name: str) -> None:
+    """Display a quiz in a notebook."""
+    from IPython.display import HTML, display
+
+    display(HTML(to_html(load(name))))

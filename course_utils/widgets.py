@@ -1,0 +1,204 @@
+"""Things to move in a notebook, all built from one small vocabulary.
+
+A widget here is a handful of controls above a piece of HTML. `panel` ties them: whenever a control changes, `render` is
+called with the values of all controls and its HTML replaces the old one. What a reader types is escaped before it is
+shown, and a `ValueError` becomes a sentence under the controls, never a traceback.
+
+Colours come from the page (`currentColor`), so light and dark themes both work; nothing is said by colour alone.
+"""
+
+import html
+import math
+from collections.abc import Callable
+
+import ipywidgets as ipw
+import torch
+
+from course_utils.masks import causal_mask
+
+TABLE_STYLE = "border-collapse:collapse;font-size:0.95em"
+CELL_STYLE = "padding:2px 8px;text-align:right;border:1px solid currentColor"
+HEAD_STYLE = CELL_STYLE + ";font-weight:bold"
+LONGEST_TEXT = 2000  # characters; far beyond what a model of 128 positions can read
+
+
+def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
+    """Controls above the HTML that `render(**values)` makes of their values, kept up to date.
+
+    `render` may raise ValueError: its text is shown in place of the result.
+    """
+    view = ipw.HTML()
+
+    def update(_change=None):
+        try:
+            view.value = render(**{name: control.value for name, control in controls.items()})
+        except ValueError as error:
+            view.value = message(str(error))
+
+    for control in controls.values():
+        control.observe(update, names="value")
+    update()
+    box = ipw.VBox([*controls.values(), view])
+    box.add_class("course-panel")
+    return box
+
+
+def message(text: str) -> str:
+    """A sentence for the reader; screen readers announce it."""
+    return f'<p role="status">{html.escape(text)}</p>'
+
+
+def table(heads: list[str], rows: list[list[str]], caption: str) -> str:
+    """An HTML table with a caption; the first cell of every row is its heading. Cells are escaped."""
+
+    def cell(text, tag, style, scope=""):
+        return f'<{tag} style="{style}"{scope}>{html.escape(str(text))}</{tag}>'
+
+    head = "".join(cell(text, "th", HEAD_STYLE, ' scope="col"') for text in heads)
+    body = "".join(
+        "<tr>"
+        + cell(row[0], "th", HEAD_STYLE, ' scope="row"')
+        + "".join(cell(text, "td", CELL_STYLE) for text in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table style="{TABLE_STYLE}"><caption style="text-align:left">{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def check_text(text: str) -> str:
+    """The text a reader typed, without white space around it; refuses an empty one and one far too long."""
+    text = text.strip()
+    if not text:
+        raise ValueError("Type a sentence first.")
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"This text has {len(text):,} characters; up to {LONGEST_TEXT:,} are read.")
+    return text
+
+
+# ------------------------------------------------------------------------------------------------- notebook 00
+
+
+def fill_blank(model, tokenizer, text: str = "the [MASK] was robbed yesterday") -> ipw.VBox:
+    """Type a sentence with [MASK] in it, move the slider, and read the model's best guesses for each blank."""
+    field = ipw.Text(value=text, description="Sentence", layout={"width": "34em"}, continuous_update=True)
+    guesses = ipw.IntSlider(value=3, min=1, max=10, description="Guesses", continuous_update=True)
+    return panel(lambda sentence, k: guesses_html(model, tokenizer, sentence, k), sentence=field, k=guesses)
+
+
+def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
+    """The k best pieces for every [MASK] of a sentence, as a table."""
+    sentence = check_text(sentence)
+    encoding = tokenizer.encode(sentence)
+    limit = model.config.max_position_embeddings
+    if len(encoding) > limit:
+        raise ValueError(f"This sentence has {len(encoding)} pieces; the model reads up to {limit}.")
+    blanks = [i for i, piece in enumerate(encoding.tokens) if piece == "[MASK]"]
+    if not blanks:
+        raise ValueError("Write [MASK] where the model shall guess, for example: the [MASK] was robbed yesterday")
+    with torch.no_grad():
+        logits = model(torch.tensor([encoding.input_ids])).prediction_logits[0]
+    rows = []
+    for i in blanks:
+        best = logits[i].softmax(0).topk(k)
+        pieces = tokenizer.convert_ids_to_tokens(best.indices.tolist())
+        rows.append(
+            [f"blank {len(rows) + 1}"]
+            + [f"{piece} {p:.0%}" for piece, p in zip(pieces, best.values.tolist(), strict=True)]
+        )
+    heads = ["", *(f"guess {i}" for i in range(1, k + 1))]
+    return table(heads, rows, "The model's guesses, the most probable first")
+
+
+# ------------------------------------------------------------------------------------------------- notebook 05
+
+
+class MaskPlayground(ipw.VBox):
+    """Click the cells of a mask and watch attention weights and outputs move.
+
+    Args:
+        vectors: (seq_len, size) one vector for each token; queries, keys and values at once, to keep it small.
+        tokens: their words.
+
+    Attributes: `mask` (seq_len, seq_len) bool, `weights` (seq_len, seq_len), `outputs` (seq_len, size).
+    """
+
+    def __init__(self, vectors: torch.Tensor, tokens: list[str]):
+        if vectors.dim() != 2 or len(vectors) != len(tokens):
+            raise ValueError(f"vectors has shape {tuple(vectors.shape)}; one row for each of {len(tokens)} tokens is wanted")
+        self.vectors, self.tokens = vectors, tokens
+        self.scores = vectors @ vectors.T / math.sqrt(vectors.shape[1])
+        self.unmasked = self.scores.softmax(dim=-1) @ vectors
+        self._cells = [[self._cell(i, j) for j in range(len(tokens))] for i in range(len(tokens))]
+        self._view = ipw.HTML()
+        self._busy = False
+        everything = torch.ones(len(tokens), len(tokens), dtype=torch.bool)
+        presets = {"bidirectional": everything, "causal": causal_mask(len(tokens)), "only itself": everything.diag().diag()}
+        buttons = [self._preset(name, mask) for name, mask in presets.items()]
+        super().__init__([ipw.HBox(buttons), self._grid(), self._view])
+        self.add_class("course-panel")
+        self._update()
+
+    def _cell(self, i: int, j: int) -> ipw.ToggleButton:
+        hint = f"may {self.tokens[i]} look at {self.tokens[j]}?"
+        cell = ipw.ToggleButton(value=True, description="yes", tooltip=hint, layout={"width": "6em"})
+        cell.observe(self._clicked, names="value")
+        return cell
+
+    def _preset(self, name: str, mask: torch.Tensor) -> ipw.Button:
+        button = ipw.Button(description=name)
+        button.on_click(lambda _: self.set_mask(mask))
+        return button
+
+    def _grid(self) -> ipw.GridBox:
+        width = f"repeat({len(self.tokens) + 1}, 7em)"
+        heads = [ipw.Label("looks \\ looked at"), *(ipw.Label(token) for token in self.tokens)]
+        rows = [widget for i, row in enumerate(self._cells) for widget in (ipw.Label(self.tokens[i]), *row)]
+        return ipw.GridBox([*heads, *rows], layout={"grid_template_columns": width})
+
+    @property
+    def mask(self) -> torch.Tensor:
+        return torch.tensor([[cell.value for cell in row] for row in self._cells])
+
+    def set_mask(self, mask: torch.Tensor) -> None:
+        """Set all cells at once."""
+        self._busy = True  # one update at the end instead of one for each cell
+        for row, values in zip(self._cells, mask.tolist(), strict=True):
+            for cell, value in zip(row, values, strict=True):
+                cell.value = value
+        self._busy = False
+        self._update()
+
+    def _clicked(self, _change) -> None:
+        if not self._busy:
+            self._update()
+
+    def _update(self) -> None:
+        for row in self._cells:
+            for cell in row:
+                cell.description = "yes" if cell.value else "no"
+        mask = self.mask
+        self.weights = self.scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+        self.outputs = self.weights @ self.vectors
+        self._view.value = self._weights_table() + self._outputs_table() + self._warnings(mask)
+
+    def _weights_table(self) -> str:
+        rows = [[token, *(f"{w:.2f}" for w in row)] for token, row in zip(self.tokens, self.weights.tolist(), strict=True)]
+        return table(["weights", *self.tokens], rows, "Attention weights: a row for each token that looks")
+
+    def _outputs_table(self) -> str:
+        moved = (self.outputs - self.unmasked).norm(dim=1).tolist()
+        rows = [
+            [token, *(f"{value:.2f}" for value in output), "no" if distance < 1e-6 else f"by {distance:.2f}"]
+            for token, output, distance in zip(self.tokens, self.outputs.tolist(), moved, strict=True)
+        ]
+        heads = ["output", *(f"[{k}]" for k in range(self.vectors.shape[1])), "moved from bidirectional?"]
+        return table(heads, rows, "Outputs: each row is the weighted mean of the vectors")
+
+    def _warnings(self, mask: torch.Tensor) -> str:
+        empty = [token for token, row in zip(self.tokens, mask, strict=True) if not row.any()]
+        return "".join(
+            message(f"'{token}' may look at nobody: the mean of nothing is 0/0, shown as nan.") for token in empty
+        )

@@ -1,0 +1,490 @@
+"""word2vec: one vector a word, learnt by telling true neighbours from random words.
+
+"The paper" is Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their
+Compositionality" (arXiv 1310.4546). Skip-gram and CBOW themselves come from the same authors' "Efficient
+Estimation of Word Representations in Vector Space" (arXiv 1301.3781).
+
+Each word has two vectors: an input vector w, for when it stands in the centre, and an output vector c, for
+when it is a neighbour. Their dot product is the score of a pair. For every true pair (w, c) in the text,
+negative sampling draws k words n from a noise distribution and climbs
+
+    log sigmoid(w . c)  +  sum over the k words n of  log sigmoid(-w . n)             (the paper, equation 4)
+
+instead of the full softmax, whose denominator runs over the whole vocabulary. Nobody has to guess where this
+leads: with enough dimensions the best score is `w . c = log(P(c | w) / P_noise(c)) - log k`. With noise drawn
+as often as the words themselves that is the pointwise mutual information of the pair minus a constant (Levy
+and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", section 3.1). `pmi` computes it
+from counts.
+
+How it is fast in plain torch: the text is cut into blocks of 64 consecutive words. One matrix product scores
+all words of a block against all their neighbours and against one pool of noise words that they share; a band
+of weights says which of those scores belong to true pairs. The expected gradient is that of k fresh noise
+words a pair. It is written out by hand in `ascent`.
+"""
+
+import difflib
+from collections import Counter
+from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm.auto import tqdm
+
+BLOCK = 64  # consecutive centre words that share one matrix product
+POOL = 64  # noise words that a block shares; more give a calmer gradient and a slower step
+MAX_BLOCKS = 16  # blocks a step, in a long text
+MIN_STEPS = 500  # steps an epoch that a short text should still have: its steps take fewer blocks
+MAX_CURVATURE = 6.0  # bound on learning rate times curvature of a row; see `row_share`
+NOISE_POWER = 0.75  # noise is drawn in proportion to counts ** 0.75 (the paper, section 2.2)
+MODES = ("skipgram", "cbow")
+
+
+class Word2Vec:
+    """Two vectors a word, and questions to ask of them.
+
+    Args:
+        vocab: the words, each once; a word's position is its id.
+        dim: length of a vector, >= 1.
+        generator: a seeded `torch.Generator` for the first input vectors.
+
+    Attributes:
+        input_vectors: (vocab_size, dim), later used as "the word vectors"; at first uniform and small.
+        output_vectors: (vocab_size, dim), the words as neighbours; at first zero, so that every score is 0.
+
+    Raises:
+        ValueError: if `dim` < 1, or the vocabulary is empty or repeats a word.
+    """
+
+    def __init__(self, vocab, dim, generator=None):
+        _check_at_least("dim", dim, 1)
+        self.vocab = list(vocab)
+        self.word_id = {word: i for i, word in enumerate(self.vocab)}
+        if not self.vocab or len(self.word_id) < len(self.vocab):
+            raise ValueError(
+                f"vocab has {len(self.vocab)} words, {len(self.word_id)} of them different; "
+                "it must hold at least one word and each word once"
+            )
+        self.input_vectors = (torch.rand(len(self.vocab), dim, generator=generator) - 0.5) / dim
+        self.output_vectors = torch.zeros(len(self.vocab), dim)
+
+    def __getitem__(self, word):
+        """Input vector of a word: (dim,). Raises ValueError for a word outside the vocabulary."""
+        return self.input_vectors[self._id(word)]
+
+    def most_similar(self, word, k=10):
+        """The k words whose input vectors point most nearly the same way: [(word, cosine), ...], best first.
+
+        Raises ValueError for a word outside the vocabulary, or k < 1.
+        """
+        return self._nearest(self[word], {self._id(word)}, k)
+
+    def analogy(self, a, b, c, k=10):
+        """a is to b as c is to ...? The k words nearest to `b - a + c`: [(word, cosine), ...], best first.
+
+        All three vectors are first scaled to length 1, and the three words themselves are left out of the
+        answers (arXiv 1301.3781, section 4). Without that rule the nearest word is often b or c. Raises
+        ValueError for a word outside the vocabulary, or k < 1.
+        """
+        ids = [self._id(word) for word in (a, b, c)]
+        from_a, to_b, from_c = F.normalize(self.input_vectors[ids], dim=1)
+        return self._nearest(to_b - from_a + from_c, set(ids), k)
+
+    def _nearest(self, query, left_out, k):
+        _check_at_least("k", k, 1)
+        cosine = F.normalize(self.input_vectors, dim=1) @ F.normalize(query, dim=0)
+        cosine[list(left_out)] = -torch.inf
+        best = cosine.topk(min(k, len(self.vocab) - len(left_out)))
+        return [
+            (self.vocab[i], value)
+            for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    def _id(self, word):
+        if word not in self.word_id:
+            near = difflib.get_close_matches(word, self.vocab, n=3)
+            hint = f"; nearest spellings: {', '.join(near)}" if near else ""
+            raise ValueError(
+                f"word is {word!r}, not one of the {len(self.vocab)} words of the vocabulary{hint}"
+            )
+        return self.word_id[word]
+
+
+# --- the two losses ---
+
+
+def softmax_loss(centres, output_vectors, contexts):
+    """What negative sampling replaces: the mean of `-log P(context | centre)`, nats (the paper, equation 2).
+
+    Every pair touches the whole vocabulary, so a step costs vocab_size dot products instead of 1 + k.
+
+    Args:
+        centres: (pairs, dim), input vectors of the centre words.
+        output_vectors: (vocab_size, dim), all of them: the denominator needs each.
+        contexts: (pairs,), ids of the true neighbours.
+    """
+    return F.cross_entropy(centres @ output_vectors.T, contexts)
+
+
+def negative_sampling_loss(centres, contexts, noise, negatives):
+    """Mean over pairs of `-log sigmoid(w . c) - k * mean of log sigmoid(-w . n)`, nats (paper, equation 4).
+
+    Args:
+        centres: (pairs, dim), input vectors of the centre words.
+        contexts: (pairs, dim), output vectors of their true neighbours.
+        noise: (pairs, n, dim), output vectors of noise words. With n = k this is equation 4 to the letter; a
+            larger n estimates the same expectation with less variance.
+        negatives: k, the weight of the noise in noise words a true pair.
+    """
+    true_pairs = F.logsigmoid((centres * contexts).sum(-1))
+    noise_pairs = F.logsigmoid(-(noise @ centres.unsqueeze(-1)).squeeze(-1))
+    return -(true_pairs + negatives * noise_pairs.mean(-1)).mean()
+
+
+# --- from sentences to draws ---
+
+
+def count_words(sentences):
+    """How often each word occurs: a Counter. `sentences` is a list of lists of words."""
+    return Counter(chain.from_iterable(sentences))
+
+
+def keep_probability(counts, sample):
+    """Chance of each occurrence of a word to survive sub-sampling: (vocab_size,) float64.
+
+    `sqrt(t / f) + t / f`, at most 1, for a word that makes up the share f of the text. The paper (section
+    2.3) prints only `sqrt(t / f)`; the second term is in the authors' C program and in gensim.
+
+    Args:
+        counts: (vocab_size,), occurrences of each word.
+        sample: the threshold t, 0 <= t <= 1; 0 keeps everything.
+
+    Raises:
+        ValueError: if `sample` lies outside [0, 1].
+    """
+    if not 0 <= sample <= 1:
+        raise ValueError(f"sample is {sample}; it must lie between 0 (keep every word) and 1")
+    counts = torch.as_tensor(counts, dtype=torch.float64)
+    if sample == 0:
+        return torch.ones_like(counts)
+    ratio = sample * counts.sum() / counts
+    return (ratio.sqrt() + ratio).clamp(max=1)
+
+
+def noise_distribution(counts):
+    """Probabilities of the noise words, proportional to counts ** 0.75: (vocab_size,) float64."""
+    weight = torch.as_tensor(counts, dtype=torch.float64) ** NOISE_POWER
+    return weight / weight.sum()
+
+
+def draw_noise(noise, blocks, generator=None):
+    """A pool of noise words for each block, drawn independently: (blocks, POOL) ids."""
+    return torch.multinomial(noise, blocks * POOL, replacement=True, generator=generator).view(blocks, POOL)
+
+
+class Blocks(NamedTuple):
+    """A text in blocks of BLOCK centre words, each with `window` more words on either side.
+
+    words: (blocks, BLOCK + 2 * window) ids.
+    sentence: (blocks, BLOCK + 2 * window), number of the sentence of each word; -1 in the padding.
+    reach: (blocks, BLOCK), how far each centre word looks; 0 in the padding, which looks nowhere.
+    """
+
+    words: torch.Tensor
+    sentence: torch.Tensor
+    reach: torch.Tensor
+
+
+def draw_blocks(ids, sentence, keep, window, generator=None):
+    """One epoch of text: a fresh draw of the words that survive and of how far each of them looks.
+
+    Words are dropped *before* neighbours are counted, so the survivors see further. The reach is uniform in
+    1..window: a neighbour at distance d counts with chance (window - d + 1) / window.
+
+    Args:
+        ids: (tokens,), word ids of the whole text.
+        sentence: (tokens,), the number of the sentence of each token.
+        keep: (vocab_size,), from `keep_probability`.
+        window: the furthest neighbour.
+        generator: a seeded `torch.Generator`.
+    """
+    survives = torch.rand(len(ids), generator=generator) < keep[ids]
+    ids, sentence = ids[survives], sentence[survives]
+    reach = torch.randint(1, window + 1, ids.shape, generator=generator)
+    padding = -len(ids) % BLOCK
+    around = (window, padding + window)
+
+    def windows(row):
+        return row.unfold(0, BLOCK + 2 * window, BLOCK)
+
+    return Blocks(
+        windows(F.pad(ids, around)),
+        windows(F.pad(sentence, around, value=-1)),
+        F.pad(reach, (0, padding)).view(-1, BLOCK),
+    )
+
+
+@lru_cache(maxsize=8)
+def _distances(window):
+    """Steps between centre i and word j of a block: (BLOCK, BLOCK + 2 * window)."""
+    return (torch.arange(BLOCK + 2 * window) - window - torch.arange(BLOCK).unsqueeze(1)).abs()
+
+
+def true_pairs(blocks):
+    """1.0 where word j is a neighbour of centre i, else 0.0: (blocks, BLOCK, BLOCK + 2 * window), a band.
+
+    Neighbours stand in the same sentence, within the centre's reach, and are not the centre itself.
+    """
+    window = (blocks.words.shape[1] - BLOCK) // 2
+    distance = _distances(window)
+    centre_sentence = blocks.sentence[:, window : window + BLOCK]
+    near = (distance > 0) & (distance <= blocks.reach.unsqueeze(2))
+    return (near & (centre_sentence.unsqueeze(2) == blocks.sentence.unsqueeze(1))).float()
+
+
+# --- learning ---
+
+
+def ascent(inputs, outputs, weight, negatives):
+    """The gradient of the negative-sampling objective, written out: up the hill for both sides.
+
+    The derivative of `log sigmoid(s)` is `1 - sigmoid(s)` and that of `log sigmoid(-s)` is `-sigmoid(s)`: a
+    true pair is pulled together by as much as its probability falls short of 1, a noise pair is pushed apart
+    by as much as its probability exceeds 0.
+
+    Args:
+        inputs: (blocks, n, dim), vectors of what predicts.
+        outputs: (blocks, m + pool, dim), vectors of m candidates and, after them, of the noise words.
+        weight: (blocks, n, m), how much each pair counts as a true one; 0 for pairs that do not.
+        negatives: k, noise words a true pair; each of the pool stands for k / pool of them.
+
+    Returns:
+        gradients of the shapes of `inputs` and `outputs`.
+    """
+    candidates = weight.shape[2]
+    probability = torch.sigmoid(inputs @ outputs.mT)
+    noise_weight = weight.sum(2, keepdim=True) * (negatives / (outputs.shape[1] - candidates))
+    together = weight * (1 - probability[:, :, :candidates])
+    apart = noise_weight * probability[:, :, candidates:]
+    pull = torch.cat([together, -apart], dim=2)
+    return pull @ outputs, pull.mT @ inputs
+
+
+def skipgram_step(model, blocks, noise_words, negatives, lr, expected):
+    """Each centre word predicts each of its neighbours. Changes the model in place.
+
+    Args:
+        blocks: Blocks of this step.
+        noise_words: (blocks, pool) ids.
+        negatives: k, noise words a true pair.
+        lr: learning rate of this step.
+        expected: pairs a step of each word as input and as output, see `expected_pairs`.
+    """
+    window = (blocks.words.shape[1] - BLOCK) // 2
+    centres = blocks.words[:, window : window + BLOCK]
+    candidates = torch.cat([blocks.words, noise_words], dim=1)
+    inputs = F.embedding(centres, model.input_vectors)
+    outputs = F.embedding(candidates, model.output_vectors)
+    up_inputs, up_outputs = ascent(inputs, outputs, lr * true_pairs(blocks), negatives)
+    add_rows(model.input_vectors, centres, up_inputs, row_share(expected[0], lr, outputs))
+    add_rows(model.output_vectors, candidates, up_outputs, row_share(expected[1], lr, inputs))
+
+
+def cbow_step(model, blocks, noise_words, negatives, lr, expected):
+    """The mean of the neighbours predicts the centre word (arXiv 1301.3781, section 3.1); in place.
+
+    Arguments as in `skipgram_step`.
+    """
+    window = (blocks.words.shape[1] - BLOCK) // 2
+    centres = blocks.words[:, window : window + BLOCK]
+    candidates = torch.cat([centres, noise_words], dim=1)
+    pairs = true_pairs(blocks)
+    mean = pairs / pairs.sum(2, keepdim=True).clamp(min=1)
+    # Mean i predicts centre i and no other, and only if i has neighbours at all: (blocks, BLOCK, BLOCK).
+    own_centre = torch.diag_embed(pairs.amax(2))
+    inputs = mean @ F.embedding(blocks.words, model.input_vectors)
+    outputs = F.embedding(candidates, model.output_vectors)
+    up_means, up_outputs = ascent(inputs, outputs, lr * own_centre, negatives)
+    add_rows(model.input_vectors, blocks.words, mean.mT @ up_means, row_share(expected[0], lr, outputs))
+    add_rows(model.output_vectors, candidates, up_outputs, row_share(expected[1], lr, inputs))
+
+
+def add_rows(vectors, ids, change, share):
+    """Add `change` (blocks, n, dim) to rows `ids` (blocks, n) of `vectors`; rows named twice collect both."""
+    vectors.index_add_(0, ids.flatten(), (change * share[ids].unsqueeze(2)).flatten(0, 1))
+
+
+def expected_pairs(counts, keep, true_pairs_a_step, negatives):
+    """Mean number of pairs of each word in one step, true and noise: two tensors (vocab_size,).
+
+    The first counts the word as input, the second as output. `counts` and `keep` are (vocab_size,).
+    """
+    true = counts * keep / (counts * keep).sum()
+    as_input = true * (1 + negatives)
+    as_output = true + negatives * noise_distribution(counts)
+    return tuple((true_pairs_a_step * share).float() for share in (as_input, as_output))
+
+
+def row_share(pairs, lr, partners):
+    """Which share of its summed change each word takes in a step: (vocab_size,), 1 but for frequent words.
+
+    A step adds up all changes of a row, each computed from where the row stood *before* the step. With a
+    great many pairs in one step the row overshoots its mark, the next step overshoots further the other way,
+    and the vectors explode. Gradient ascent is safe while the learning rate times the curvature stays below 2
+    in every direction. The second derivative of `-log sigmoid` is at most 1/4, so over all directions
+    together the curvature is at most `pairs * mean |partner|^2 / 4`; one direction has only a part of it,
+    hence a MAX_CURVATURE above 2. Where the bound is exceeded, the change is scaled down to it. No optimum
+    moves: a gradient of zero stays zero at any scale.
+
+    Args:
+        pairs: (vocab_size,), pairs of each word in the step, from `expected_pairs`.
+        lr: learning rate of the step.
+        partners: (blocks, n, dim), the vectors on the other side.
+    """
+    curvature = pairs * (partners.square().sum(2).mean() / 4)
+    return (MAX_CURVATURE / (lr * curvature)).clamp(max=1)
+
+
+def train(
+    sentences,
+    dim=64,
+    window=5,
+    negatives=5,
+    sample=1e-3,
+    epochs=5,
+    lr=0.025,
+    min_count=1,
+    seed=0,
+    mode="skipgram",
+    progress=True,
+):
+    """Learn word vectors from sentences.
+
+    Plain stochastic gradient ascent; the learning rate falls in a straight line towards 0.
+
+    Args:
+        sentences: list of lists of words. Windows never cross from one sentence into the next.
+        dim: length of the vectors.
+        window: the furthest neighbour; the reach of each word is drawn anew from 1..window in every epoch.
+        negatives: k, noise words a true pair.
+        sample: threshold t of sub-sampling, see `keep_probability`; 0 switches it off.
+        epochs: passes over the text.
+        lr: learning rate at the start, > 0.
+        min_count: words seen less often are removed from the text.
+        seed: settles every draw, and with it the vectors.
+        mode: "skipgram" (centre predicts neighbours) or "cbow" (mean of neighbours predicts centre).
+        progress: show a progress bar of tokens, counted before sub-sampling.
+
+    Returns:
+        Word2Vec, its vocabulary sorted from frequent to rare.
+
+    Raises:
+        ValueError: for an argument outside its range, or a text without words.
+    """
+    for name, value in {
+        "window": window,
+        "negatives": negatives,
+        "epochs": epochs,
+        "min_count": min_count,
+    }.items():
+        _check_at_least(name, value, 1)
+    if not lr > 0:
+        raise ValueError(f"lr is {lr}; it must be greater than 0")
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
+    generator = torch.Generator().manual_seed(seed)
+    vocab, counts, ids, sentence = encode(sentences, min_count)
+    model = Word2Vec(vocab, dim, generator)
+    keep, noise = keep_probability(counts, sample), noise_distribution(counts)
+    step = skipgram_step if mode == "skipgram" else cbow_step
+    blocks_per_step = min(max(len(ids) // (BLOCK * MIN_STEPS), 1), MAX_BLOCKS)
+    # Reaches 1..window on two sides make window + 1 pairs a centre; CBOW makes one, from their mean.
+    pairs = blocks_per_step * BLOCK * (window + 1 if mode == "skipgram" else 1)
+    expected = expected_pairs(counts, keep, pairs, negatives)
+
+    with tqdm(total=epochs * len(ids), unit="word", unit_scale=True, disable=not progress) as bar:
+        for epoch in range(epochs):
+            blocks = draw_blocks(ids, sentence, keep, window, generator)
+            noise_words = draw_noise(noise, len(blocks.words), generator)
+            for start in range(0, len(blocks.words), blocks_per_step):
+                part = slice(start, start + blocks_per_step)
+                done = (epoch + start / len(blocks.words)) / epochs
+                chunk = Blocks(*(field[part] for field in blocks))
+                step(model, chunk, noise_words[part], negatives, lr * (1 - done), expected)
+                bar.update(len(ids) * (epoch + min(1, part.stop / len(blocks.words))) - bar.n)
+    return model
+
+
+def encode(sentences, min_count=1):
+    """Words to ids, frequent words first.
+
+    Returns:
+        vocab: list of the words seen at least `min_count` times.
+        counts: (vocab_size,) float64.
+        ids: (tokens,) int64, the text without its rare words.
+        sentence: (tokens,) int32, the number of the sentence of each token.
+
+    Raises:
+        ValueError: if a sentence is a string instead of a list of words, or no word is left.
+    """
+    if any(isinstance(words, str) for words in sentences):
+        raise ValueError(
+            "sentences holds a string; each sentence must be a list of words, such as text.split()"
+        )
+    ranked = count_words(sentences).most_common()
+    rank = {word: i for i, (word, _) in enumerate(ranked)}
+    vocab = [word for word, count in ranked if count >= min_count]
+    if not vocab:
+        raise ValueError(
+            f"sentences holds no word that occurs min_count = {min_count} times; at least one is needed"
+        )
+    ids = torch.from_numpy(np.fromiter(map(rank.__getitem__, chain.from_iterable(sentences)), dtype=np.int64))
+    lengths = torch.tensor([len(words) for words in sentences])
+    sentence = torch.arange(len(sentences), dtype=torch.int32).repeat_interleave(lengths)
+    known = ids < len(vocab)
+    counts = torch.tensor([count for _, count in ranked[: len(vocab)]], dtype=torch.float64)
+    return vocab, counts, ids[known], sentence[known]
+
+
+def _check_at_least(name, value, least):
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be >= {least}")
+
+
+# --- the optimum, from counts ---
+
+
+def cooccurrence(sentences, vocab, window=5):
+    """How often each (word, neighbour) should be a true pair in an epoch: (vocab_size, vocab_size) float64.
+
+    A neighbour at distance d weighs (window - d + 1) / window, the chance that the random reach covers it;
+    nothing is sub-sampled. Words outside `vocab` are removed before distances are counted. Memory grows with
+    the square of the vocabulary. Raises ValueError if window < 1.
+    """
+    _check_at_least("window", window, 1)
+    word_id = {word: i for i, word in enumerate(vocab)}
+    known = [[word_id[word] for word in words if word in word_id] for words in sentences]
+    ids = torch.tensor(list(chain.from_iterable(known)), dtype=torch.int64)
+    sentence = torch.arange(len(known)).repeat_interleave(
+        torch.tensor([len(row) for row in known], dtype=torch.int64)
+    )
+    counts = torch.zeros(len(vocab) ** 2, dtype=torch.float64)
+    for distance in range(1, window + 1):
+        together = sentence[:-distance] == sentence[distance:]
+        pair = ids[:-distance][together] * len(vocab) + ids[distance:][together]
+        counts += torch.bincount(pair, minlength=len(vocab) ** 2) * ((window - distance + 1) / window)
+    counts = counts.view(len(vocab), len(vocab))
+    return counts + counts.T
+
+
+def pmi(counts, power=1.0):
+    """Pointwise mutual information `log(P(c | w) / P(c))`, nats, from pair counts: (vocab_size, vocab_size).
+
+    `power=1` is the PMI of the textbooks. With `power=0.75` P(c) is raised to that power, as the noise is,
+    and `pmi(counts, 0.75) - log k` is the score that skip-gram with k noise words a pair strives for. Pairs
+    that never meet get -inf: their optimum lies beyond all finite vectors.
+    """
+    context = counts.sum(0) ** power
+    return counts.log() - counts.sum(1, keepdim=True).log() - (context / context.sum()).log()

@@ -1,0 +1,547 @@
+"""Figures: that they cannot go without words, what they show, and that everybody can read them."""
+
+import base64
+import struct
+from io import BytesIO
+from itertools import combinations, pairwise
+
+import matplotlib
+import nbformat
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from PIL import Image
+from sklearn.isotonic import IsotonicRegression
+
+from course_utils import plots
+from course_utils.masks import bidirectional_mask, causal_mask, padding_mask
+
+TOKENS = ["the", "bank", "was", "robbed", "yesterday"]
+LONG = ["[CLS]", *TOKENS, "[SEP]", *TOKENS, *TOKENS, "[SEP]"]
+CAUSAL = causal_mask(5)
+FLOORS = {"unigram": 5.12, "bigram": 3.21, "left": 2.84, "bidirectional": 2.02}
+LOG = [{"step": step, "held_out": 2.1 + 4 * np.exp(-step / 120)} for step in range(25, 625, 25)]
+
+
+def weights(n, mask=None, seed=0):
+    scores = np.random.default_rng(seed).normal(size=(n, n))
+    scores = scores if mask is None else np.where(mask, scores, -np.inf)
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def gallery() -> dict[str, plots.Picture]:
+    """One picture of every kind, the crowded ones too."""
+    six = [
+        ("all", bidirectional_mask(6)),
+        ("causal", causal_mask(6)),
+        ("padding", padding_mask([5], 6).expand(6, 6)),
+    ]
+    heads = [(f"head {i}", weights(7, seed=i)) for i in range(12)]
+    return {
+        "mask": plots.mask_grid(CAUSAL, TOKENS, "causal"),
+        "masks": plots.mask_grids(six, [*TOKENS, "[PAD]"]),
+        "long mask": plots.mask_grid(causal_mask(len(LONG)), LONG),
+        "attention": plots.attention_grid(weights(5, CAUSAL), TOKENS, "head 1", CAUSAL),
+        "long attention": plots.attention_grid(weights(len(LONG)), LONG),
+        "heads": plots.attention_grids(heads, ["[CLS]", *TOKENS, "[SEP]"]),
+        "moved": plots.moved_positions(
+            {"all": [0.3, 0.1, 0.2, 1.1, 1e-7], "causal": [0, 0, 0, 1, 0.2]}, TOKENS, 3
+        ),
+        "loss": plots.loss_against_floors(LOG, FLOORS),
+        "bars": plots.bars(
+            ["money", "cash"], {"model": [0.61, 0.2], "perfect model": [0.6, 0.22]}, title="to deposit"
+        ),
+    }
+
+
+NAMES = ["mask", "masks", "long mask", "attention", "long attention", "heads", "moved", "loss", "bars"]
+
+
+def texts(figure) -> list[Text]:
+    """Everything written in a figure, drawn, so that extents are known."""
+    figure.draw_without_rendering()
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def words(figure) -> list[str]:
+    return [text.get_text() for text in texts(figure)]
+
+
+def cell_texts(axes) -> list[list[str]]:
+    """The texts in the cells, row by row."""
+    rows, columns = axes.collections[0].get_array().shape
+    table = [[""] * columns for _ in range(rows)]
+    for text in axes.texts:
+        x, y = text.get_position()
+        if 0 <= y < rows:
+            table[int(y)][int(x)] = text.get_text()
+    return table
+
+
+# --- Words
+
+
+@pytest.mark.parametrize(
+    ("alt", "complaint"),
+    [
+        ("", "alt is ''"),
+        ("a loss curve", "20 characters"),
+        (" " * 40, "20 characters"),
+        (None, "alt is None"),
+        ("Image of a loss curve that falls", "begins with 'image of'"),
+        ("  picture of attention weights", "begins with 'picture of'"),
+    ],
+)
+def test_a_figure_without_words_is_refused(alt, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        plots.show(Figure(), alt)
+
+
+def test_words_are_required_by_the_signature():
+    with pytest.raises(TypeError):
+        plots.Picture(Figure())
+    with pytest.raises(TypeError):
+        plots.show(Figure())
+
+
+def test_outside_a_notebook_nothing_is_displayed(capsys):
+    plots.show(Figure(), "An empty figure, twenty characters long")
+    plots.LiveLoss()(LOG, FLOORS)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_show_closes_a_pyplot_figure():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    figure = pyplot.figure()
+    plots.show(figure, "An empty figure, twenty characters long")
+    assert not pyplot.fignum_exists(figure.number)
+
+
+NOTEBOOK_CELLS = [
+    "from course_utils import plots\nplots.bars(['money', 'cash'], {'model': [0.6, 0.2]}).show()",
+    "plots.bars(['money', '<b>'], {'model': [0.6, 0.2]})",
+    """
+live = plots.LiveLoss()
+log = [{'step': step, 'held_out': 5 - step} for step in (1, 2, 3)]
+for n in (1, 2, 3):
+    live(log[:n], {'left': 2.5})
+""",
+    "live(log[:1], {'left': 2.5})",
+    """
+import matplotlib.pyplot as plt
+with plots.house_style():
+    figure, axes = plt.subplots()
+plots.show(figure, 'Two empty axes and nothing else')
+""",
+]
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK_CELLS]
+    content = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(content, timeout=120, kernel_name="python3").execute()
+    nbformat.validate(content)
+    return content
+
+
+def test_every_picture_in_a_notebook_is_stored_with_its_words(notebook):
+    for cell in notebook.cells:
+        picture, in_words = cell.outputs  # one picture, not two, and its words
+        alt = picture.metadata["image/png"]["alt"]
+        assert picture.output_type == in_words.output_type == "display_data"
+        assert len(alt) >= 20 and picture.data["text/plain"] == alt
+        width, height = struct.unpack(">II", base64.b64decode(picture.data["image/png"])[16:24])
+        shown = picture.metadata["image/png"]
+        assert (shown["width"], shown["height"]) == (round(width / 1.5), round(height / 1.5))
+        assert in_words.data["text/html"].startswith("<details><summary>The picture in words</summary>")
+
+
+def test_words_are_escaped_in_html(notebook):
+    assert "&lt;b&gt;: model 0.20" in notebook.cells[1].outputs[1].data["text/html"]
+
+
+def test_live_loss_stays_in_one_place_and_starts_anew_for_a_new_run(notebook):
+    run, new_run = notebook.cells[2].outputs, notebook.cells[3].outputs
+    assert "to 2.00 at step 3" in run[0].metadata["image/png"]["alt"]
+    assert "to 2.00 at step 3" in run[1].data["text/html"]
+    assert "to 4.00 at step 1" in new_run[0].metadata["image/png"]["alt"]
+
+
+@pytest.mark.parametrize("template", ["classic", "lab", "reveal"])
+def test_html_pages_carry_the_words(notebook, template):
+    page, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+    alt = "Bars of probability. money: model 0.60; cash: model 0.20."
+    assert f"</summary>{alt}</details>" in page
+    assert (f'alt="{alt}"' in page) == (
+        template == "classic"
+    )  # the other two do not read it: hence the words below
+
+
+# --- For every reader
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_fits_a_slide_and_a_notebook(gallery, name):
+    data, metadata = gallery[name].outputs()[0]
+    shown = metadata["image/png"]
+    assert shown["width"] <= 96 * plots.MAX_WIDTH and shown["height"] <= 96 * plots.MAX_HEIGHT
+    assert len(base64.b64decode(data["image/png"])) <= 45_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_letters_are_large_and_dark_enough(gallery, name):
+    for text in texts(gallery[name].figure):
+        assert text.get_size() >= 9, text.get_text()
+        if not in_cell(text):
+            assert contrast(text.get_color(), plots.PAPER) >= 4.5, text.get_text()
+
+
+def in_cell(text) -> bool:
+    """Whether a text stands on a cell; those are tested against the colour of their cell."""
+    axes = text.axes
+    return bool(axes and axes.collections and text in axes.texts and text.get_position()[1] >= 0)
+
+
+@pytest.mark.parametrize("name", ["attention", "moved"])
+def test_numbers_in_cells_stand_out(gallery, name):
+    for axes in gallery[name].figure.axes:
+        mesh = axes.collections[0]
+        fills = mesh.to_rgba(mesh.get_array())
+        for text in filter(in_cell, axes.texts):
+            x, y = (int(part) for part in text.get_position())
+            assert contrast(text.get_color(), fills[y, x, :3]) >= 4.5
+
+
+@settings(max_examples=30)
+@given(st.floats(0, 1))
+def test_a_number_stands_out_on_every_shade(shade):
+    axes = Figure().add_subplot()
+    plots.write_in_cell(axes, 0, 0, "0.00", plots.HEAT(shade))
+    assert contrast(axes.texts[0].get_color(), plots.HEAT(shade)[:3]) >= 4.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_texts_overlap(gallery, name):
+    figure = gallery[name].figure
+    upright_or_level = [text for text in texts(figure) if text.get_rotation() % 90 == 0]
+    boxes = [(text.get_text(), extent(text)) for text in upright_or_level]
+    for (first, a), (second, b) in combinations(boxes, 2):
+        assert not a.padded(-2).overlaps(b.padded(-2)), (first, second)
+
+
+def extent(text):
+    """The room of the letters alone, without the line that an annotation draws."""
+    return Text.get_window_extent(text)
+
+
+def test_colours_differ_in_greyscale_and_stand_out_from_paper():
+    lightness = [lab(to_rgb(colour))[0] for colour in [plots.INK, *plots.COLOURS.values()]]
+    assert all(abs(first - second) >= 9 for first, second in combinations(lightness, 2))
+    assert all(contrast(colour, plots.PAPER) >= 3 for colour in plots.COLOURS.values())  # WCAG 2.2, 1.4.11
+
+
+# Machado, Oliveira and Fernandes 2009, table 1, severity 1.0; they act on linear RGB.
+COLOUR_BLINDNESS = {
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", COLOUR_BLINDNESS)
+def test_colours_differ_to_colour_blind_eyes(kind):
+    seen = [
+        lab_of_linear(np.clip(np.array(COLOUR_BLINDNESS[kind]) @ linear(to_rgb(colour)), 0, 1))
+        for colour in plots.COLOURS.values()
+    ]
+    assert all(np.linalg.norm(first - second) >= 15 for first, second in combinations(seen, 2))
+
+
+def test_darkness_grows_in_equal_steps():
+    steps = np.diff([lab(plots.HEAT(x)[:3])[0] for x in np.linspace(0, 1, 21)])
+    assert steps.max() < 0 and steps.max() - steps.min() < 0.2 * abs(steps.mean())
+
+
+def linear(rgb) -> np.ndarray:
+    rgb = np.asarray(rgb, dtype=float)
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(first, second) -> float:
+    """WCAG 2.2, contrast ratio."""
+    low, high = sorted(float(linear(to_rgb(colour)) @ [0.2126, 0.7152, 0.0722]) for colour in (first, second))
+    return (high + 0.05) / (low + 0.05)
+
+
+def lab(rgb) -> np.ndarray:
+    return lab_of_linear(linear(rgb))
+
+
+def lab_of_linear(rgb) -> np.ndarray:
+    """CIE L*, a*, b* under D65; distances of about 2 are just visible."""
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.072175],
+        [0.0193339, 0.119192, 0.9503041],
+    ]
+    x, y, z = (
+        np.cbrt(part) if part > 0.008856 else 7.787 * part + 16 / 116
+        for part in np.array(to_xyz) @ rgb / [0.95047, 1, 1.08883]
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+# --- Files
+
+
+def test_bytes_are_stable_whatever_the_reader_has_set():
+    first = plots.mask_grid(CAUSAL, TOKENS).png()
+    with matplotlib.rc_context(
+        {"font.size": 30, "axes.facecolor": "black", "savefig.dpi": 30, "text.color": "red"}
+    ):
+        assert plots.mask_grid(CAUSAL, TOKENS).png() == first
+
+
+def test_png_says_nothing_of_its_making_and_keeps_its_colours():
+    picture = plots.attention_grid(weights(5), TOKENS)
+    png = picture.png()
+    assert not {b"tEXt", b"zTXt", b"iTXt", b"tIME"} & {png[i : i + 4] for i in range(len(png) - 3)}
+    buffer = BytesIO()
+    with plots.house_style():
+        picture.figure.savefig(buffer, dpi=144, facecolor=plots.PAPER, bbox_inches="tight", pad_inches=0.12)
+    full, stored = (
+        np.asarray(Image.open(file).convert("RGB")).astype(int) for file in (buffer, BytesIO(png))
+    )
+    assert np.abs(full - stored).max() <= 8  # of 255
+
+
+def test_house_style_leaves_no_trace():
+    before = dict(matplotlib.rcParams)
+    plots.bars(["money"], {"model": [0.5]}).png()
+    assert dict(matplotlib.rcParams) == before
+
+
+# --- What they show
+
+
+@settings(max_examples=10)
+@given(
+    st.integers(1, 8).flatmap(
+        lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=n, max_size=n)
+    )
+)
+def test_mask_grid_has_a_dot_where_a_look_is_allowed(mask):
+    picture = plots.mask_grid(torch.tensor(mask), [f"t{i}" for i in range(len(mask))])
+    [axes] = picture.figure.axes
+    columns, rows = axes.lines[0].get_data()
+    dots = {(int(row), int(column)) for row, column in zip(rows, columns, strict=True)}
+    assert dots == {(i, j) for i, row in enumerate(mask) for j, allowed in enumerate(row) if allowed}
+    assert axes.lines[0].get_marker() == "o" and axes.yaxis_inverted()
+    assert f"{len(dots)} of {len(mask) ** 2} looks allowed" in picture.alt
+
+
+def test_mask_grid_names_its_axes_and_tokens():
+    picture = plots.mask_grid(CAUSAL, TOKENS, "causal")
+    assert {"token that looks", "token looked at", "causal", *TOKENS} <= set(words(picture.figure))
+    assert any("may not look" in text for text in words(picture.figure))
+    assert [label.get_text() for label in picture.figure.axes[0].get_xticklabels()] == TOKENS
+    assert picture.alt == (
+        "causal: 15 of 25 looks allowed: 'the' at 'the'; 'bank' at 'the', 'bank'; 'was' at all but 'robbed', "
+        "'yesterday'; 'robbed' at all but 'yesterday'; 'yesterday' at all."
+    )
+
+
+def test_words_tell_equal_tokens_apart():
+    alt = plots.mask_grid(causal_mask(3), ["the", "cat", "the"]).alt
+    assert "'the' (position 1) at 'the' (position 1)" in alt and "'the' (position 3) at all" in alt
+
+
+def test_attention_grid_prints_its_weights():
+    table = torch.tensor(weights(5), requires_grad=True)
+    picture = plots.attention_grid(table, TOKENS)
+    [axes] = picture.figure.axes  # numbers, so no bar
+    assert cell_texts(axes) == [[f"{value:.2f}" for value in row] for row in table.tolist()]
+    np.testing.assert_array_equal(axes.collections[0].get_array(), table.detach().numpy())
+    for i, row in enumerate(table.tolist()):
+        assert f"'{TOKENS[i]}' to '{TOKENS[int(np.argmax(row))]}' ({max(row):.2f})" in picture.alt
+
+
+def test_attention_grid_hatches_what_is_masked_and_zero_and_shows_a_leak():
+    table = weights(5, CAUSAL)
+    table[0] = [0.75, 0, 0, 0, 0.25]  # a leak to the last token
+    [axes] = plots.attention_grid(table, TOKENS, mask=CAUSAL).figure.axes
+    hatched = {(int(patch.get_y()), int(patch.get_x())) for patch in axes.patches if patch.get_hatch()}
+    assert hatched == {(i, j) for i in range(5) for j in range(i + 1, 5)} - {(0, 4)}
+    printed = cell_texts(axes)
+    assert printed[0] == ["0.75", "", "", "", "0.25"]
+    assert all((printed[i][j] == "") == ((i, j) in hatched) for i in range(5) for j in range(5))
+
+
+def test_without_a_mask_nothing_is_hatched():
+    [axes] = plots.attention_grid(np.eye(5), TOKENS).figure.axes
+    assert not axes.patches and cell_texts(axes)[0] == ["1.00", "0.00", "0.00", "0.00", "0.00"]
+
+
+def test_many_tokens_get_a_bar_in_place_of_numbers(gallery):
+    axes, bar = gallery["long attention"].figure.axes
+    assert not axes.texts and bar.get_ylabel() == "attention weight"
+    assert gallery["long attention"].alt.startswith("Attention: strongest from ")
+
+
+def test_attention_grids_share_one_scale(gallery):
+    *panels, _ = gallery["heads"].figure.axes
+    assert [axes.get_title() for axes in panels] == [f"head {i}" for i in range(12)]
+    highest = max(weights(7, seed=i).max() for i in range(12))
+    assert {axes.collections[0].get_clim() for axes in panels} == {(0, highest)}
+
+
+def test_of_equal_weights_the_words_name_the_first_on_every_machine():
+    noise = 1e-9 * np.random.default_rng(0).normal(size=(5, 5))
+    assert (
+        plots.attention_grid(0.2 + noise, TOKENS).alt
+        == plots.attention_grid(np.full((5, 5), 0.2), TOKENS).alt
+    )
+
+
+def test_moved_positions_separates_the_smallest_move_from_none():
+    picture = plots.moved_positions(
+        {"all": [0.3, 1e-9, 0.2, 1.1, 0.4], "causal": [0, 0, 0, 1, 0.25]}, TOKENS, 3
+    )
+    [axes] = picture.figure.axes
+    same = "same\nbits"
+    assert cell_texts(axes) == [
+        ["moved\n0.30", "moved\n1e-09", "moved\n0.20", "moved\n1.10", "moved\n0.40"],
+        [same, same, same, "moved\n1.00", "moved\n0.25"],
+    ]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["all", "causal"]
+    [frame] = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert (frame.get_x(), frame.get_width()) == (3, 1) and "replaced" in words(picture.figure)
+    assert picture.alt.endswith("causal: moved 'robbed' by 1.00, 'yesterday' by 0.25; "
+                                "the same to the last bit 'the', 'bank', 'was'.")  # fmt: skip
+
+
+def test_loss_is_drawn_above_its_floors():
+    picture = plots.loss_against_floors(LOG, FLOORS, last_step=800)
+    [axes] = picture.figure.axes
+    lines = {line.get_label(): line for line in axes.lines}
+    for rung, floor in FLOORS.items():
+        assert set(lines[rung].get_ydata()) == {floor}
+        assert f"{rung} floor {floor:.2f}" in words(picture.figure)
+    np.testing.assert_array_equal(lines["held-out"].get_xdata(), [entry["step"] for entry in LOG])
+    np.testing.assert_array_equal(lines["held-out"].get_ydata(), [entry["held_out"] for entry in LOG])
+    assert lines["held-out"].get_marker() == "o"
+    assert (
+        axes.get_xlabel() == "step"
+        and axes.get_ylabel() == "held-out loss (nats)"
+        and axes.get_xlim()[1] == 800
+    )
+    assert "from 5.35 nats at step 25 to 2.13 at step 600" in picture.alt.replace("goes ", "")
+    assert picture.alt.endswith("below the unigram floor, the bigram floor, the left floor.")
+
+
+def test_floors_differ_by_their_dashes_alone():
+    figure = plots.loss_against_floors(LOG[-1:], FLOORS).figure
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3].mean(axis=2)
+    left, right = (
+        round(figure.axes[0].get_window_extent().x0) + 5,
+        round(figure.axes[0].get_window_extent().x1) - 30,
+    )
+    heights = [round(figure.axes[0].transData.transform((0, floor))[1]) for floor in FLOORS.values()]
+    gaps = [int((np.diff(pixels[len(pixels) - y, left:right] < 200) != 0).sum()) // 2 for y in heights]
+    assert all(abs(first - second) >= 5 for first, second in combinations(gaps, 2)), gaps
+
+
+@settings(max_examples=15)
+@given(st.lists(st.floats(0.1, 8), min_size=4, max_size=4), st.floats(0.1, 8))
+def test_names_of_lines_never_overlap(floors, loss):
+    named = dict(zip(FLOORS, floors, strict=True))
+    figure = plots.loss_against_floors([{"step": 10, "held_out": loss}], named).figure
+    figure.draw_without_rendering()
+    boxes = sorted((extent(text) for text in figure.axes[0].texts), key=lambda box: box.y0)
+    assert len(boxes) == 5
+    assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0.01, 3))
+def test_spread_moves_labels_as_little_as_possible(places, gap):
+    """The least sum of squared moves under a least distance is isotonic regression of place - rank * gap."""
+    order = np.argsort(places, kind="stable")
+    ranks = np.arange(len(places))
+    expected = IsotonicRegression().fit_transform(ranks, np.array(places)[order] - gap * ranks) + gap * ranks
+    np.testing.assert_allclose(np.array(plots.spread(places, gap))[order], expected, atol=1e-6)
+
+
+def test_bars_are_as_long_as_their_values():
+    picture = plots.bars(
+        ["money", "cash", "river"], {"model": [0.6, 0.2, 0], "perfect": [0.5, 0.25, 0.1]}, title="to deposit"
+    )
+    [axes] = picture.figure.axes
+    model, perfect = ([bar.get_width() for bar in container] for container in axes.containers)
+    assert model == [0.6, 0.2, 0] and perfect == [0.5, 0.25, 0.1]
+    assert axes.containers[1][0].get_hatch() and not axes.containers[0][0].get_hatch()
+    assert {"0.60", "0.25", "model", "perfect", "probability", "to deposit"} <= set(words(picture.figure))
+    assert axes.yaxis_inverted() and [label.get_text() for label in axes.get_yticklabels()] == [
+        "money",
+        "cash",
+        "river",
+    ]
+    assert picture.alt.startswith("to deposit. Bars of probability. money: model 0.60, perfect 0.50; cash")
+
+
+# --- What they refuse
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda: plots.mask_grid(causal_mask(4), TOKENS), r"mask has the shape \(4, 4\)"),
+        (lambda: plots.attention_grid(weights(5)[None], TOKENS), r"weights has the shape \(1, 5, 5\)"),
+        (lambda: plots.attention_grid(np.full((5, 5), np.nan), TOKENS), "not finite"),
+        (
+            lambda: plots.attention_grids([("a", weights(5)), ("b", weights(5))], TOKENS, [CAUSAL]),
+            "masks has 1 entries",
+        ),
+        (lambda: plots.attention_grids([], TOKENS), "one grid or more"),
+        (lambda: plots.mask_grid(causal_mask(80), ["token"] * 80), "draw fewer"),
+        (lambda: plots.moved_positions({"all": [0.1] * 5}, TOKENS, 5), "changed is 5; allowed is 0 to 4"),
+        (lambda: plots.moved_positions({"all": [0.1] * 4}, TOKENS, 0), "5 amounts"),
+        (lambda: plots.moved_positions({"all": [-0.1] * 5}, TOKENS, 0), "amounts >= 0"),
+        (lambda: plots.moved_positions({"all": [float("nan")] * 5}, TOKENS, 0), "amounts >= 0"),
+        (lambda: plots.moved_positions({}, TOKENS, 0), "differences is empty"),
+        (lambda: plots.loss_against_floors([], FLOORS), "log has no entry"),
+        (lambda: plots.loss_against_floors(LOG, FLOORS, key="mlm_loss"), "'mlm_loss'"),
+        (lambda: plots.loss_against_floors(LOG, {}), "floors has 0 entries"),
+        (lambda: plots.bars(["money"], {"model": [0.1, 0.2]}), "one value >= 0 for each of the 1 labels"),
+        (lambda: plots.bars(["money"], {}), "series has 0 entries"),
+        (lambda: plots.bars(["word"] * 40, {"model": [0.1] * 40}), "labels has 40 entries"),
+    ],
+)
+def test_refusals_name_the_argument(call, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        call()

@@ -1,0 +1,398 @@
+"""Setting up: the specifications agree with each other, and tools/ keeps what it promises."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+from rattler import BuildString, MatchSpec, PackageRecord
+
+import bootstrap
+import check
+import lock
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ADDRESS = PROJECT["urls"]["Repository"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+CONDA_SPECS = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
+PIP_SPECS = [
+    line for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict) for line in entry["pip"]
+]
+CONDA_TO_PIP = {"pytorch-cpu": "torch"}
+
+
+def pins(name: str) -> dict[str, Version]:
+    """The exact versions that a requirements file settles."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert all(len(r.specifier) == 1 and next(iter(r.specifier)).operator == "==" for r in requirements)
+    return {r.name: Version(next(iter(r.specifier)).version) for r in requirements}
+
+
+# --- Specifications
+
+
+@pytest.mark.parametrize("line", CONDA_SPECS)
+def test_conda_range_holds_the_tested_version(line):
+    spec = MatchSpec(line)
+    name = spec.name.normalized
+    if name == "python":
+        tested = "3.11.7"
+    else:
+        tested = Version(version(CONDA_TO_PIP.get(name, name))).public
+    record = PackageRecord(name, tested, BuildString("0"), build_number=0, subdir="noarch")
+    assert spec.matches(record)
+
+
+@pytest.mark.parametrize("line", PIP_SPECS)
+def test_pip_range_in_the_conda_environment_holds_the_tested_version(line):
+    requirement = Requirement(line)
+    assert requirement.specifier.contains(version(requirement.name))
+
+
+def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
+    conda = {}
+    for line in [*CONDA_SPECS, *PIP_SPECS]:
+        if match := re.fullmatch(r"([\w-]+)(>=[\w.]+),<\w+(\.\w+)*", line):
+            conda[CONDA_TO_PIP.get(match[1], match[1])] = match[2]
+    assert conda == {r.name: str(r.specifier) for r in map(Requirement, PROJECT["dependencies"])}
+
+
+def test_pins_lie_above_the_lower_bounds_and_are_installed():
+    runtime = pins("requirements.txt")
+    everything = runtime | pins("requirements-test.txt")
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert requirement.specifier.contains(runtime[requirement.name])
+    for name, pinned in everything.items():
+        with contextlib.suppress(ModuleNotFoundError):  # packages of another platform
+            assert Version(version(name)).public == str(pinned), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
+def test_binder_detects_the_environment(tmp_path):
+    for name in ("environment.yml", "postBuild"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "Building conda environment for python=3.11" in output
+    assert "RUN ./postBuild" in output
+
+
+def test_post_build_stops_at_the_first_error():
+    lines = (ROOT / "postBuild").read_text(encoding="utf-8").splitlines()
+    assert lines == ["#!/usr/bin/env bash", "set -euo pipefail", "pip install --no-deps -e ."]
+    assert sys.platform == "win32" or os.access(ROOT / "postBuild", os.X_OK)
+
+
+# --- One address, one map
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS], ids=lambda path: path.name
+)
+def test_every_address_of_the_project_is_the_same(path):
+    slug = ADDRESS.removeprefix("https://github.com/")
+    text = path.read_text(encoding="utf-8")
+    pattern = r"(?:mybinder\.org/v2/gh|colab\.research\.google\.com/github|github\.com)/([\w.-]+/[\w.-]+)"
+    owners = {match.removesuffix(".git") for match in re.findall(pattern, text)}
+    assert owners <= {slug}
+    assert owners or path.suffix == ".ipynb"
+
+
+def test_readme_map_says_which_notebooks_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d\d) \|(.*)$", readme, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"{i:02d}" for i in range(15)]
+    for number, row in rows:
+        files = [path.name for path in NOTEBOOKS if path.name.startswith(number)]
+        assert ("to come" in row) == (not files), f"row {number}"
+        assert all(f"](notebooks/{name})" in row for name in files), f"row {number} does not link to {files}"
+
+
+# --- bootstrap
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty project for bootstrap, with a `.venv` that is made of nothing but a Python that starts."""
+    for name in ("requirements.txt", "requirements-test.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name, path in [
+        ("ROOT", tmp_path),
+        ("VENV", tmp_path / ".venv"),
+        ("STAMP", tmp_path / ".venv" / "stamp.json"),
+        ("MARKER", tmp_path / ".venv" / "marker"),
+        ("LOG", tmp_path / "log"),
+    ]:
+        monkeypatch.setattr(bootstrap, name, path)
+
+    def create_venv(python):
+        bootstrap.venv_python().parent.mkdir(parents=True)
+        bootstrap.venv_python().touch()
+
+    monkeypatch.setattr(bootstrap, "create_venv", create_venv)
+    monkeypatch.setattr(bootstrap, "works", lambda python: Path(python).exists())
+    monkeypatch.setattr(bootstrap, "index_answers", lambda address: False)
+    return tmp_path
+
+
+@pytest.fixture
+def pip_calls(monkeypatch):
+    calls = []
+    monkeypatch.setattr(bootstrap, "pip", calls.append)
+    return calls
+
+
+def test_second_call_installs_nothing(folder, pip_calls):
+    bootstrap.prepare(["lab"])
+    assert ["-r", "requirements.txt"] in pip_calls
+    assert not bootstrap.MARKER.exists()
+    pip_calls.clear()
+    bootstrap.prepare(["lab"])
+    assert pip_calls == []
+
+
+def test_test_packages_come_only_when_they_are_wanted(folder, pip_calls):
+    bootstrap.prepare(["lab"])
+    pip_calls.clear()
+    bootstrap.prepare(["lab", "test"])
+    assert pip_calls == [["--no-deps", "-r", "requirements-test.txt"]]
+
+
+def test_changed_requirements_are_installed(folder, pip_calls):
+    bootstrap.prepare(["lab"])
+    pip_calls.clear()
+    with (folder / "requirements.txt").open("a", encoding="utf-8") as file:
+        file.write("another==1.0\n")
+    bootstrap.prepare(["lab"])
+    assert ["-r", "requirements.txt"] in pip_calls
+
+
+@pytest.mark.parametrize("damage", ["killed", "no python", "moved"])
+def test_unfinished_venv_is_made_again(folder, pip_calls, damage):
+    bootstrap.prepare(["lab"])
+    (bootstrap.VENV / "leftover").touch()
+    if damage == "killed":
+        bootstrap.MARKER.touch()
+    elif damage == "no python":
+        bootstrap.venv_python().unlink()
+    else:
+        bootstrap.write_stamp(bootstrap.read_stamp() | {"place": "elsewhere"})
+    pip_calls.clear()
+    bootstrap.prepare(["lab"])
+    assert ["-r", "requirements.txt"] in pip_calls
+    assert not (bootstrap.VENV / "leftover").exists()
+    assert bootstrap.missing_groups(["lab"], None) == []
+
+
+def test_failure_leaves_no_half_made_venv(folder, monkeypatch):
+    def fail(arguments):
+        raise bootstrap.SetupError("no network")
+
+    monkeypatch.setattr(bootstrap, "pip", fail)
+    with pytest.raises(bootstrap.SetupError):
+        bootstrap.prepare(["lab"])
+    assert not bootstrap.VENV.exists()
+
+
+def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
+    bootstrap.prepare(["lab"])
+    stamp = bootstrap.read_stamp()
+
+    def fail(arguments):
+        raise bootstrap.SetupError("no network")
+
+    monkeypatch.setattr(bootstrap, "pip", fail)
+    with pytest.raises(bootstrap.SetupError):
+        bootstrap.prepare(["lab", "test"])
+    assert bootstrap.read_stamp() == stamp
+    assert bootstrap.missing_groups(["lab"], None) == []
+
+
+def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
+    bootstrap.prepare(["lab"])
+    pip_calls.clear()
+    bootstrap.prepare(["lab"], torch="cu130")
+    assert pip_calls[0][-1].endswith("+cu130")
+    pip_calls.clear()
+    bootstrap.prepare(["lab"])
+    assert pip_calls == []
+
+
+def test_full_disk_is_refused_before_anything_is_made(folder, pip_calls, monkeypatch):
+    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
+    with pytest.raises(bootstrap.SetupError, match=r"needs 4 GB .* has 1\.0 GB free"):
+        bootstrap.prepare(["lab"])
+    assert pip_calls == []
+    assert not bootstrap.VENV.exists()
+
+
+def test_python_is_chosen_among_the_tested_ones(monkeypatch):
+    monkeypatch.setattr(bootstrap, "works", lambda python: True)
+    on_path = {"python3.12": "/bin/python3.12", "python3.11": "/bin/python3.11"}.get
+    assert bootstrap.choose_python((3, 12), on_path) == sys.executable
+    assert bootstrap.choose_python((3, 9), on_path) == "/bin/python3.12"
+    assert bootstrap.choose_python((3, 14), on_path) == "/bin/python3.12"
+    assert bootstrap.choose_python((3, 14), lambda name: None) == sys.executable
+    with pytest.raises(bootstrap.SetupError, match=r"^This is Python 3\.9 and .*$"):
+        bootstrap.choose_python((3, 9), lambda name: None)
+
+
+def test_torch_comes_from_the_cpu_index_only_when_it_answers():
+    pin = f"torch=={pins('requirements.txt')['torch']}"
+    index = "https://download.pytorch.org/whl/"
+    choose = bootstrap.torch_arguments
+    assert choose("cpu", "linux", lambda address: True) == ["--index-url", index + "cpu", pin + "+cpu"]
+    assert choose("cpu", "linux", lambda address: False) == [pin]
+    assert choose("cpu", "darwin", lambda address: True) == [pin]
+    assert choose("cu130", "linux", lambda address: True) == ["--index-url", index + "cu130", pin + "+cu130"]
+
+
+def test_probe_of_a_closed_port_says_no():
+    assert not bootstrap.index_answers("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            "disk is full",
+        ),
+        (
+            "NewConnectionError('[Errno 111] Connection refused')\nERROR: No matching distribution",
+            "cannot be reached",
+        ),
+        ("ERROR: No matching distribution found for torch==0", "No matching distribution found for torch==0"),
+    ],
+)
+def test_failure_of_pip_becomes_one_line(output, message):
+    explained = bootstrap.explain(output)
+    assert message in explained
+    assert "\n" not in explained
+
+
+def test_no_index_means_one_line_and_exit_code_1(tmp_path):
+    """The real thing: a clone whose package index is a closed port."""
+    clone = tmp_path / "clone"
+    (clone / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "bootstrap.py", clone / "tools")
+    (clone / "requirements.txt").write_text("torch==0.0.1\n", encoding="utf-8")
+    (clone / "pyproject.toml").touch()
+    closed = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_FIND_LINKS": "",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, str(clone / "tools" / "bootstrap.py"), "lab"],
+        env=os.environ | closed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The package index cannot be reached: check the network or the proxy settings, then run again.\n"
+    )
+    assert not (clone / ".venv").exists()
+
+
+def test_lab_stays_on_this_machine_behind_its_token(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    command = bootstrap.lab_command()
+    assert "--ServerApp.ip=127.0.0.1" in command
+    assert "--no-browser" in command
+    assert not any("token" in argument or "password" in argument for argument in command)
+
+
+# --- lock
+
+
+def test_markers_hold_exactly_where_a_package_is_needed():
+    windows = [environment["sys_platform"] == "win32" for environment in lock.ENVIRONMENTS]
+    assert lock.marker_for([True] * len(windows)) == ""
+    assert lock.marker_for(windows) == ' ; sys_platform == "win32"'
+    with pytest.raises(ValueError, match="no marker"):
+        lock.marker_for([i == 5 for i in range(len(windows))])
+
+
+def test_lowest_constraints_are_the_lower_bounds():
+    assert lock.lowest(["numpy>=2.1,<3", "docker>=7; sys_platform != 'win32'"]) == ["numpy==2.1", "docker==7"]
+
+
+# --- check
+
+
+def test_summary_ends_with_the_number_of_steps_that_passed_and_failed():
+    good, bad = (check.Step(name, name, []) for name in ("lint", "unit"))
+    table = check.summary(
+        [check.Result(good, 1.0, True, ""), check.Result(bad, 2.0, False, "3 passed, 1 failed")]
+    )
+    assert table.splitlines()[-1] == "steps: 1 passed, 1 failed"
+    assert re.search(r"^unit +2\.0 +FAILED +3 passed, 1 failed$", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("code", "passed"), [("print('4 passed, 1 skipped in 0.21s')", True), ("raise SystemExit(5)", False)]
+)
+def test_a_step_passes_with_exit_code_0_alone(code, passed, capfd):
+    result = check.run(check.Step("one", "one", ["-c", code]))
+    assert result.passed == passed
+    assert result.detail == ("4 passed, 1 skipped" if passed else "")
+
+
+# --- The closed network
+
+REACH_OUT = """
+import asyncio, socket, urllib.request
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(("localhost", server.getsockname()[1])).close()
+def raised(call):
+    try:
+        call()
+    except OSError as error:
+        return "the network is closed for this run" in str(error)
+    return False
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(raised(lambda: socket.create_connection(("192.0.2.1", 80), timeout=1)))
+print(raised(lambda: socket.socket(socket.AF_INET6).connect(("2001:db8::1", 80))))
+print(raised(lambda: socket.getaddrinfo("example.org", 80)))
+print(raised(lambda: urllib.request.urlopen("http://example.org", timeout=1)))
+print(raised(lambda: udp.sendto(b"x", ("192.0.2.1", 53))))
+print(raised(lambda: asyncio.run(asyncio.open_connection("192.0.2.1", 80))))
+"""
+
+
+def test_closed_network_refuses_everything_but_loopback():
+    environment = os.environ | {"PYTHONPATH": str(check.OFFLINE)}
+    command = [sys.executable, "-c", REACH_OUT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.split() == ["True"] * 6
+
+
+def test_notebooks_run_with_the_network_closed(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_page.ipynb").touch()
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    step = next(step for step in check.steps() if "--nbval" in step.arguments)
+    assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
+    assert "--nbval-cell-timeout=300" in step.arguments

@@ -1,0 +1,382 @@
+"""Set up `.venv` and start something in it, with nothing but the standard library.
+
+    python tools/bootstrap.py lab              open JupyterLab on the first notebook
+    python tools/bootstrap.py setup            prepare everything, tests included, and stop there
+    python tools/bootstrap.py run ARGUMENTS    prepare the same, then run `.venv`'s Python with ARGUMENTS
+
+`.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
+nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a
+set-up that was killed halfway is recognised and made again.
+
+The build of torch is settled in one place, `torch_arguments`: the CPU build unless the environment variable
+TORCH names another build, for example `make lab TORCH=cu130`.
+
+This file also runs on a Python too old for the course, in order to say so: keep its syntax plain.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "course-stamp.json"
+MARKER = VENV / "course-set-up-running"
+LOG = ROOT / ".setup.log"
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+NEEDED_GB = 4.0
+TORCH_INDEX = "https://download.pytorch.org/whl"
+PROBE_SECONDS = 3.0
+
+# The server's event log can check international addresses, which nothing here uses: the grammar for that takes
+# two of the three seconds that the server needs to start, and jsonschema does without it if it is not there.
+START_LAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()"
+
+NO_SPACE = re.compile(r"No space left on device|Errno 28|not enough space on the disk", re.IGNORECASE)
+NO_NETWORK = re.compile(
+    r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|NameResolutionError"
+    r"|Max retries exceeded"
+    r"|Temporary failure in name resolution|Connection refused|Network is unreachable|getaddrinfo failed"
+)
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the message is one line that says what to do."""
+
+
+def choose_python(version=sys.version_info[:2], find=shutil.which):
+    """The Python that `.venv` is made from: this one if the tests cover it, else the newest such.
+
+    A Python newer than those the tests cover is used only if there is no other.
+    """
+    if OLDEST <= tuple(version) <= NEWEST:
+        return sys.executable
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        path = find(f"python3.{minor}")
+        if path and works(path):
+            return path
+    if tuple(version) > NEWEST:
+        return sys.executable
+    raise SetupError(
+        f"This is Python {version[0]}.{version[1]} and the course needs 3.11, 3.12 or 3.13: "
+        "install one of them, then run the command again."
+    )
+
+
+def works(python):
+    """Whether this Python starts and is new enough."""
+    code = "import sys; sys.exit(sys.version_info < (3, 11))"
+    try:
+        return (
+            subprocess.call([str(python), "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            == 0
+        )
+    except OSError:
+        return False
+
+
+def venv_python():
+    """The path of the Python inside `.venv`."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def fingerprint(group):
+    """The hash of the files that decide what `group` ("lab" or "test") installs."""
+    names = ["requirements.txt", "pyproject.toml"]
+    if group == "test":
+        names.append("requirements-test.txt")
+    # Line endings are left out of the hash: git may have changed them.
+    contents = [(ROOT / name).read_bytes().replace(b"\r\n", b"\n") for name in names]
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()
+
+
+def read_stamp():
+    """What `.venv` was made from; empty if it has no readable stamp."""
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_stamp(stamp):
+    """Put the new stamp in place in one step, so that a reader sees the old one or the new one."""
+    draft = STAMP.with_suffix(".draft")
+    draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    os.replace(draft, STAMP)
+
+
+def missing_groups(groups, torch):
+    """Which of `groups` are not installed as the files here ask; all of them if another torch is wanted."""
+    stamp = read_stamp()
+    whole = not MARKER.exists() and stamp.get("place") == str(ROOT) and works(venv_python())
+    if not whole or (torch and torch != stamp.get("torch")):
+        return list(groups)
+    return [group for group in groups if stamp.get(group) != fingerprint(group)]
+
+
+def remove_unusable():
+    """Remove a `.venv` that was left unfinished, or moved here from elsewhere (its paths are fixed)."""
+    if not VENV.exists():
+        return
+    stamp = read_stamp()
+    moved = "place" in stamp and stamp["place"] != str(ROOT)
+    if MARKER.exists() or moved or not venv_python().exists():
+        print("An unfinished or moved .venv is made again.", flush=True)
+        try:
+            shutil.rmtree(VENV)
+        except OSError as error:
+            raise SetupError(f".venv cannot be removed ({error}): is another set-up running?") from None
+    elif not works(venv_python()):
+        raise SetupError(
+            "The Python in .venv does not start or is older than 3.11: remove .venv, then run again."
+        )
+
+
+def prepare(groups, torch=None):
+    """Bring `.venv` to the state that `groups` need.
+
+    Raises SetupError, and leaves no `.venv` that it could not finish.
+    """
+    missing = missing_groups(groups, torch)
+    if not missing:
+        return
+    remove_unusable()
+    is_new = not VENV.exists()
+    python = choose_python()
+    print(
+        "Setting up .venv; this takes a few minutes, once." if is_new else "Bringing .venv up to date.",
+        flush=True,
+    )
+    try:
+        if is_new:
+            check_space()
+            VENV.mkdir()
+        MARKER.touch()
+        if is_new:
+            create_venv(python)
+        install(missing, torch or read_stamp().get("torch", "cpu"))
+        MARKER.unlink()
+    except (SetupError, OSError, KeyboardInterrupt) as error:
+        if is_new:
+            shutil.rmtree(VENV, ignore_errors=True)
+        elif isinstance(error, SetupError):
+            # pip changes nothing before it has everything that it needs: an older `.venv` is still whole.
+            MARKER.unlink()
+        if isinstance(error, SetupError):
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            raise SetupError("The set-up was interrupted; the next call starts it afresh.") from None
+        raise SetupError(explain(f"ERROR: {error}")) from None
+
+
+def check_space():
+    """Refuse to begin what the disk cannot hold."""
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if free < NEEDED_GB:
+        raise SetupError(
+            f"The set-up needs {NEEDED_GB:.0f} GB of disk and {ROOT} has {free:.1f} GB free: "
+            "make room, then run again."
+        )
+
+
+def create_venv(python):
+    """Make an empty virtual environment."""
+    command = [str(python), "-m", "venv", str(VENV)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode == 0:
+        return
+    LOG.write_text(done.stdout, encoding="utf-8")
+    if NO_SPACE.search(done.stdout):
+        raise SetupError(explain(done.stdout))
+    raise SetupError(
+        f"{python} cannot make a virtual environment (see {LOG.name}); "
+        "on Debian and Ubuntu: apt-get install python3-venv."
+    )
+
+
+def install(groups, torch):
+    """Install the exact versions of the requirement files, then the course's own package."""
+    LOG.write_text("", encoding="utf-8")
+    stamp = read_stamp()
+    if "lab" in groups:
+        pip(torch_arguments(torch))
+        pip(["-r", "requirements.txt"])
+        pip(["--no-deps", "--no-build-isolation", "-e", "."])
+    if "test" in groups:
+        pip(["--no-deps", "-r", "requirements-test.txt"])
+    stamp.update({group: fingerprint(group) for group in groups})
+    stamp.update({"place": str(ROOT), "torch": torch})
+    write_stamp(stamp)
+
+
+def torch_arguments(choice, system=sys.platform, answers=None):
+    """What pip is asked for the build of torch that `choice` names: "cpu", or another of PyTorch's ("cu130").
+
+    On Linux the ordinary index holds the CUDA build (several GB), so PyTorch's index of CPU builds is
+    preferred when it answers. Elsewhere the ordinary build already is the CPU build.
+    """
+    pin = re.search(
+        r"^torch==\S+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
+    ).group()
+    if choice != "cpu":
+        return ["--index-url", f"{TORCH_INDEX}/{choice}", f"{pin}+{choice}"]
+    print(
+        "torch: the CPU build. For a GPU, name the build for your driver, as in: make lab TORCH=cu130",
+        flush=True,
+    )
+    if not system.startswith("linux"):
+        return [pin]
+    cpu_index = TORCH_INDEX + "/cpu"
+    if (answers or index_answers)(cpu_index):
+        return ["--index-url", cpu_index, pin + "+cpu"]
+    print("torch: PyTorch's CPU index does not answer; the configured index decides the build.", flush=True)
+    return [pin]
+
+
+def index_answers(address):
+    """Whether a package index answers within PROBE_SECONDS, name look-up included."""
+    answered = threading.Event()
+
+    def probe():
+        try:
+            context = ssl.create_default_context(cafile=os.environ.get("PIP_CERT"))
+            urllib.request.urlopen(address + "/torch/", timeout=PROBE_SECONDS, context=context).close()
+            answered.set()
+        except (OSError, ValueError):
+            pass
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return answered.is_set()
+
+
+def pip(arguments):
+    """Run `pip install` in `.venv`: one moving line of progress, and the whole output in the log."""
+    command = [
+        str(venv_python()),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+    ] + arguments
+    lines = []
+    process = subprocess.Popen(
+        command, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    for line in process.stdout:
+        lines.append(line)
+        show_progress(line.strip())
+    code = process.wait()
+    show_progress("")
+    output = "".join(lines)
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(output)
+    if code:
+        raise SetupError(explain(output))
+
+
+def show_progress(text):
+    """Overwrite the terminal's last line with `text`; in a file or a CI log, print nothing."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        sys.stdout.write("\r" + text[:width].ljust(width) + ("" if text else "\r"))
+        sys.stdout.flush()
+
+
+def explain(output):
+    """One line for what went wrong in pip's `output`, and what to do about it."""
+    if NO_SPACE.search(output):
+        room = f"{NEEDED_GB:.0f} GB in {ROOT}, and some in the temporary folder"
+        return f"The disk is full: make room ({room}), then run again."
+    if NO_NETWORK.search(output):
+        return "The package index cannot be reached: check the network or the proxy settings, then run again."
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")] or ["no reason given"]
+    return f"The set-up failed ({errors[-1]}); the whole output of pip is in {LOG.name}."
+
+
+def lab_command():
+    """JupyterLab on the first notebook: loopback only, token on, no question at Ctrl-C, no news feed."""
+    command = [
+        str(venv_python()),
+        "-c",
+        START_LAB,
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={ROOT}",
+        "--ServerApp.answer_yes=True",
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        print("No display here: open the address printed below in a browser.", flush=True)
+        command.append("--no-browser")
+    return command
+
+
+def run_lab():
+    """Run JupyterLab until Ctrl-C, and return its exit code.
+
+    In a terminal it gets its own foreground process group: then Ctrl-C reaches it alone, and `make`, which
+    would report an interrupt as a failure, sees an ordinary end.
+    """
+    # Kernels are taken from .venv even if the reader's home folder has one of the same name.
+    environment = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
+    command = lab_command()
+    in_terminal = os.name != "nt" and sys.stdin.isatty()
+    signal.signal(signal.SIGINT, lambda *_: None)
+    if in_terminal:
+        # The shell knows nothing of the server's group and could not resume it: Ctrl-Z is switched off.
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    own_group = os.setpgrp if in_terminal else None
+    server = subprocess.Popen(command, env=environment, preexec_fn=own_group)  # noqa: PLW1509 (no threads)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: server.terminate())
+    if not in_terminal:
+        return server.wait()
+    terminal = sys.stdin.fileno()
+    os.tcsetpgrp(terminal, server.pid)
+    try:
+        return server.wait()
+    finally:
+        os.tcsetpgrp(terminal, os.getpgrp())
+
+
+def main(arguments):
+    commands = ("lab", "setup", "run")
+    if not arguments or arguments[0] not in commands:
+        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS")
+    command = arguments[0]
+    prepare(["lab"] if command == "lab" else ["lab", "test"], torch=os.environ.get("TORCH"))
+    if command == "lab":
+        return run_lab()
+    if command == "run":
+        return subprocess.call([str(venv_python())] + arguments[1:], cwd=str(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,110 @@
+"""Break the course on purpose, one constant or sign at a time, and see that a test turns red.
+
+    python tools/mutants.py                all mutants: `make mutants`
+    python tools/mutants.py --sample 3     the first three, as CI does
+    python tools/mutants.py scale eps      only those with these names
+
+Each mutant is one edit of one module in a copy of the course. The tests that know the module best run first; if they
+all pass, the rest of `make test` follows. A mutant that survives everything means that nobody would notice this
+mistake: the exit code is then 1.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new`, once, in `module`; `tests` are tried first."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant("scale", "bert", "/ math.sqrt(query.shape[-1])", "/ query.shape[-1]", "test_bert"),
+    Mutant("mask-sign", "masks", "bias.masked_fill(~mask,", "bias.masked_fill(mask,", "test_masks"),
+    Mutant("mask-share", "mlm", "MASK_SHARE, RANDOM_SHARE = 0.8, 0.1", "MASK_SHARE, RANDOM_SHARE = 0.7, 0.2", "test_mlm"),
+    Mutant("layer-norm-eps", "bert", "layer_norm_eps: float = 1e-12", "layer_norm_eps: float = 1e-5", "test_bert"),
+    Mutant("softmax-axis", "bert", "scores.softmax(dim=-1)", "scores.softmax(dim=-2)", "test_bert"),
+    Mutant("label-order", "nsp", "IS_NEXT, NOT_NEXT = 0, 1", "IS_NEXT, NOT_NEXT = 1, 0", "test_nsp"),
+    Mutant("causal-triangle", "masks", "bidirectional_mask(seq_len).tril()", "bidirectional_mask(seq_len).triu()", "test_masks"),
+    Mutant("post-norm", "bert", "self.LayerNorm(residual + self.dropout(self.dense(sublayer_states)))",
+           "residual + self.LayerNorm(self.dropout(self.dense(sublayer_states)))", "test_bert"),
+    Mutant("pooler-token", "bert", "last_hidden_state[:, 0]", "last_hidden_state[:, -1]", "test_bert"),
+    Mutant("ignore-index", "bert", "IGNORE_INDEX = -100", "IGNORE_INDEX = 0", "test_bert"),
+    Mutant("gelu", "bert", '"gelu": F.gelu,', '"gelu": partial(F.gelu, approximate="tanh"),', "test_bert"),
+    Mutant("continuation", "wordpiece", 'CONTINUATION = "##"', 'CONTINUATION = "@@"', "test_wordpiece"),
+    Mutant("noise-power", "word2vec", "0.75", "1.0", "test_word2vec"),
+    Mutant("learning-rate-decay", "pretraining", "(settings.steps - step)", "(step)", "test_pretraining"),
+    Mutant("kept-tokens", "toy_language", "(1 - 0.9 * rate)", "(1 - 0.8 * rate)", "test_toy_language"),
+    Mutant("stage-chain", "toy_language", "transitions, other.stages)\n        else", "transitions.T, other.stages)\n        else",
+           "test_toy_language"),
+)
+
+
+def commands(mutant: Mutant) -> list[list[str]]:
+    """The tests that know the module, then everything else that `make test` runs, each stopping at a failure."""
+    pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    near = [*pytest, f"tests/{mutant.tests}.py"]
+    rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "tests"]
+    notebooks = [*pytest, "--nbval", "--nbval-current-env", "--nbval-sanitize-with=tests/nbval_sanitize.cfg", "notebooks"]
+    return [near, rest, notebooks]
+
+
+def try_mutant(mutant: Mutant, tree: Path) -> str | None:
+    """Run the tests on the broken course. Returns what turned red, or None if nothing did."""
+    path = tree / "course_utils" / f"{mutant.module}.py"
+    source = path.read_text(encoding="utf-8")
+    if mutant.old not in source:
+        raise SystemExit(f"mutant {mutant.name}: {path.name} no longer holds {mutant.old!r}; bring tools/mutants.py up to date")
+    path.write_text(source.replace(mutant.old, mutant.new, 1), encoding="utf-8")
+    try:
+        for command in commands(mutant):
+            environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+            done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode not in (0, 5):  # 5: no test was collected
+                red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+                return red[0] if red else f"exit code {done.returncode}"
+        return None
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"any of: {', '.join(m.name for m in MUTANTS)}")
+    parser.add_argument("--sample", type=int, metavar="N", help="only the first N")
+    options = parser.parse_args()
+    if unknown := set(options.names) - {mutant.name for mutant in MUTANTS}:
+        parser.error(f"no mutant {sorted(unknown)[0]!r}")
+    chosen = [mutant for mutant in MUTANTS if mutant.name in options.names or not options.names][: options.sample]
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "course"
+        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+        for mutant in chosen:
+            started = time.monotonic()
+            red = try_mutant(mutant, tree)
+            survivors += [] if red else [mutant.name]
+            verdict = f"killed by {red}" if red else "SURVIVED"
+            print(f"{mutant.name:20} {time.monotonic() - started:6.1f} s  {verdict[:110]}", flush=True)
+    print(f"\nmutants: {len(chosen) - len(survivors)} killed, {len(survivors)} survived")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
