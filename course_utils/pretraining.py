@@ -8,7 +8,8 @@ Where the speed comes from, in the order of what it brings:
 - a batch holds rows of one length, so no step is spent on padding;
 - rows are tokenised once and kept as one tensor a length; masks are drawn anew each time a row is used
   (Liu et al. 2019, section 4.1: dynamic masking);
-- AdamW runs fused, and there is no dropout: the data are fresh, nothing can be learnt by heart.
+- AdamW runs fused, and there is no dropout: a row comes round about twice, each time under other masks, so
+  little can be learnt by heart.
 
 Every random choice of step n follows from `(seed, n)` alone. A run that was stopped and resumed is therefore
 the same run, bit for bit, and two processes that share the work see the masks that one process would have
@@ -19,6 +20,13 @@ Train (Ctrl-C stops and loses nothing), go on where it stopped, train in two pro
     python -m course_utils.pretraining --output runs/mine
     python -m course_utils.pretraining --output runs/mine --resume
     torchrun --nproc_per_node 2 -m course_utils.pretraining --output runs/mine
+
+Who outgrows one machine uses the same script. On a host with eight GPUs, and on two such hosts (the second line on
+each of them, with the name of the first in place of HOST):
+
+    torchrun --nproc_per_node 8 -m course_utils.pretraining --output runs/mine --device cuda
+    torchrun --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 \\
+        -m course_utils.pretraining --output runs/mine --device cuda
 """
 
 import argparse
@@ -123,6 +131,10 @@ class Batch:
         label = None if self.next_sentence_label is None else self.next_sentence_label[index]
         return Batch(self.input_ids[index], self.token_type_ids[index], label)
 
+    def to(self, device: torch.device) -> "Batch":
+        label = None if self.next_sentence_label is None else self.next_sentence_label.to(device)
+        return Batch(self.input_ids.to(device), self.token_type_ids.to(device), label)
+
 
 def tokenize_documents(documents, tokenizer) -> list[list[list[int]]]:
     """Piece ids of every sentence of every document; each different word is cut once."""
@@ -197,7 +209,7 @@ def attention_mask_for(attention: str, input_ids: torch.Tensor) -> torch.Tensor 
     if attention == "bidirectional":
         return None
     rows, seq_len = input_ids.shape
-    return causal_mask(seq_len).expand(rows, seq_len, seq_len)
+    return causal_mask(seq_len).to(input_ids.device).expand(rows, seq_len, seq_len)
 
 
 # ------------------------------------------------------------------------------------------ held-out data
@@ -244,10 +256,11 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(model, data: HeldOut, attention: str = "bidirectional") -> Evaluation:
     """The model's loss at every selected position of the held-out rows, and its next sentence accuracy."""
-    was_training = model.training
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
     nats, next_nats, right = [], [], []
-    for batch, masked_ids, labels in data.batches:
+    for rows in data.batches:
+        batch, masked_ids, labels = (part.to(device) for part in rows)
         mask = attention_mask_for(attention, masked_ids)
         output = model(masked_ids, mask, batch.token_type_ids, labels=labels)
         truth = labels[labels != IGNORE_INDEX]
@@ -257,7 +270,7 @@ def evaluate(model, data: HeldOut, attention: str = "bidirectional") -> Evaluati
         right.append(logits.argmax(dim=1) == label)
     model.train(was_training)
     return Evaluation(
-        nats=torch.cat(nats).numpy(),
+        nats=torch.cat(nats).cpu().numpy(),
         next_sentence_loss=float(torch.cat(next_nats).mean()),
         next_sentence_accuracy=float(torch.cat(right).float().mean()),
     )
@@ -293,13 +306,16 @@ def learning_rate_at(step: int, settings: Settings) -> float:
 
 
 class Pretrainer:
-    """Model, optimiser and data of one run, advanced one step at a time."""
+    """Model, optimiser and data of one run, advanced one step at a time.
 
-    def __init__(self, settings: Settings, tokenizer, data: list[Batch] | None = None):
-        self.settings, self.tokenizer = settings, tokenizer
+    The data stay in main memory; the model and the rows of the moment are on `device`.
+    """
+
+    def __init__(self, settings: Settings, tokenizer, data: list[Batch] | None = None, device: str = "cpu"):
+        self.settings, self.tokenizer, self.device = settings, tokenizer, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model = BertForPreTraining(settings.bert_config(len(tokenizer)))
+            self.model = BertForPreTraining(settings.bert_config(len(tokenizer))).to(self.device)
         matrices = [p for p in self.model.parameters() if p.dim() > 1]
         vectors = [p for p in self.model.parameters() if p.dim() <= 1]
         groups = [
@@ -323,18 +339,20 @@ class Pretrainer:
         # Every process draws the masks of the whole batch and then works on its own share of the rows.
         share = torch.arange(rank, len(batch), world)
         mlm_weight = int((labels[share] != IGNORE_INDEX).sum()) / max(1, int((labels != IGNORE_INDEX).sum()))
-        own, mask = batch.take(share), attention_mask_for(settings.attention, masked_ids[share])
+        own, own_ids, own_labels = (
+            part.to(self.device) for part in (batch.take(share), masked_ids[share], labels[share])
+        )
         self.optimizer.zero_grad()
-        losses = torch.zeros(2)
+        losses = torch.zeros(2, device=self.device)
         if len(share):
             with torch.random.fork_rng(devices=[], enabled=settings.dropout > 0):
                 if settings.dropout > 0:
                     torch.manual_seed(((settings.seed << 32) + step) * world + rank)
                 output = self.model(
-                    masked_ids[share],
-                    mask,
+                    own_ids,
+                    attention_mask_for(settings.attention, own_ids),
                     own.token_type_ids,
-                    labels=labels[share],
+                    labels=own_labels,
                     next_sentence_label=own.next_sentence_label,
                 )
             # Weighted so that the sum over processes is the mean that one process takes over the batch.
@@ -391,7 +409,7 @@ class Pretrainer:
                 p.copy_(tensors[f"model.{name}"])
             keys = ("step", "exp_avg", "exp_avg_sq")
             state = {
-                key: tensors[f"optimizer.{key}.{name}"]
+                key: tensors[f"optimizer.{key}.{name}"].to(self.device)
                 for key in keys
                 if f"optimizer.{key}.{name}" in tensors
             }
@@ -533,6 +551,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write-vocab", type=Path, metavar="FILE", help="train the vocabulary, write it, stop"
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is")
     parser.add_argument("--threads", type=int, help="threads of this process (default: torch's choice)")
     for name, field in Settings.__dataclass_fields__.items():
         help_text = COMMAND_HELP.get(name, "of the model")
@@ -616,12 +635,16 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--resume: there is no {state_file}; start without --resume first")
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
+    device = options.device
     if "RANK" in os.environ:  # started by torchrun
-        dist.init_process_group("gloo")
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        device = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
     is_first = not dist.is_initialized() or dist.get_rank() == 0
 
     start = time.perf_counter()
-    trainer = Pretrainer(settings, tokenizer)
+    trainer = Pretrainer(settings, tokenizer, device=device)
     if options.resume:
         try:
             trainer.load_state(state_file)

@@ -18,7 +18,11 @@ def rows(words: Sequence[str], matrix, columns: Sequence[str] | None = None, dig
     names = ([""] if columns is not None else []) + list(words)
     margin = max(map(len, names))
     for word, line in zip(names, lines, strict=True):
-        print(word.rjust(margin), *(cell.rjust(width) for cell, width in zip(line, widths, strict=True)), sep="  ")
+        print(
+            word.rjust(margin),
+            *(cell.rjust(width) for cell, width in zip(line, widths, strict=True)),
+            sep="  ",
+        )
 
 
 def _to_lists(matrix) -> list[list]:

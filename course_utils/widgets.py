@@ -97,7 +97,9 @@ def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
         raise ValueError(f"This sentence has {len(encoding)} pieces; the model reads up to {limit}.")
     blanks = [i for i, piece in enumerate(encoding.tokens) if piece == "[MASK]"]
     if not blanks:
-        raise ValueError("Write [MASK] where the model shall guess, for example: the [MASK] was robbed yesterday")
+        raise ValueError(
+            "Write [MASK] where the model shall guess, for example: the [MASK] was robbed yesterday"
+        )
     with torch.no_grad():
         logits = model(torch.tensor([encoding.input_ids])).prediction_logits[0]
     rows = []
@@ -127,7 +129,9 @@ class MaskPlayground(ipw.VBox):
 
     def __init__(self, vectors: torch.Tensor, tokens: list[str]):
         if vectors.dim() != 2 or len(vectors) != len(tokens):
-            raise ValueError(f"vectors has shape {tuple(vectors.shape)}; one row for each of {len(tokens)} tokens is wanted")
+            raise ValueError(
+                f"vectors has shape {tuple(vectors.shape)}; one row for each of {len(tokens)} tokens is wanted"
+            )
         self.vectors, self.tokens = vectors, tokens
         self.scores = vectors @ vectors.T / math.sqrt(vectors.shape[1])
         self.unmasked = self.scores.softmax(dim=-1) @ vectors
@@ -135,7 +139,11 @@ class MaskPlayground(ipw.VBox):
         self._view = ipw.HTML()
         self._busy = False
         everything = torch.ones(len(tokens), len(tokens), dtype=torch.bool)
-        presets = {"bidirectional": everything, "causal": causal_mask(len(tokens)), "only itself": everything.diag().diag()}
+        presets = {
+            "bidirectional": everything,
+            "causal": causal_mask(len(tokens)),
+            "only itself": everything.diag().diag(),
+        }
         buttons = [self._preset(name, mask) for name, mask in presets.items()]
         super().__init__([ipw.HBox(buttons), self._grid(), self._view])
         self.add_class("course-panel")
@@ -185,7 +193,10 @@ class MaskPlayground(ipw.VBox):
         self._view.value = self._weights_table() + self._outputs_table() + self._warnings(mask)
 
     def _weights_table(self) -> str:
-        rows = [[token, *(f"{w:.2f}" for w in row)] for token, row in zip(self.tokens, self.weights.tolist(), strict=True)]
+        rows = [
+            [token, *(f"{w:.2f}" for w in row)]
+            for token, row in zip(self.tokens, self.weights.tolist(), strict=True)
+        ]
         return table(["weights", *self.tokens], rows, "Attention weights: a row for each token that looks")
 
     def _outputs_table(self) -> str:
@@ -200,5 +211,6 @@ class MaskPlayground(ipw.VBox):
     def _warnings(self, mask: torch.Tensor) -> str:
         empty = [token for token, row in zip(self.tokens, mask, strict=True) if not row.any()]
         return "".join(
-            message(f"'{token}' may look at nobody: the mean of nothing is 0/0, shown as nan.") for token in empty
+            message(f"'{token}' may look at nobody: the mean of nothing is 0/0, shown as nan.")
+            for token in empty
         )

@@ -6,9 +6,10 @@ import inspect
 import textwrap
 from pathlib import Path
 
-import glossary
 import nbformat
 import pytest
+
+import glossary
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -20,7 +21,9 @@ def tagged_cells() -> list:
     found = []
     for path in NOTEBOOKS:
         for cell in nbformat.read(path, as_version=4).cells:
-            tags = [tag.removeprefix(PREFIX) for tag in cell.metadata.get("tags", []) if tag.startswith(PREFIX)]
+            tags = [
+                tag.removeprefix(PREFIX) for tag in cell.metadata.get("tags", []) if tag.startswith(PREFIX)
+            ]
             found += [pytest.param(tag, cell.source, id=f"{path.stem}-{tag}") for tag in tags]
     return found
 
@@ -64,7 +67,9 @@ def test_glossary_is_what_the_notebooks_say():
 
 
 def test_a_term_without_an_introduction_is_found():
-    cell = nbformat.v4.new_markdown_cell("A **mask** is a table. It says more.\n\n**New terms**: **mask**, **query**.")
+    cell = nbformat.v4.new_markdown_cell(
+        "A **mask** is a table. It says more.\n\n**New terms**: **mask**, **query**."
+    )
     notebook = nbformat.v4.new_notebook(cells=[cell])
     assert glossary.terms_of(notebook) == ["mask", "query"]
     assert glossary.introduction(notebook, "mask") == "A mask is a table."

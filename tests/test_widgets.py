@@ -10,7 +10,7 @@ from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.toy_language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
-WORDS = "the bank was robbed yesterday".split()
+WORDS = ["the", "bank", "was", "robbed", "yesterday"]
 VECTORS = torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.0, 0.5], [1.5, 1.0], [1.0, 2.0]])
 
 
@@ -22,7 +22,9 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def model(tokenizer):
     torch.manual_seed(0)
-    config = BertConfig.named("tiny", vocab_size=len(tokenizer), hidden_size=32, num_attention_heads=2, max_position_embeddings=40)
+    config = BertConfig.named(
+        "tiny", vocab_size=len(tokenizer), hidden_size=32, num_attention_heads=2, max_position_embeddings=40
+    )
     return BertForPreTraining(config).eval()
 
 
@@ -95,10 +97,14 @@ def test_playground_presets_give_the_masks_of_the_course():
     presets = {button.description: button for button in playground.children[0].children}
     presets["causal"].click()
     assert torch.equal(playground.mask, masks.causal_mask(5))
-    expected = (VECTORS @ VECTORS.T / math.sqrt(2) + masks.to_attention_bias(masks.causal_mask(5))).softmax(-1)
+    expected = (VECTORS @ VECTORS.T / math.sqrt(2) + masks.to_attention_bias(masks.causal_mask(5))).softmax(
+        -1
+    )
     assert torch.allclose(playground.weights, expected)
     presets["only itself"].click()
-    assert torch.equal(playground.mask, torch.eye(5, dtype=torch.bool)) and torch.equal(playground.outputs, VECTORS)
+    assert torch.equal(playground.mask, torch.eye(5, dtype=torch.bool)) and torch.equal(
+        playground.outputs, VECTORS
+    )
     presets["bidirectional"].click()
     assert playground.mask.all()
 

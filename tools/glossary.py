@@ -31,7 +31,7 @@ def sentences(text: str) -> list[str]:
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     blocks = [" ".join(block.split()) for block in text.split("\n\n")]
     running = [block for block in blocks if block and block[0] not in "#|>!" and "**New terms**" not in block]
-    return [sentence for block in running for sentence in re.split(r"(?<=[.!?:])\s+(?=[A-Z*\"])", block)]
+    return [sentence for block in running for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z*\"`\[])", block)]
 
 
 def introduction(notebook, term: str) -> str | None:
@@ -63,7 +63,9 @@ def page() -> str:
         f"**{term}**: {sentence} ([{name.removesuffix('.ipynb')}](notebooks/{name}))\n"
         for term, (sentence, name) in sorted(entries.items(), key=lambda entry: entry[0].lower())
     ]
-    return "# Glossary\n\nEvery term of the course, with the sentence that introduces it.\n\n" + "\n".join(lines)
+    return "# Glossary\n\nEvery term of the course, with the sentence that introduces it.\n\n" + "\n".join(
+        lines
+    )
 
 
 if __name__ == "__main__":

@@ -161,17 +161,28 @@ class masked_weights:
         for seq_len in range(2, 7):
             scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
             mask = torch.ones(seq_len, seq_len, dtype=torch.bool)
-            slips = {"This softmax runs down the columns: the keys are the last axis.": scores.softmax(0)}
+            slips = {
+                "This softmax runs down the columns: the keys are the last axis.": scores.softmax(0),
+                "These are still the scores: a softmax makes weights of them.": scores,
+            }
             check.equal(check.call(scores, mask), scores.softmax(-1), slips=slips)
 
     @stage("weights of exactly 0 where the mask is False")
     def zeros(check):
-        for seq_len in range(2, 7):
+        for seq_len in range(3, 8):
             for _ in range(4):
                 scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1) * 3
-                mask = _random_mask(check, seq_len)
-                leak = check.call(scores, mask)[~mask].abs()
-                worst = float(leak.max()) if leak.numel() else 0.0
+                mask = _random_mask(check, seq_len).index_fill(1, torch.tensor([0]), True)
+                mask[:, 1] = False  # no row forbids nothing, no row forbids everything
+                got = check.call(scores, mask)
+                slips = {
+                    "The mask acts along the wrong axis: row i says what token i may look at.": mask.T,
+                    "You have forbidden what is allowed: True means may look.": ~mask,
+                }
+                for says, slip in slips.items():
+                    taken = torch.where(slip.any(-1, keepdim=True), slip, True)
+                    check.expect(not torch.allclose(got, _softmax_over_allowed(scores, taken)), says)
+                worst = float(got[~mask].abs().max())
                 check.equal(worst, 0.0, "A forbidden token still gets some weight.", tolerance=0.0)
 
     @stage("rows that still sum to 1, shared out as the allowed scores say")
@@ -195,6 +206,10 @@ class masked_weights:
     @wrong("runs down the columns")
     def wrong_axis(scores, mask):
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=0)
+
+    @wrong("True means may look")
+    def inverted(scores, mask):
+        return scores.masked_fill(mask & ~mask.all(), float("-inf")).softmax(dim=-1)
 
     @wrong("still gets some weight")
     def zero_scores(scores, mask):
@@ -232,7 +247,7 @@ class combine:
 
     @stage("one mask for each row of the batch")
     def form(check):
-        for batch, seq_len in ((1, 3), (2, 4), (3, 5), (4, 2), (2, 6)):
+        for batch, seq_len in ((2, 3), (3, 4), (3, 5), (4, 2), (1, 3)):
             mask = torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
             padding = torch.ones(batch, seq_len, dtype=torch.bool)
             shape = (batch, seq_len, seq_len)
@@ -240,7 +255,7 @@ class combine:
 
     @stage("a look is allowed where both masks allow it")
     def values(check):
-        for batch, seq_len in ((1, 3), (2, 4), (3, 5), (5, 4)):
+        for batch, seq_len in ((2, 3), (3, 5), (5, 4), (1, 3)):
             for _ in range(3):
                 mask = _random_mask(check, seq_len)
                 lengths = torch.randint(1, seq_len, (batch,), generator=check.generator)
@@ -269,7 +284,7 @@ class combine:
         batch, seq_len = padding.shape
         return padding[:, None, :].expand(batch, seq_len, seq_len)
 
-    @wrong("The number of values is right")
+    @wrong("The axes are (batch, query, key)")
     def one_mask(mask, padding):
         return mask & padding[0]
 
