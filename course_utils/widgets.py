@@ -114,6 +114,119 @@ def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
     return table(heads, rows, "The model's guesses, the most probable first")
 
 
+# ------------------------------------------------------------------------------------------------- notebook 03
+
+
+def embedding_sum(embeddings, tokenizer, first: str = "the cat sat", second: str = "it was happy") -> ipw.VBox:
+    """Type one sentence or two, choose a token, shift its position, and read the three rows and what comes of them.
+
+    `embeddings` is a `course_utils.bert.BertEmbeddings`.
+    """
+    last = embeddings.position_embeddings.num_embeddings - 1
+    wide = {"layout": {"width": "34em"}, "style": {"description_width": "8em"}}
+    return panel(
+        lambda first, second, token, shift: embedding_sum_html(embeddings, tokenizer, first, second, token, shift),
+        first=ipw.Text(value=first, description="First sentence", **wide),
+        second=ipw.Text(value=second, description="Second, or none", **wide),
+        token=ipw.IntSlider(value=2, min=0, max=last, description="Token", **wide),
+        shift=ipw.IntSlider(value=0, min=0, max=last, description="Shift positions", **wide),
+    )
+
+
+@torch.no_grad()
+def embedding_sum_html(embeddings, tokenizer, first: str, second: str, token: int, shift: int, shown: int = 5) -> str:
+    """The three rows of one token, their sum, and the sum after LayerNorm, as a table.
+
+    `shift` is added to the position of the token; `shown` is how many of the hidden_size numbers are printed.
+    """
+    encoding = tokenizer.encode(check_text(first), check_text(second) if second.strip() else None)
+    if token >= len(encoding):
+        raise ValueError(f"This row has {len(encoding)} tokens, numbered 0 to {len(encoding) - 1}.")
+    position, limit = token + shift, embeddings.position_embeddings.num_embeddings
+    if position >= limit:
+        raise ValueError(f"Position {position} has no row: the table ends with position {limit - 1}.")
+    piece, segment = encoding.tokens[token], encoding.token_type_ids[token]
+    rows = {
+        f"word '{piece}'": embeddings.word_embeddings.weight[encoding.input_ids[token]],
+        f"segment {segment}": embeddings.token_type_embeddings.weight[segment],
+        f"position {position}": embeddings.position_embeddings.weight[position],
+    }
+    rows["sum"] = sum(rows.values())
+    rows["after LayerNorm"] = embeddings.LayerNorm(rows["sum"])
+    lines = [
+        [name, *(f"{x:.2f}" for x in row[:shown].tolist()), f"{row.mean():.2f}", f"{row.std(correction=0):.2f}"]
+        for name, row in rows.items()
+    ]
+    heads = ["", *(f"[{k}]" for k in range(min(shown, len(row := rows["sum"])))), "mean", "spread"]
+    caption = f"Token {token} of 0 to {len(encoding) - 1}; the first {len(heads) - 3} of {len(row)} numbers of each row"
+    marked = [f"→ {name} ←" if i == token else name for i, name in enumerate(encoding.tokens)]
+    return message(" ".join(marked)) + table(heads, lines, caption)
+
+
+# ------------------------------------------------------------------------------------------------- notebook 04
+
+
+class AttentionExplorer(ipw.VBox):
+    """Type a sentence, choose layer, head and token, and read where it looks and who looks at it.
+
+    Controls: `field` (the sentence), `layer`, `head` and `token`, each counted from 0 where the model counts, and shown
+    from 1 for layers and heads. Attributes: `tokens`, `weights` (seq_len, seq_len) of the chosen head.
+    """
+
+    def __init__(self, model, tokenizer, text: str):
+        self.model, self.tokenizer = model, tokenizer
+        self.read(text)
+        layers, heads = self._all_weights.shape[:2]
+        self.field = ipw.Text(value=text, description="Sentence", layout={"width": "34em"})
+        self.layer = self._choice("Layer", [(str(i + 1), i) for i in range(layers)])
+        self.head = self._choice("Head", [(str(i + 1), i) for i in range(heads)])
+        self.token = self._choice("Token", list(zip(self.tokens, range(len(self.tokens)), strict=True)))
+        self.field.observe(self._new_sentence, names="value")
+        box = panel(self._render, sentence=self.field, layer=self.layer, head=self.head, token=self.token)
+        super().__init__([box])
+
+    def _choice(self, name: str, options: list[tuple[str, int]]) -> ipw.SelectionSlider:
+        return ipw.SelectionSlider(options=options, description=name, continuous_update=True)
+
+    def read(self, text: str) -> None:
+        """Run the model on a text; refuses what it cannot read, and then keeps the sentence before."""
+        encoding = self.tokenizer.encode(check_text(text))
+        limit = self.model.config.max_position_embeddings
+        if len(encoding) > limit:
+            raise ValueError(f"This sentence has {len(encoding)} pieces; the model reads up to {limit}.")
+        with torch.no_grad():
+            attentions = self.model(torch.tensor([encoding.input_ids]), output_attentions=True).attentions
+        self.tokens = encoding.tokens
+        self._all_weights = torch.cat(attentions)  # (layers, heads, seq_len, seq_len)
+
+    @property
+    def weights(self) -> torch.Tensor:
+        return self._all_weights[self.layer.value, self.head.value]
+
+    def _new_sentence(self, change) -> None:
+        """Offer the tokens of the new sentence; `_render` says what is wrong with one that cannot be read."""
+        try:
+            self.read(change.new)
+        except ValueError:
+            return
+        place = min(self.token.value, len(self.tokens) - 1)
+        self.token.options = list(zip(self.tokens, range(len(self.tokens)), strict=True))
+        self.token.value = place
+
+    def _render(self, sentence: str, layer: int, head: int, token: int) -> str:
+        self.read(sentence)
+        weights, name = self._all_weights[layer, head], self.tokens[token]
+        looks, looked_at = weights[token], weights[:, token]
+        rows = [
+            [f"{name} looks at", *(f"{w:.2f}" for w in looks.tolist()), f"{looks.sum():.2f}"],
+            [f"looks at {name}", *(f"{w:.2f}" for w in looked_at.tolist()), f"{looked_at.sum():.2f}"],
+        ]
+        strongest = self.tokens[int(looks.argmax())]
+        said = f"Token {token + 1} of {len(self.tokens)}, {name}, looks most at {strongest} ({looks.max():.2f})."
+        heads = ["", *self.tokens, "sum"]
+        return table(heads, rows, f"Layer {layer + 1}, head {head + 1}: attention weights") + message(said)
+
+
 # ------------------------------------------------------------------------------------------------- notebook 05
 
 
@@ -162,7 +275,7 @@ class MaskPlayground(ipw.VBox):
 
     def _grid(self) -> ipw.GridBox:
         width = f"repeat({len(self.tokens) + 1}, 7em)"
-        heads = [ipw.Label("looks \\ looked at"), *(ipw.Label(token) for token in self.tokens)]
+        heads = [ipw.Label("who looks at"), *(ipw.Label(token) for token in self.tokens)]
         rows = [widget for i, row in enumerate(self._cells) for widget in (ipw.Label(self.tokens[i]), *row)]
         return ipw.GridBox([*heads, *rows], layout={"grid_template_columns": width})
 
@@ -214,3 +327,36 @@ class MaskPlayground(ipw.VBox):
             message(f"'{token}' may look at nobody: the mean of nothing is 0/0, shown as nan.")
             for token in empty
         )
+
+
+# ------------------------------------------------------------------------------------------------- notebook 02
+
+MOST_PIECES = 200  # rows of a table; more are no longer read
+
+
+def piece_reader(tokenizers: dict, text: str = "the bank was robbed yesterday") -> ipw.VBox:
+    """Type a text, choose a vocabulary, and read pieces, ids and offsets.
+
+    Args:
+        tokenizers: for each name to choose a `WordPieceTokenizer`.
+        text: what stands in the field at first.
+    """
+    field = ipw.Text(value=text, description="Text", layout={"width": "34em"}, continuous_update=True)
+    choice = ipw.Dropdown(options=list(tokenizers), description="Vocabulary", style={"description_width": "initial"})
+    return panel(
+        lambda typed, vocabulary: pieces_html(tokenizers[vocabulary], typed), typed=field, vocabulary=choice
+    )
+
+
+def pieces_html(tokenizer, text: str) -> str:
+    """The pieces of a text as a table: each with its id, its offsets, and what stands there in the text."""
+    text = check_text(text)
+    encoding = tokenizer.encode(text)
+    if len(encoding) > MOST_PIECES:
+        raise ValueError(f"This text has {len(encoding):,} pieces; up to {MOST_PIECES} are shown.")
+    rows = [
+        [piece, index, *(["added", ""] if start == end else [f"{start} to {end}", text[start:end]])]
+        for piece, index, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True)
+    ]
+    caption = f"Pieces: {len(encoding)}, [CLS] and [SEP] among them. Characters: {len(text)}."
+    return table(["piece", "id", "offsets", "in the text"], rows, caption)

@@ -15,6 +15,15 @@ def _random_mask(check, seq_len: int) -> torch.Tensor:
     return mask | torch.eye(seq_len, dtype=torch.bool)
 
 
+def _mixed_mask(check, seq_len: int) -> torch.Tensor:
+    """(seq_len, seq_len) bool, with a True and a False in each row and each column, and not its own mirror image."""
+    while True:
+        mask = torch.rand(seq_len, seq_len, generator=check.generator) < 0.5
+        mixed = all(part.any(axis).all() for part in (mask, ~mask) for axis in (0, 1))
+        if mixed and not torch.equal(mask, mask.T):
+            return mask
+
+
 def _softmax_over_allowed(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The truth to compare with: row by row, a softmax of the allowed scores alone."""
     weights = torch.zeros_like(scores)
@@ -156,34 +165,24 @@ class masked_weights:
     def solution(scores, mask):
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
-    @stage("nothing forbidden: a plain softmax in each row")
-    def all_allowed(check):
-        for seq_len in range(2, 7):
-            scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
-            mask = torch.ones(seq_len, seq_len, dtype=torch.bool)
-            slips = {
-                "This softmax runs down the columns: the keys are the last axis.": scores.softmax(0),
-                "These are still the scores: a softmax makes weights of them.": scores,
-            }
-            check.equal(check.call(scores, mask), scores.softmax(-1), slips=slips)
-
-    @stage("weights of exactly 0 where the mask is False")
-    def zeros(check):
+    @stage("the allowed tokens get all the weight, and the forbidden ones exactly 0")
+    def who_gets_weight(check):
         for seq_len in range(3, 8):
             for _ in range(4):
-                scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1) * 3
-                mask = _random_mask(check, seq_len).index_fill(1, torch.tensor([0]), True)
-                mask[:, 1] = False  # no row forbids nothing, no row forbids everything
+                scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
+                mask = _mixed_mask(check, seq_len)
                 got = check.call(scores, mask)
+                blocked = scores.masked_fill(~mask, float("-inf"))
                 slips = {
-                    "The mask acts along the wrong axis: row i says what token i may look at.": mask.T,
+                    "Rows and columns of the mask are swapped: ROW i says what token i may look at.": mask.T,
                     "You have forbidden what is allowed: True means may look.": ~mask,
+                    "The mask is swapped and turned round: use `~mask`, without `.T`.": ~mask.T,
                 }
-                for says, slip in slips.items():
-                    taken = torch.where(slip.any(-1, keepdim=True), slip, True)
-                    check.expect(not torch.allclose(got, _softmax_over_allowed(scores, taken)), says)
-                worst = float(got[~mask].abs().max())
-                check.equal(worst, 0.0, "A forbidden token still gets some weight.", tolerance=0.0)
+                slips = {says: _softmax_over_allowed(scores, slip) for says, slip in slips.items()}
+                slips["These are still the scores: a softmax makes weights of them."] = blocked
+                if got[~mask].abs().max() > 0:
+                    leak = "A forbidden token still gets some weight."
+                    check.equal(got, _softmax_over_allowed(scores, mask), leak, slips=slips)
 
     @stage("rows that still sum to 1, shared out as the allowed scores say")
     def values(check):
@@ -192,8 +191,10 @@ class masked_weights:
                 scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
                 mask = _random_mask(check, seq_len)
                 cut = scores.softmax(-1) * mask
+                blocked = scores.masked_fill(~mask, float("-inf"))
                 slips = {
                     "The rows no longer sum to 1: you masked after the softmax.": cut,
+                    "This softmax runs down the columns: the keys are the last axis.": blocked.softmax(0),
                     "Among the allowed tokens the shares are not those of a softmax.": mask
                     / mask.sum(-1, keepdim=True),
                 }
@@ -209,7 +210,11 @@ class masked_weights:
 
     @wrong("True means may look")
     def inverted(scores, mask):
-        return scores.masked_fill(mask & ~mask.all(), float("-inf")).softmax(dim=-1)
+        return scores.masked_fill(mask, float("-inf")).softmax(dim=-1)
+
+    @wrong("ROW i says what token i may look at")
+    def transposed(scores, mask):
+        return scores.masked_fill(~mask.T, float("-inf")).softmax(dim=-1)
 
     @wrong("still gets some weight")
     def zero_scores(scores, mask):
@@ -221,8 +226,6 @@ class masked_weights:
 
     @wrong("not those of a softmax")
     def uniform(scores, mask):
-        if mask.all():
-            return scores.softmax(dim=-1)
         return mask / mask.sum(-1, keepdim=True)
 
 
@@ -263,6 +266,9 @@ class combine:
                 slips = {
                     "Either rule alone lets a look through here; both must allow it.": mask
                     | padding[:, None, :],
+                    "Padding rows may look too: only the keys that are padding are forbidden.": mask
+                    & padding[:, None, :]
+                    & padding[:, :, None],
                     "Padding was laid along the queries. It is about who is looked at: the keys.": mask
                     & padding[:, :, None],
                     "The rule of `mask` is lost; only the padding counts here.": padding[:, None, :].expand(
@@ -328,7 +334,7 @@ class reach:
             mask[0, 0] = False  # the residual keeps what a token had, even if it may not look at itself
             expected = mask | torch.eye(seq_len, dtype=torch.bool)
             slips = {
-                "What a token had is lost: add itself (the residual connection).": mask,
+                "What a token had is lost: a token keeps what it knew, so add itself.": mask,
                 "Rows and columns are swapped: token i reads the tokens in ROW i.": expected.T,
             }
             check.equal(check.call(mask, 1), expected, slips=slips)
@@ -346,7 +352,7 @@ class reach:
     def mask_itself(mask, layers):
         return mask.clone()
 
-    @wrong("(the residual connection)")
+    @wrong("a token keeps what it knew")
     def no_residual(mask, layers):
         knows = torch.eye(len(mask), dtype=torch.bool)
         for _ in range(layers):

@@ -85,6 +85,8 @@ class softmax:
             for size in range(1, 6):
                 scores = (check.rng.normal(size=size).round(2) + shift).tolist()
                 check.equal(check.call(scores), _softmax(scores))
+                scores[0] -= 2000.0  # small and large ones in one list
+                check.equal(check.call(scores), _softmax(scores))
 
     @wrong("do not sum to 1")
     def not_normalised(scores):
