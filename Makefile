@@ -6,11 +6,12 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.1
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab test notebooks pages mutants lock
+.PHONY: help lab test bench notebooks pages mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
 	@echo "make test       lint, unit tests, structure tests, and every notebook run strictly without a network"
+	@echo "make bench      measure the goals side by side with other libraries; NAMES=\"P1 P2\" for some of them"
 	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
 	@echo "make mutants    break one constant at a time and see that a test turns red (long)"
@@ -21,6 +22,9 @@ lab:
 
 test:
 	@$(BOOTSTRAP) run tools/check.py $(STEPS)
+
+bench:
+	@$(BOOTSTRAP) bench $(NAMES)
 
 notebooks:
 	@$(BOOTSTRAP) run tools/notebooks.py $(NAMES)

@@ -34,11 +34,12 @@ import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 BLOCK = 64  # consecutive centre words that share one matrix product
-POOL = 64  # noise words that a block shares; more give a calmer gradient and a slower step
+POOL = 128  # noise words that a block shares; more give a calmer gradient and a slower step
 MAX_BLOCKS = 16  # blocks a step, in a long text
-MIN_STEPS = 500  # steps an epoch that a short text should still have: its steps take fewer blocks
-MAX_CURVATURE = 6.0  # bound on learning rate times curvature of a row; see `row_share`
+MIN_STEPS = 1000  # steps an epoch that a short text should still have: its steps take fewer blocks
+MAX_CURVATURE = 6.0  # bound on learning rate times curvature of a row; see `row_rates`
 NOISE_POWER = 0.75  # noise is drawn in proportion to counts ** 0.75 (the paper, section 2.2)
+REACH_TYPE = torch.int16  # small numbers in small boxes: the band is compared entry by entry in every step
 MODES = ("skipgram", "cbow")
 
 
@@ -180,8 +181,15 @@ def noise_distribution(counts):
 
 
 def draw_noise(noise, blocks, generator=None):
-    """A pool of noise words for each block, drawn independently: (blocks, POOL) ids."""
-    return torch.multinomial(noise, blocks * POOL, replacement=True, generator=generator).view(blocks, POOL)
+    """A pool of noise words for each block: (blocks, POOL) ids, each word POOL * its probability times.
+
+    A number between 0 and 1 falls into the stretch of the cumulative sum that belongs to its word. A pool
+    takes one uniform number from each of POOL equal strata instead of POOL from anywhere: the same mean,
+    less variance.
+    """
+    cumulative = noise.cumsum(0)
+    jitter = torch.rand(blocks, POOL, generator=generator, dtype=torch.float64)
+    return torch.searchsorted(cumulative[:-1], (torch.arange(POOL) + jitter) / POOL, right=True)
 
 
 class Blocks(NamedTuple):
@@ -210,9 +218,9 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
         window: the furthest neighbour.
         generator: a seeded `torch.Generator`.
     """
-    survives = torch.rand(len(ids), generator=generator) < keep[ids]
-    ids, sentence = ids[survives], sentence[survives]
-    reach = torch.randint(1, window + 1, ids.shape, generator=generator)
+    survivors = (torch.rand(len(ids), generator=generator) < keep.float()[ids]).nonzero().squeeze(1)
+    ids, sentence = ids[survivors], sentence[survivors]
+    reach = torch.randint(1, window + 1, ids.shape, generator=generator, dtype=REACH_TYPE)
     padding = -len(ids) % BLOCK
     around = (window, padding + window)
 
@@ -228,8 +236,9 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
 
 @lru_cache(maxsize=8)
 def _distances(window):
-    """Steps between centre i and word j of a block: (BLOCK, BLOCK + 2 * window)."""
-    return (torch.arange(BLOCK + 2 * window) - window - torch.arange(BLOCK).unsqueeze(1)).abs()
+    """Steps between centre i and word j of a block: (BLOCK, BLOCK + 2 * window). No word is near itself."""
+    steps = (torch.arange(BLOCK + 2 * window) - window - torch.arange(BLOCK).unsqueeze(1)).abs()
+    return steps.masked_fill(steps == 0, BLOCK + 2 * window).to(REACH_TYPE)
 
 
 def true_pairs(blocks):
@@ -238,9 +247,8 @@ def true_pairs(blocks):
     Neighbours stand in the same sentence, within the centre's reach, and are not the centre itself.
     """
     window = (blocks.words.shape[1] - BLOCK) // 2
-    distance = _distances(window)
+    near = _distances(window) <= blocks.reach.unsqueeze(2)
     centre_sentence = blocks.sentence[:, window : window + BLOCK]
-    near = (distance > 0) & (distance <= blocks.reach.unsqueeze(2))
     return (near & (centre_sentence.unsqueeze(2) == blocks.sentence.unsqueeze(1))).float()
 
 
@@ -287,9 +295,9 @@ def skipgram_step(model, blocks, noise_words, negatives, lr, expected):
     candidates = torch.cat([blocks.words, noise_words], dim=1)
     inputs = F.embedding(centres, model.input_vectors)
     outputs = F.embedding(candidates, model.output_vectors)
-    up_inputs, up_outputs = ascent(inputs, outputs, lr * true_pairs(blocks), negatives)
-    add_rows(model.input_vectors, centres, up_inputs, row_share(expected[0], lr, outputs))
-    add_rows(model.output_vectors, candidates, up_outputs, row_share(expected[1], lr, inputs))
+    up_inputs, up_outputs = ascent(inputs, outputs, true_pairs(blocks), negatives)
+    add_rows(model.input_vectors, centres, up_inputs, row_rates(lr, expected[0], outputs))
+    add_rows(model.output_vectors, candidates, up_outputs, row_rates(lr, expected[1], inputs))
 
 
 def cbow_step(model, blocks, noise_words, negatives, lr, expected):
@@ -306,14 +314,17 @@ def cbow_step(model, blocks, noise_words, negatives, lr, expected):
     own_centre = torch.diag_embed(pairs.amax(2))
     inputs = mean @ F.embedding(blocks.words, model.input_vectors)
     outputs = F.embedding(candidates, model.output_vectors)
-    up_means, up_outputs = ascent(inputs, outputs, lr * own_centre, negatives)
-    add_rows(model.input_vectors, blocks.words, mean.mT @ up_means, row_share(expected[0], lr, outputs))
-    add_rows(model.output_vectors, candidates, up_outputs, row_share(expected[1], lr, inputs))
+    up_means, up_outputs = ascent(inputs, outputs, own_centre, negatives)
+    add_rows(model.input_vectors, blocks.words, mean.mT @ up_means, row_rates(lr, expected[0], outputs))
+    add_rows(model.output_vectors, candidates, up_outputs, row_rates(lr, expected[1], inputs))
 
 
-def add_rows(vectors, ids, change, share):
-    """Add `change` (blocks, n, dim) to rows `ids` (blocks, n) of `vectors`; rows named twice collect both."""
-    vectors.index_add_(0, ids.flatten(), (change * share[ids].unsqueeze(2)).flatten(0, 1))
+def add_rows(vectors, ids, change, rates):
+    """Add `rates * change` to rows of `vectors`; a row that is named twice collects both.
+
+    `ids` (blocks, n) name the rows, `change` is (blocks, n, dim), `rates` (vocab_size,).
+    """
+    vectors.index_add_(0, ids.flatten(), (change * rates[ids].unsqueeze(2)).flatten(0, 1))
 
 
 def expected_pairs(counts, keep, true_pairs_a_step, negatives):
@@ -327,24 +338,23 @@ def expected_pairs(counts, keep, true_pairs_a_step, negatives):
     return tuple((true_pairs_a_step * share).float() for share in (as_input, as_output))
 
 
-def row_share(pairs, lr, partners):
-    """Which share of its summed change each word takes in a step: (vocab_size,), 1 but for frequent words.
+def row_rates(lr, pairs, partners):
+    """The learning rate of each word in a step: (vocab_size,), lr but for very frequent words.
 
     A step adds up all changes of a row, each computed from where the row stood *before* the step. With a
-    great many pairs in one step the row overshoots its mark, the next step overshoots further the other way,
-    and the vectors explode. Gradient ascent is safe while the learning rate times the curvature stays below 2
+    great many pairs in one step the row overshoots its mark, the next step overshoots further the other
+    way, and the vectors explode. Gradient ascent is safe while the rate times the curvature stays below 2
     in every direction. The second derivative of `-log sigmoid` is at most 1/4, so over all directions
-    together the curvature is at most `pairs * mean |partner|^2 / 4`; one direction has only a part of it,
-    hence a MAX_CURVATURE above 2. Where the bound is exceeded, the change is scaled down to it. No optimum
-    moves: a gradient of zero stays zero at any scale.
+    together the curvature is at most `pairs * mean |partner|^2 / 4`; any one direction has only a part of
+    it, hence a MAX_CURVATURE above 2. A lower rate moves no optimum: a gradient of zero stays zero.
 
     Args:
-        pairs: (vocab_size,), pairs of each word in the step, from `expected_pairs`.
         lr: learning rate of the step.
+        pairs: (vocab_size,), pairs of each word in the step, from `expected_pairs`.
         partners: (blocks, n, dim), the vectors on the other side.
     """
-    curvature = pairs * (partners.square().sum(2).mean() / 4)
-    return (MAX_CURVATURE / (lr * curvature)).clamp(max=1)
+    mean_square = torch.linalg.vector_norm(partners) ** 2 / partners.shape[:2].numel()
+    return (MAX_CURVATURE / (pairs * mean_square / 4)).clamp(max=lr)
 
 
 def train(

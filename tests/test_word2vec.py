@@ -88,6 +88,12 @@ def test_noise_follows_counts_to_the_power_three_quarters():
     )
 
 
+def test_every_pool_is_close_to_the_noise_distribution():
+    noise = w2v.noise_distribution([900, 500, 300, 200, 100, 5])
+    for pool in w2v.draw_noise(noise, 50, torch.Generator().manual_seed(0)):
+        assert ((torch.bincount(pool, minlength=6) - w2v.POOL * noise).abs() < 2).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), window=st.integers(1, 7), sentences=st.integers(1, 60))
 def test_true_pairs_equal_a_walk_over_the_text(seed, window, sentences):
@@ -171,8 +177,8 @@ def test_softmax_loss_by_hand():
 
 def test_only_rows_with_too_many_pairs_are_held_back():
     partners = torch.full((2, 3, 4), 0.5)  # squared length 1
-    share = w2v.row_share(torch.tensor([10.0, 640.0, 6400.0]), 0.025, partners)
-    torch.testing.assert_close(share, torch.tensor([1.0, 1.0, w2v.MAX_CURVATURE / (0.025 * 6400 / 4)]))
+    rates = w2v.row_rates(0.025, torch.tensor([10.0, 640.0, 6400.0]), partners)
+    torch.testing.assert_close(rates, torch.tensor([0.025, 0.025, w2v.MAX_CURVATURE / (6400 / 4)]))
 
 
 def test_expected_pairs_are_those_of_the_draws():

@@ -3,6 +3,7 @@
     python tools/bootstrap.py lab              open JupyterLab on the first notebook
     python tools/bootstrap.py setup            prepare everything, tests included, and stop there
     python tools/bootstrap.py run ARGUMENTS    prepare the same, then run `.venv`'s Python with ARGUMENTS
+    python tools/bootstrap.py bench GOALS      prepare what the benchmarks need, then run them, all or some
 
 `.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
 nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a
@@ -32,6 +33,11 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "course-stamp.json"
 MARKER = VENV / "course-set-up-running"
 LOG = ROOT / ".setup.log"
+
+# What each group of packages adds to requirements.txt, which is always installed. These lists are complete.
+EXTRA_REQUIREMENTS = {"test": "requirements-test.txt", "bench": "requirements-bench.txt"}
+# Which groups a command needs.
+GROUPS = {"lab": ["lab"], "setup": ["lab", "test"], "run": ["lab", "test"], "bench": ["lab", "bench"]}
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_GB = 4.0
@@ -91,10 +97,10 @@ def venv_python():
 
 
 def fingerprint(group):
-    """The hash of the files that decide what `group` ("lab" or "test") installs."""
+    """The hash of the files that decide what `group` ("lab", "test" or "bench") installs."""
     names = ["requirements.txt", "pyproject.toml"]
-    if group == "test":
-        names.append("requirements-test.txt")
+    if group in EXTRA_REQUIREMENTS:
+        names.append(EXTRA_REQUIREMENTS[group])
     # Line endings are left out of the hash: git may have changed them.
     contents = [(ROOT / name).read_bytes().replace(b"\r\n", b"\n") for name in names]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()
@@ -212,8 +218,9 @@ def install(groups, torch):
         pip(torch_arguments(torch))
         pip(["-r", "requirements.txt"])
         pip(["--no-deps", "--no-build-isolation", "-e", "."])
-    if "test" in groups:
-        pip(["--no-deps", "-r", "requirements-test.txt"])
+    for group in groups:
+        if group in EXTRA_REQUIREMENTS:
+            pip(["--no-deps", "-r", EXTRA_REQUIREMENTS[group]])
     stamp.update({group: fingerprint(group) for group in groups})
     stamp.update({"place": str(ROOT), "torch": torch})
     write_stamp(stamp)
@@ -360,15 +367,16 @@ def run_lab():
 
 
 def main(arguments):
-    commands = ("lab", "setup", "run")
-    if not arguments or arguments[0] not in commands:
-        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS")
+    if not arguments or arguments[0] not in GROUPS:
+        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS")
     command = arguments[0]
-    prepare(["lab"] if command == "lab" else ["lab", "test"], torch=os.environ.get("TORCH"))
+    prepare(GROUPS[command], torch=os.environ.get("TORCH"))
     if command == "lab":
         return run_lab()
     if command == "run":
         return subprocess.call([str(venv_python())] + arguments[1:], cwd=str(ROOT))
+    if command == "bench":
+        return subprocess.call([str(venv_python()), "-m", "benchmarks"] + arguments[1:], cwd=str(ROOT))
     return 0
 
 

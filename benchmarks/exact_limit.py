@@ -1,0 +1,62 @@
+"""P4: how far the embedded model is from the best possible one. Exact counts on fixed held-out rows, no timing.
+
+The held-out rows and their masks are fixed, so the comparison is position by position; `mean` and its interval
+are over positions (normal approximation, 1.96 standard errors).
+
+    python -m benchmarks P4
+"""
+
+import json
+
+from benchmarks import protocol
+from course_utils import checkpoints, pretraining
+
+CONFIDENT = 1.96  # standard errors to either side hold 95 % of a normal distribution
+
+
+def measure(name: str, data: pretraining.HeldOut) -> dict[str, float]:
+    """The comparison of an embedded model with the floors, computed anew from its weights."""
+    model, _ = checkpoints.load(name)
+    record_file = checkpoints.EMBEDDED[name] / pretraining.LOG_FILE
+    attention = json.loads(record_file.read_text(encoding="utf-8"))["settings"]["attention"]
+    return pretraining.compare(pretraining.evaluate(model, data, attention), data)
+
+
+def run() -> dict[str, dict]:
+    """P4: the gap to the bidirectional floor, the distance below the left-only floor, and the NSP accuracy."""
+    _, tokenizer = checkpoints.load("embedded")
+    data = pretraining.held_out(tokenizer)
+    summary, twin = measure("embedded", data), measure("embedded-causal", data)
+    gap, half_width = summary["gap"], CONFIDENT * summary["gap_standard_error"]
+    below_left = summary["left_gap"] / summary["left_gap_standard_error"]
+    missing = summary["best_next_sentence_accuracy"] - summary["next_sentence_accuracy"]
+    positions = int((data.floors.kind == "mask").sum())
+    return {
+        "P4": protocol.row(
+            "embedded model above the bidirectional floor, at [MASK]",
+            0.05,
+            {"mean": gap, "low": gap - half_width, "high": gap + half_width},
+            "nats",
+            at_most=True,
+            positions=positions,
+            loss={key: summary[key] for key in ("model", "unigram", "bigram", "left", "bidirectional")},
+            causal_twin_above_left_only_floor=twin["left_gap"],
+        ),
+        "P4_left_only": protocol.row(
+            "embedded model against the left-only floor (below 0: it uses the right context)",
+            -3.0,
+            {"count": below_left, "low": below_left, "high": below_left},
+            "standard errors",
+            at_most=True,
+            left_gap_nats=summary["left_gap"],
+        ),
+        "P4_next_sentence": protocol.row(
+            "next sentence accuracy of the perfect model minus that of the embedded model",
+            0.02,
+            {"count": missing, "low": missing, "high": missing},
+            "share",
+            at_most=True,
+            model=summary["next_sentence_accuracy"],
+            best=summary["best_next_sentence_accuracy"],
+        ),
+    }

@@ -1,0 +1,189 @@
+"""How two sides are timed fairly, what the processor could do at best, and how a result is noted down.
+
+One process, the same threads, tensors and initial weights on both sides; each goal asserts first that both
+compute the same. Then both are warmed up, and timed in blocks A B B A: what drifts slowly (heat, another
+program) meets both alike. A block gives one ratio; the result is the median over blocks with a bootstrap 95 %
+interval, and a goal counts as met only if the less favourable end of that interval reaches it.
+
+    ratio_row("what", 3.0, abba(ours, peer))   ->   {"goal": 3.0, "median": .., "low": .., "high": .., "met": ..}
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from course_utils.bert import BertConfig
+from course_utils.machine import cores
+
+THREADS = 2
+BLOCKS = 20
+WARM_UP = 5  # calls of each side
+SHORTEST = 0.3  # seconds that the quicker side spends in a block
+MATMUL_SIZES = (1024, 2048)
+BANDWIDTH_FLOATS = 32 * 2**20  # 128 MB an array, far more than a cache holds
+
+
+# ------------------------------------------------------------------------------------------ timing
+
+
+def seconds(call: Callable[[], object], calls: int) -> float:
+    """Time of `calls` calls in a row."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return time.perf_counter() - start
+
+
+def calls_for(shortest: float, *sides: Callable[[], object]) -> int:
+    """How often to call so that each side takes at least `shortest` seconds: a power of two."""
+    calls = 1
+    while min(seconds(side, calls) for side in sides) < shortest:
+        calls *= 2
+    return calls
+
+
+def abba(
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    blocks: int = BLOCKS,
+    warm_up: int = WARM_UP,
+    shortest: float = SHORTEST,
+) -> np.ndarray:
+    """Seconds a call of ours and of the peer in each block: (blocks, 2)."""
+    for side in (ours, peer):
+        seconds(side, warm_up)
+    calls = calls_for(shortest / 2, ours, peer)  # a side has two turns in a block
+    times = []
+    for _ in tqdm(range(blocks), desc="blocks A B B A", leave=False):
+        a1, b1, b2, a2 = (seconds(side, calls) for side in (ours, peer, peer, ours))
+        times.append(((a1 + a2) / (2 * calls), (b1 + b2) / (2 * calls)))
+    return np.array(times)
+
+
+def repeat(call: Callable[[], object], blocks: int = BLOCKS) -> np.ndarray:
+    """Seconds a call in each block of one side alone: (blocks,)."""
+    seconds(call, WARM_UP)
+    calls = calls_for(SHORTEST, call)
+    return np.array([seconds(call, calls) / calls for _ in tqdm(range(blocks), desc="blocks", leave=False)])
+
+
+# ------------------------------------------------------------------------------------------ results
+
+
+def median_interval(values: np.ndarray, draws: int = 10_000) -> dict[str, float]:
+    """Median and its 95 % interval: the middle of the medians of samples drawn with replacement.
+
+    Source: Efron 1979, "Bootstrap Methods: Another Look at the Jackknife".
+    """
+    values = np.asarray(values, dtype=float)
+    samples = np.random.default_rng(0).choice(values, size=(draws, len(values)))
+    low, high = np.percentile(np.median(samples, axis=1), [2.5, 97.5])
+    return {"median": float(np.median(values)), "low": float(low), "high": float(high)}
+
+
+def row(
+    what: str, goal: float, interval: dict[str, float], unit: str, at_most: bool = False, **details
+) -> dict:
+    """One line of the results.
+
+    Args:
+        what: the thing measured, in words.
+        goal: the value to reach, or with `at_most` the value not to exceed.
+        interval: the estimate (under "median", "mean" or "count") and the ends "low" and "high".
+        unit: "x", "share", "s", "ms", "nats", ... (`report.shown` writes them).
+        details: further numbers for the page.
+    """
+    met = interval["high"] <= goal if at_most else interval["low"] >= goal
+    sense = "at most" if at_most else "at least"
+    return {
+        "what": what,
+        "goal": goal,
+        "sense": sense,
+        "unit": unit,
+        **interval,
+        "met": bool(met),
+        "details": details,
+    }
+
+
+def ratio_row(what: str, goal: float, times: np.ndarray, **details) -> dict:
+    """The row of a comparison: how many times as fast ours is, from the times that `abba` gives."""
+    return row(what, goal, median_interval(times[:, 1] / times[:, 0]), "x", blocks=len(times), **details)
+
+
+# ------------------------------------------------------------------------------------------ the machine
+
+
+def step_flops(config: BertConfig, batch: int, seq_len: int, selected: int) -> int:
+    """Floating-point operations of one pretraining step, forward and backward, in all matrix products.
+
+    A product of (m, k) and (k, n) takes 2 m k n, and its backward pass two such products more. With s tokens
+    a row, hidden size h and feed-forward size f, a layer takes `s (8 h^2 + 4 h f) + 4 s^2 h` a row; the MLM
+    head `2 h^2 + 2 h V` for each of the `selected` positions of the batch; pooler and next sentence head
+    `2 h^2 + 4 h` a row. Softmax, GELU, LayerNorm and the optimiser count as nothing, as is usual.
+    """
+    s, h, f = seq_len, config.hidden_size, config.intermediate_size
+    layers = config.num_hidden_layers * (s * (8 * h**2 + 4 * h * f) + 4 * s**2 * h)
+    mlm_head = 2 * h**2 + 2 * h * config.vocab_size
+    row_heads = 2 * h**2 + 4 * h
+    return 3 * (batch * (layers + row_heads) + selected * mlm_head)
+
+
+def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> float:
+    """Seconds of the quickest of `times` calls."""
+    seconds(call, warm_up)
+    return min(seconds(call, 1) for _ in range(times))
+
+
+def peak_flops() -> float:
+    """Floating-point operations a second of the best fp32 matrix product: 2 n^3 / t."""
+    generator = torch.Generator().manual_seed(0)
+    peaks = []
+    for n in MATMUL_SIZES:
+        a, b, out = (
+            torch.rand(n, n, generator=generator),
+            torch.rand(n, n, generator=generator),
+            torch.empty(n, n),
+        )
+        peaks.append(2 * n**3 / best_time(lambda a=a, b=b, out=out: torch.mm(a, b, out=out)))
+    return max(peaks)
+
+
+def bandwidth() -> float:
+    """Bytes a second between memory and processor: a = b + 3 c over three long arrays, 12 bytes an element."""
+    a, b, c = (torch.ones(BANDWIDTH_FLOATS) for _ in range(3))
+    return 12 * BANDWIDTH_FLOATS / best_time(lambda: torch.add(b, c, alpha=3.0, out=a))
+
+
+def processor() -> str:
+    """The name of the processor, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine() -> dict:
+    """What the results depend on: processor, threads, versions, and the two limits of the roofline."""
+    peak, bytes_per_second = peak_flops(), bandwidth()
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+        "gensim": version("gensim"),
+        "peak_gflops": peak / 1e9,
+        "bandwidth_gb_per_second": bytes_per_second / 1e9,
+        "ridge_flops_per_byte": peak / bytes_per_second,
+    }

@@ -1,0 +1,135 @@
+"""The results as a table on the terminal, as JSON, and as the page RESULTS.md, which is written from the JSON."""
+
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+RESULTS, PAGE = FOLDER / "results.json", FOLDER / "RESULTS.md"
+DIGITS = 6  # significant digits that are kept
+
+ESTIMATES = ("median", "mean", "count")  # the names under which a row may hold what was found
+MACHINE_LINES = {
+    "processor": "Processor",
+    "cores": "Cores",
+    "threads": "Threads",
+    "system": "System",
+    "python": "Python",
+    "torch": "torch",
+    "transformers": "transformers",
+    "gensim": "gensim",
+    "peak_gflops": "Best fp32 matrix product, GFLOP/s",
+    "bandwidth_gb_per_second": "Memory bandwidth, GB/s",
+    "ridge_flops_per_byte": "Ridge of the roofline, FLOP/byte",
+}
+INTRODUCTION = """\
+# Benchmark results
+
+Written by `make bench` from `results.json`; the goals are ratios measured side by side in one run, or exact
+counts. Times depend on the machine below; ratios much less so.
+
+Both sides run in one process on the same threads, tensors and initial weights, and are first shown to give
+equal results. After a warm-up they are timed in blocks A B B A. Each block gives one ratio; the table shows
+the median over blocks and its bootstrap 95 % interval. A goal is met only if the less favourable end of the
+interval meets it. Exact counts have no interval.
+"""
+
+
+def shown(value: float, unit: str) -> str:
+    """A value with its unit, as a reader wants it."""
+    if unit == "x":
+        return f"{value:.2f}x"
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    if unit == "standard errors":
+        return f"{value:.1f} {unit}"
+    return f"{value:.3g} {unit}"
+
+
+def estimate(row: dict) -> str:
+    """What was found: the estimate and, where there is one, its interval."""
+    unit = row["unit"]
+    value = shown(next(row[name] for name in ESTIMATES if name in row), unit)
+    if "count" in row:
+        return value
+    return f"{value} [{shown(row['low'], unit)}, {shown(row['high'], unit)}]"
+
+
+def lines(results: dict) -> list[list[str]]:
+    """The cells of the table: goal, what, wanted, found, verdict."""
+    return [
+        [
+            key,
+            row["what"],
+            f"{row['sense']} {shown(row['goal'], row['unit'])}",
+            estimate(row),
+            "met" if row["met"] else "MISSED",
+        ]
+        for key, row in results.items()
+        if key != "machine"
+    ]
+
+
+HEADS = ["goal", "what", "wanted", "found [95 % interval]", "verdict"]
+
+
+def table(results: dict) -> str:
+    """The table for a terminal, columns aligned."""
+    cells = [HEADS, *lines(results)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
+
+
+def detail(name: str, value) -> str:
+    """One detail in words: numbers short, groups in brackets."""
+    words = name.replace("_", " ")
+    if isinstance(value, dict):
+        return f"{words} ({', '.join(detail(key, part) for key, part in value.items())})"
+    return f"{words} {value:.4g}" if abs(value) < 1000 else f"{words} {value:,.0f}"
+
+
+def machine_value(value) -> str:
+    """One fact about the machine; measured ones with a digit after the point."""
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def page(results: dict) -> str:
+    """The text of RESULTS.md."""
+    machine = [[title, machine_value(results["machine"][key])] for key, title in MACHINE_LINES.items()]
+    details = "\n".join(
+        f"- **{key}**: {'; '.join(detail(name, value) for name, value in row['details'].items())}."
+        for key, row in results.items()
+        if key != "machine"
+    )
+    return "\n".join(
+        [
+            INTRODUCTION,
+            "## Goals\n",
+            markdown(HEADS, lines(results)),
+            "\n## The machine\n",
+            markdown(["", ""], machine),
+            "\n## Details\n",
+            details,
+            "",
+        ]
+    )
+
+
+def rounded(value):
+    """The same results with floats cut to a few significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def write(results: dict) -> None:
+    """Write results.json and RESULTS.md."""
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
+    PAGE.write_text(page(results), encoding="utf-8", newline="\n")

@@ -1,0 +1,151 @@
+"""P1 and P5: one training step (MLM + NSP), against the library's, and against what the processor could do.
+
+A step is: gradients to zero, forward, backward, clip to norm 1, fused AdamW. Both sides take the same step on
+the same batch from the same weights; loss and gradients are compared before anything is timed.
+
+    python -m benchmarks P1 P5
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from benchmarks import protocol
+from course_utils.bert import IGNORE_INDEX, BertConfig, BertForPreTraining, load_weights
+
+BATCH, SEQ_LEN, VOCAB_SIZE, RATE = 32, 64, 8192, 0.15
+MASK_ID, FIRST_ORDINARY_ID = 4, 5  # ids below 5 stand for special tokens, 0 among them for padding
+LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
+UTILISATION_GOALS = {128: 0.30, 256: 0.40}  # hidden_size -> share of the matmul peak
+
+
+def make_config(hidden_size: int) -> BertConfig:
+    """Two layers, heads of 64, no dropout: with it, equal weights would not give equal losses."""
+    return BertConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=hidden_size,
+        num_hidden_layers=2,
+        num_attention_heads=hidden_size // 64,
+        intermediate_size=4 * hidden_size,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+def make_batch(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Full rows of random pieces, two segments a row, 15 % selected: the keyword arguments of both models."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (BATCH, SEQ_LEN)
+    pieces = torch.randint(FIRST_ORDINARY_ID, VOCAB_SIZE, shape, generator=generator)
+    selected = torch.rand(shape, generator=generator) < RATE
+    return {
+        "input_ids": pieces.masked_fill(selected, MASK_ID),
+        "token_type_ids": (torch.arange(SEQ_LEN) >= SEQ_LEN // 2).long().expand(shape).contiguous(),
+        "labels": pieces.masked_fill(~selected, IGNORE_INDEX),
+        "next_sentence_label": torch.randint(2, (BATCH,), generator=generator),
+    }
+
+
+def count_selected(batch: dict[str, torch.Tensor]) -> int:
+    """Positions of the batch that enter the MLM loss."""
+    return int((batch["labels"] != IGNORE_INDEX).sum())
+
+
+def make_pair(config: BertConfig, seed: int = 0):
+    """Our model and the library's, with the same weights."""
+    import transformers
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        library = transformers.BertForPreTraining(transformers.BertConfig(**asdict(config)))
+        ours = BertForPreTraining(config)
+    load_weights(ours, library.state_dict())
+    return ours, library
+
+
+class Trainer:
+    """A model, its optimiser and one batch; calling it takes one step."""
+
+    def __init__(self, model: torch.nn.Module, batch: dict[str, torch.Tensor], **options: bool):
+        self.model, self.batch, self.options = model.train(), batch, options
+        # So small a rate leaves the work of a step as it is and the weights near their start.
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, betas=(0.9, 0.98), fused=True)
+
+    def gradients(self) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss, and the gradient of every parameter by name."""
+        self.optimizer.zero_grad()
+        loss = self.model(**self.batch, **self.options).loss
+        loss.backward()
+        return loss.detach(), {name: p.grad for name, p in self.model.named_parameters()}
+
+    def __call__(self) -> None:
+        self.optimizer.zero_grad()
+        self.model(**self.batch, **self.options).loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+
+def assert_equal_results(ours: Trainer, library: Trainer) -> dict[str, float]:
+    """Losses agree to 1e-5 and gradients to 1e-4, or AssertionError. Returns the largest differences."""
+    (loss, gradients), (library_loss, library_gradients) = ours.gradients(), library.gradients()
+    assert gradients.keys() == library_gradients.keys(), "the two models have different parameters"
+    loss_difference = abs(float(loss - library_loss))
+    gradient_difference = max(
+        float((g - library_gradients[name]).abs().max()) for name, g in gradients.items()
+    )
+    assert loss_difference <= LOSS_TOLERANCE, f"the losses differ by {loss_difference:.1e}"
+    assert gradient_difference <= GRADIENT_TOLERANCE, f"the gradients differ by {gradient_difference:.1e}"
+    return {"loss_difference": loss_difference, "gradient_difference": gradient_difference}
+
+
+def speed(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
+    """P1: tokens a second as a multiple of the library's, MLM head on selected and on all positions."""
+    batch, rows = make_batch(), {}
+    variants = [
+        ("P1", 3.0, "training step, MLM head on selected positions, against transformers", {}),
+        (
+            "P1_all_positions",
+            1.0,
+            "training step, MLM head on all positions, against transformers",
+            {"mlm_on_all_positions": True},
+        ),
+    ]
+    for key, goal, what, options in variants:
+        ours, library = make_pair(make_config(128))
+        ours, library = Trainer(ours, batch, **options), Trainer(library, batch)
+        differences = assert_equal_results(ours, library)
+        times = protocol.abba(ours, library, blocks)
+        our_speed, library_speed = BATCH * SEQ_LEN / np.median(times, axis=0)
+        tokens = {"ours": float(our_speed), "transformers": float(library_speed)}
+        rows[key] = protocol.ratio_row(what, goal, times, tokens_per_second=tokens, **differences)
+    return rows
+
+
+def utilisation(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
+    """P5: floating-point operations a second of our step, as a share of the best matrix product.
+
+    The peak is measured before and after, and the higher one counts: a peak that another program pressed down
+    would flatter the step.
+    """
+    batch, rows = make_batch(), {}
+    for hidden_size, goal in UTILISATION_GOALS.items():
+        config = make_config(hidden_size)
+        ours, library = make_pair(config)
+        step = Trainer(ours, batch)
+        assert_equal_results(step, Trainer(library, batch))
+        flops = protocol.step_flops(config, BATCH, SEQ_LEN, count_selected(batch))
+        peak_before = protocol.peak_flops()
+        times = protocol.repeat(step, blocks)
+        peak = max(peak_before, protocol.peak_flops())
+        rows["P5" if hidden_size == 128 else f"P5_hidden_{hidden_size}"] = protocol.row(
+            f"model-FLOP utilisation of the training step, hidden size {hidden_size}",
+            goal,
+            protocol.median_interval(flops / times / peak),
+            "share",
+            blocks=blocks,
+            step_gflop=flops / 1e9,
+            step_milliseconds=float(1000 * np.median(times)),
+            peak_gflops=peak / 1e9,
+        )
+    return rows

@@ -1,0 +1,295 @@
+"""The benchmarks: the protocol against closed forms, the equal results that come first, and the page of results.
+
+Nothing here asserts a time.
+"""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from torch.utils.flop_counter import FlopCounterMode
+
+import bootstrap
+from benchmarks import __main__ as bench
+from benchmarks import masking, protocol, report, training_step
+from course_utils.bert import BertConfig, BertForPreTraining
+from course_utils.mlm import IGNORE_INDEX
+from course_utils.toy_language import VOCAB_FILE
+from course_utils.wordpiece import WordPieceTokenizer
+
+TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)
+
+
+class Clock:
+    """A clock that only calls move on: makes timings exact."""
+
+    def __init__(self):
+        self.now, self.calls = 0.0, ""
+
+    def side(self, name: str, cost: float):
+        def call():
+            self.now += cost
+            self.calls += name
+
+        return call
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(protocol.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+# --- Timing
+
+
+def test_blocks_are_abba_and_long_enough(clock):
+    times = protocol.abba(clock.side("A", 0.25), clock.side("B", 0.5), blocks=3, warm_up=1, shortest=1.0)
+    assert clock.calls.endswith(3 * "AABBBBAA")  # two calls a turn: A spends a second in each block
+    assert times.tolist() == 3 * [[0.25, 0.5]]
+
+
+def test_a_slow_drift_cancels_in_a_block(clock):
+    """Everything slows down by a tenth from turn to turn, yet both sides are equal: so is what is measured."""
+    cost = [1.0]
+
+    def call():
+        clock.now += cost[0]
+        cost[0] += 0.1
+
+    times = protocol.abba(call, call, blocks=4, warm_up=0, shortest=1.0)
+    assert times[:, 0] == pytest.approx(times[:, 1])
+
+
+def test_repeat_gives_seconds_a_call(clock):
+    assert protocol.repeat(clock.side("A", 0.0625), blocks=2) == pytest.approx([0.0625, 0.0625])
+    assert clock.calls == "A" * (protocol.WARM_UP + 1 + 2 + 4 + 8 + 2 * 8)
+
+
+def test_the_peak_is_that_of_the_best_product(monkeypatch):
+    """If every product takes 1/8 s, the larger one is 8 times as good."""
+    monkeypatch.setattr(protocol, "MATMUL_SIZES", (4, 8))
+    monkeypatch.setattr(protocol, "best_time", lambda call: call() is None or 0.125)
+    assert protocol.peak_flops() == 2 * 8**3 / 0.125
+
+
+# --- Results
+
+
+@given(value=st.floats(-1e6, 1e6), n=st.integers(1, 40))
+def test_interval_of_a_constant_is_the_constant(value, n):
+    assert protocol.median_interval(np.full(n, value)) == {"median": value, "low": value, "high": value}
+
+
+def test_interval_of_one_sample_is_that_of_the_binomial():
+    """The bootstrap median of 0 and 1 (n odd) is 1 as often as more than half of n fair draws are."""
+    interval = protocol.median_interval(np.repeat([0.0, 1.0], [40, 61]))
+    assert interval["median"] == 1.0  # P(median = 0) = P(Binomial(101, 40/101) > 50) = 0.014
+    assert (interval["low"], interval["high"]) == (1.0, 1.0)
+    wider = protocol.median_interval(np.repeat([0.0, 1.0], [45, 56]))  # here 0.14
+    assert (wider["low"], wider["high"]) == (0.0, 1.0)
+
+
+def test_interval_covers_the_true_median_nineteen_times_in_twenty():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(200):
+        interval = protocol.median_interval(rng.lognormal(size=20), draws=500)
+        inside += interval["low"] <= 1.0 <= interval["high"]
+    assert 180 <= inside <= 199
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_most", "met"),
+    [(3.0, 4.0, False, True), (2.9, 4.0, False, False), (2.0, 3.0, True, True), (2.0, 3.1, True, False)],
+)
+def test_the_less_favourable_end_decides(low, high, at_most, met):
+    row = protocol.row("what", 3.0, {"median": 3.0, "low": low, "high": high}, "x", at_most)
+    assert row["met"] is met
+
+
+def test_ratio_is_the_peer_s_time_over_ours():
+    row = protocol.ratio_row("what", 3.0, np.array([[1.0, 4.0], [2.0, 8.0]]))
+    assert (row["median"], row["low"], row["high"], row["met"]) == (4.0, 4.0, 4.0, True)
+
+
+# --- FLOPs
+
+
+def test_step_flops_by_hand():
+    """One row of 2 tokens, 1 selected; h = 4, f = 8, V = 10: every product of the step, written out."""
+    config = BertConfig(
+        vocab_size=10, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+    )
+    query_key_value_output = 4 * 2 * (2 * 4 * 4)
+    scores_and_context = 2 * 2 * (2 * 4 * 2)
+    feed_forward = 2 * 2 * (2 * 4 * 8)
+    transform, decoder = 2 * (1 * 4 * 4), 2 * (1 * 4 * 10)
+    pooler, next_sentence = 2 * (1 * 4 * 4), 2 * (1 * 4 * 2)
+    forward = (
+        query_key_value_output
+        + scores_and_context
+        + feed_forward
+        + transform
+        + decoder
+        + pooler
+        + next_sentence
+    )
+    assert protocol.step_flops(config, batch=1, seq_len=2, selected=1) == 3 * forward == 3 * 736
+
+
+@pytest.mark.parametrize(("layers", "hidden_size", "heads"), [(1, 8, 1), (2, 12, 3)])
+def test_step_flops_are_what_torch_counts(layers, hidden_size, heads):
+    config = BertConfig(
+        vocab_size=50,
+        hidden_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=20,
+        max_position_embeddings=9,
+    )
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(50, (3, 9), generator=generator)
+    labels = ids.masked_fill(torch.rand(3, 9, generator=generator) > 0.4, IGNORE_INDEX)
+    model = BertForPreTraining(config)
+    with FlopCounterMode(display=False) as counter:
+        # The written-out attention, for the counter does not see into the fused one.
+        output = model(
+            ids, labels=labels, next_sentence_label=torch.tensor([0, 1, 1]), output_attentions=True
+        )
+        output.loss.backward()
+    selected = int((labels != IGNORE_INDEX).sum())
+    assert counter.get_total_flops() == protocol.step_flops(config, 3, 9, selected)
+
+
+# --- Equal results come first
+
+
+def test_unequal_weights_are_refused_before_timing():
+    torch.manual_seed(0)
+    config = training_step.make_config(64)
+    ours, library = training_step.make_pair(config)
+    batch = {name: tensor[:2] for name, tensor in training_step.make_batch().items()}
+    ours, library = training_step.Trainer(ours, batch), training_step.Trainer(library, batch)
+    training_step.assert_equal_results(ours, library)
+    with torch.no_grad():
+        ours.model.bert.pooler.dense.weight[0, 0] += 0.5
+    with pytest.raises(AssertionError, match="differ by"):
+        training_step.assert_equal_results(ours, library)
+
+
+def test_a_step_moves_both_sides_alike():
+    config = training_step.make_config(64)
+    sides = training_step.make_pair(config)
+    batch = {name: tensor[:2] for name, tensor in training_step.make_batch().items()}
+    trainers = [training_step.Trainer(model, batch) for model in sides]
+    before = trainers[0].model.bert.pooler.dense.weight.detach().clone()
+    for trainer in trainers:
+        trainer()
+    ours, library = (trainer.model.bert.pooler.dense.weight.detach() for trainer in trainers)
+    assert not torch.equal(ours, before)
+    assert torch.allclose(ours, library, atol=2e-5)  # AdamW's first step has the size of the rate, 1e-5
+
+
+@pytest.mark.parametrize("change", ["label", "unselected"])
+def test_a_wrong_mask_is_refused_before_timing(change):
+    ids = masking.make_ids((20, 30), TOKENIZER)
+    masked_ids, labels = masking.Ours(ids, TOKENIZER)()
+    masking.rates(ids, masked_ids, labels, TOKENIZER.mask_token_id)
+    if change == "label":
+        labels[labels != IGNORE_INDEX] += 1
+    else:
+        masked_ids[labels == IGNORE_INDEX] += 1
+    with pytest.raises(AssertionError):
+        masking.rates(ids, masked_ids, labels, TOKENIZER.mask_token_id)
+
+
+def test_masking_sides_share_their_rates():
+    found = masking.assert_equal_results(TOKENIZER)
+    assert found["selected"] > found["masked"] > found["changed"] > 0
+
+
+# --- The page
+
+
+@pytest.fixture(scope="module")
+def results():
+    return json.loads(report.RESULTS.read_text(encoding="utf-8"))
+
+
+def test_results_hold_every_goal_and_the_machine(results):
+    assert bench.GOALS.keys() <= results.keys()
+    assert results["machine"].keys() == report.MACHINE_LINES.keys()
+    for key, row in results.items():
+        if key == "machine":
+            continue
+        assert any(key == goal or key.startswith(goal + "_") for goal in bench.GOALS)
+        end_meets = row["high"] <= row["goal"] if row["sense"] == "at most" else row["low"] >= row["goal"]
+        assert row["met"] <= end_meets, f"{key} is said to be met"
+        assert row["low"] <= next(row[name] for name in report.ESTIMATES if name in row) <= row["high"]
+    assert results["P5"]["high"] < 1 and results["P5_hidden_256"]["high"] < 1
+
+
+def test_results_page_is_what_the_json_gives(results):
+    assert report.PAGE.read_text(encoding="utf-8") == report.page(results), "run `make bench`"
+
+
+def test_a_missed_goal_is_printed_as_missed():
+    interval = {"median": 2.5, "low": 2.0, "high": 3.5}
+    rows = {
+        "P1": protocol.row("the step", 3.0, interval, "x"),
+        "P2": protocol.row("the mask", 2.0, interval, "x"),
+    }
+    head, missed, met = report.table(rows).splitlines()
+    assert head.split()[0] == "goal"
+    assert missed == "P1    the step  at least 3.00x  2.50x [2.00x, 3.50x]   MISSED"
+    assert met.endswith("met")
+
+
+def test_results_name_no_place(results):
+    text = json.dumps(results) + report.PAGE.read_text(encoding="utf-8")
+    assert str(report.FOLDER.parent) not in text and "/home" not in text and "/root" not in text
+
+
+# --- The command
+
+
+def test_some_goals_are_printed_and_nothing_is_written(monkeypatch, capsys):
+    row = protocol.row("what", 1.0, {"median": 2.0, "low": 2.0, "high": 2.0}, "x")
+    monkeypatch.setattr(bench, "measure", lambda names: {name: row for name in names})
+    monkeypatch.setattr(bench.report, "write", lambda results: pytest.fail("written"))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "P1", "P5"])
+    bench.main()
+    lines = capsys.readouterr().out.split("\n")
+    assert [line[:2] for line in lines if line.startswith("P")] == ["P1", "P5"]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "P7"])
+    with pytest.raises(SystemExit):
+        bench.main()
+    assert "no goal 'P7'; the goals are P1, P2" in capsys.readouterr().err
+
+
+def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
+    prepared, called = [], []
+    monkeypatch.setattr(bootstrap, "prepare", lambda groups, torch: prepared.extend(groups))
+    monkeypatch.setattr(
+        bootstrap, "subprocess", SimpleNamespace(call=lambda command, cwd: called.append(command) or 0)
+    )
+    assert bootstrap.main(["bench", "P2"]) == 0
+    assert prepared == ["lab", "bench"]
+    assert called[0][1:] == ["-m", "benchmarks", "P2"]
+
+
+def test_bench_packages_are_pinned_above_their_lower_bounds():
+    import lock
+
+    lines = (lock.ROOT / bootstrap.EXTRA_REQUIREMENTS["bench"]).read_text(encoding="utf-8").splitlines()
+    pins = {r.name: next(iter(r.specifier)).version for r in map(Requirement, lines[2:])}
+    for wanted in map(Requirement, lock.read_project()["optional-dependencies"]["bench"]):
+        assert wanted.specifier.contains(pins[wanted.name])
