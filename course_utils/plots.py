@@ -576,6 +576,195 @@ def bars(
     return Picture(figure, f"{title + '. ' if title else ''}Bars of {xlabel}. {'; '.join(rows)}.")
 
 
+def curves(
+    x: Sequence[float],
+    series: dict[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    log: bool = False,
+) -> Picture:
+    """Up to four lines over the same x, told apart by dashes and markers and named in a legend.
+
+    Args:
+        x: places on the axis, rising.
+        series: {"divided": [...], "not divided": [...]}: for each name one value for each x.
+        log: draw both axes by factors; all numbers must then be above 0.
+    """
+    if not 1 <= len(series) <= len(DASHES):
+        raise ValueError(f"series has {len(series)} entries; allowed is 1 to {len(DASHES)}")
+    places = as_numbers(x)
+    if places.ndim != 1 or len(places) < 2 or not (np.diff(places) > 0).all():
+        raise ValueError("x must hold two numbers or more, each larger than the one before")
+    values = {name: as_numbers(numbers) for name, numbers in series.items()}
+    for name, numbers in values.items():
+        if numbers.shape != places.shape or not np.isfinite(numbers).all():
+            raise ValueError(f"series[{name!r}] must hold one finite number for each of the {len(places)} x")
+        if log and not (places[0] > 0 and (numbers > 0).all()):
+            raise ValueError(f"log is True; allowed are only x and series[{name!r}] above 0")
+    with house_style():
+        figure = Figure(figsize=(7.0, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        for name, numbers in values.items():
+            axes.plot(places, numbers, label=name)
+        if log:
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log")
+            axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.minorticks_off()
+        axes.grid(axis="y")
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.set_title(title or "", loc="left")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    lines = [
+        f"{name}: " + ", ".join(f"{number:.3g} at {place:g}" for place, number in zip(places, numbers, strict=True))
+        for name, numbers in values.items()
+    ]
+    start = f"{title}. " if title else ""
+    return Picture(figure, f"{start}Lines of {ylabel} over {xlabel}. {'; '.join(lines)}.")
+
+
+def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
+    """How vocabularies cut one text: a row for each, a box for each piece. Boxes of one word touch.
+
+    Args:
+        cuts: for each row's name the pieces of the text, as from ``WordPieceTokenizer.tokenize``. The marks
+            `##` are not drawn.
+    """
+    if not cuts or not all(cuts.values()):
+        raise ValueError("cuts must hold at least one row, and at least one piece in each")
+    letter = 0.23  # inches: room for a wide letter and the borders of its box
+    laid_out = {name: lay_out_pieces(pieces) for name, pieces in cuts.items()}
+    longest = max(boxes[-1][1] for boxes in laid_out.values())
+    names = LETTER * max(len(f"{name}: {len(cuts[name])}") for name in cuts) + 0.2
+    if (width := longest * letter + names) > MAX_WIDTH - 0.3 or 0.5 * len(cuts) > MAX_HEIGHT - 0.3:
+        raise ValueError(
+            f"cuts has {len(cuts)} rows of up to {longest} letters and spaces; a slide has no room for them"
+        )
+    with house_style():
+        figure = Figure(figsize=(width, 0.5 * len(cuts)))
+        axes = figure.add_axes((names / width, 0, 1 - names / width, 1))
+        for row, boxes in enumerate(laid_out.values()):
+            for i, (start, end, part) in enumerate(boxes):
+                fill = HEAT(0.2) if i % 2 else PAPER
+                box = Rectangle((start, row + 0.15), end - start, 0.7, facecolor=fill, edgecolor=COLOURS["navy"])
+                axes.add_patch(box)
+                axes.text((start + end) / 2, row + 0.5, part, ha="center", va="center", size=SMALL)
+        axes.set_xlim(-0.1, longest + 0.1)
+        axes.set_ylim(len(cuts), 0)
+        axes.set_yticks(np.arange(len(cuts)) + 0.5, [f"{name}: {len(pieces)}" for name, pieces in cuts.items()])
+        axes.set_xticks([])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    rows = [f"{name}: {len(pieces)} pieces, {' '.join(pieces)}" for name, pieces in cuts.items()]
+    return Picture(figure, f"One text in pieces. {'; '.join(rows)}.")
+
+
+def lay_out_pieces(pieces: Sequence[str]) -> list[tuple[int, int, str]]:
+    """(start, end, letters) of each piece in a line, in letters: a gap of one before each new word."""
+    boxes, end = [], 0
+    for piece in pieces:
+        part = piece.removeprefix("##")
+        start = end + (end > 0 and part == piece)
+        end = start + len(part)
+        boxes.append((start, end, part))
+    return boxes
+
+
+def word_maps(
+    panels: Sequence[tuple[str, object]], words: Sequence[str], groups: dict[str, Sequence[str]], named: str
+) -> Picture:
+    """The same words at several moments, all panels in one plane: markers say the group, one word is named.
+
+    The plane is the one through the middles of the groups in the last panel (for four groups, the one nearest to
+    them); the vectors of all panels are projected on it, so that movement is movement. The named word has no
+    part in its choice.
+
+    Args:
+        panels: pairs (title, vectors), at most four; vectors ``(len(words), dim)``.
+        words: the word of each row.
+        groups: three or four groups of words; words of no group are not drawn, except `named`.
+        named: the word that gets a ring and its name.
+    """
+    if not 1 <= len(panels) <= 4 or not 3 <= len(groups) <= len(MARKERS):
+        raise ValueError(
+            f"there are {len(panels)} panels and {len(groups)} groups; allowed are 1 to 4 and 3 to {len(MARKERS)}"
+        )
+    row = {word: i for i, word in enumerate(words)}
+    wanted = [word for group in groups.values() for word in group] + [named]
+    if missing := [word for word in wanted if word not in row]:
+        raise ValueError(f"words lacks {listed(missing)}; every word of a group, and the named one, must be in it")
+    shown = [row[word] for word in wanted]
+    moments = [(title, as_numbers(vectors)[shown]) for title, vectors in panels]
+    last = as_numbers(panels[-1][1])
+    middles = np.stack([last[[row[word] for word in group]].mean(axis=0) for group in groups.values()])
+    centre = middles.mean(axis=0)
+    plane = np.linalg.svd(middles - centre)[2][:2].T  # (dim, 2)
+    plane *= np.where(plane[np.abs(plane).argmax(axis=0), [0, 1]] < 0, -1, 1)  # a sign that does not depend on luck
+    places = [(title, (vectors - centre) @ plane) for title, vectors in moments]
+    reach = 1.12 * max(np.abs(place).max() for _, place in places)
+    side = min(2.3, (MAX_WIDTH - 0.4) / len(panels) - 0.1)
+    with house_style():
+        figure = Figure(figsize=((side + 0.1) * len(panels), side + 0.75), layout="constrained")
+        for axes, (title, place) in zip(np.atleast_1d(figure.subplots(1, len(panels))), places, strict=True):
+            start = 0
+            looks = zip(groups.items(), COLOURS.values(), MARKERS, strict=False)
+            for (group, members), colour, marker in looks:
+                x, y = place[start : start + len(members)].T
+                axes.plot(x, y, marker, color=colour, label=group, alpha=0.85)
+                start += len(members)
+            axes.plot(*place[-1], "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.8, label=named)
+            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal", title=title)
+            axes.spines[:].set(visible=True, color=LINE)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(groups) + 1)
+    alt = f"The vectors of {len(shown)} words in one plane. " + " ".join(
+        f"{title}: {describe_groups(place, list(groups.items()), named)}" for title, place in places
+    )
+    return Picture(figure, alt)
+
+
+def describe_groups(place: np.ndarray, groups: list[tuple[str, Sequence[str]]], named: str) -> str:
+    """How tight each group is and how far the named word is from each, in words; it is the last row."""
+    parts, start = [], 0
+    for name, members in groups:
+        own = place[start : start + len(members)]
+        middle = own.mean(axis=0)
+        spread_of_group = np.linalg.norm(own - middle, axis=1).mean()
+        distance = np.linalg.norm(place[-1] - middle)
+        parts.append(f"{name} within {spread_of_group:.1f} of its middle, '{named}' {distance:.1f} from it")
+        start += len(members)
+    return "; ".join(parts) + "."
+
+
+def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture:
+    """Points (x, y) in one scale for both axes, with the line on which y equals x.
+
+    Args:
+        x, y: numbers, as many of the one as of the other; two or more.
+    """
+    x, y = as_numbers(x).ravel(), as_numbers(y).ravel()
+    if x.shape != y.shape or len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError(f"x holds {len(x)} numbers and y {len(y)}; two or more finite ones in each, as many, are wanted")
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    margin = 0.04 * (high - low or 1)
+    with house_style():
+        figure = Figure(figsize=(4.8, 4.8), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(x, y, "o", color=COLOURS["navy"], markersize=2.5, alpha=0.35, markeredgewidth=0)
+        axes.axline((low, low), slope=1, color=COLOURS["rust"], linestyle=DASHES[1], marker="", label="equal")
+        limits = (low - margin, high + margin)
+        axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel=xlabel, ylabel=ylabel)
+        axes.set_title(title or "", loc="left")
+        axes.legend(loc="upper left")
+    alt = (
+        f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which both "
+        f"are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():.1f} to {x.max():.1f}, y from "
+        f"{y.min():.1f} to {y.max():.1f}."
+    )
+    return Picture(figure, alt)
+
+
 def spread(places: Sequence[float], gap: float) -> list[float]:
     """Places for labels at least `gap` apart, in the order of `places` and as near to them as that allows.
 
@@ -593,6 +782,82 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     placed = {i: bottom(block) + gap * k for block in blocks for k, i in enumerate(block)}
     return [placed[i] for i in range(len(places))]
+
+
+# ----------------------------------------------------------------------------------------------------------
+# The rows of tables
+# ----------------------------------------------------------------------------------------------------------
+
+
+def similarities(table, names: Sequence[str], title: str | None = None) -> Picture:
+    """How alike the rows of a table are: the cosine of every pair, darker where it is nearer to 1.
+
+    Args:
+        table: one row for each name, ``(rows, size)``, no row all zero; at most ten rows.
+        names: what the rows stand for.
+    """
+    rows = as_numbers(table)
+    if rows.ndim != 2 or len(rows) != len(names) or not 2 <= len(rows) <= 10:
+        raise ValueError(
+            f"table has the shape {rows.shape}; with {len(names)} names allowed is one row each, 2 to 10 rows"
+        )
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (lengths > 0).all() or not np.isfinite(lengths).all():
+        raise ValueError("table has a row that is all zero or not finite; it has no direction to compare")
+    cosines = (rows / lengths) @ (rows / lengths).T
+    cell = 0.43  # inches
+    with house_style():
+        figure = Figure(figsize=(cell * len(names), cell * len(names)))
+        axes = figure.add_axes((0, 0, 1, 1), title=title or "")
+        shades = np.clip(cosines, 0, 1)
+        draw_cells(axes, shades, highest=1)
+        for (row, column), cosine in np.ndenumerate(cosines):
+            write_in_cell(axes, row, column, f"{cosine:.2f}".replace("-0.00", "0.00"), HEAT(shades[row, column]))
+        axes.set_yticks(np.arange(len(names)) + 0.5, names)
+        name_columns(axes, names, cell)
+    above = sorted(
+        ((cosines[i, j], i, j) for i in range(len(names)) for j in range(i)), key=lambda pair: -round(pair[0], 6)
+    )
+    words = [f"'{names[j]}' and '{names[i]}' {cosine:.2f}" for cosine, i, j in above]
+    middle = float(np.median([cosine for cosine, _, _ in above]))
+    alt = (
+        f"{title + '. ' if title else ''}Cosines between rows of a table, {len(names)} by {len(names)}. "
+        f"Most alike: {listed(words[:5])}. Median of all pairs: {middle:.2f}."
+    )
+    return Picture(figure, alt)
+
+
+def row_lengths(lengths: Sequence[float], used: int, fresh: float, name: str = "position") -> Picture:
+    """How long the rows of a learned table are, against the length of a row that was never touched.
+
+    Args:
+        lengths: Euclidean length of row 0, 1, ...
+        used: how many rows, from the first, training ever read.
+        fresh: the expected length of a freshly drawn row.
+        name: what the rows stand for.
+    """
+    values = as_numbers(lengths)
+    if values.ndim != 1 or not 1 <= used < len(values):
+        raise ValueError(f"used is {used}; allowed is 1 to one less than the {values.size} lengths")
+    with house_style():
+        figure = Figure(figsize=(7.0, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(values, color=COLOURS["navy"], linestyle="none", marker="o", markersize=3.5)
+        axes.axhline(fresh, color=COLOURS["rust"], linestyle=DASHES[1], linewidth=1.6, marker="none")
+        axes.axvline(used - 0.5, color=GREY, linestyle=DASHES[2], linewidth=1.6, marker="none")
+        top = 1.25 * float(max(values.max(), fresh))
+        axes.set_ylim(0, top)
+        axes.set_xlim(-2, len(values) + 1)
+        axes.text(used + 1, 0.93 * top, f"longest row in training: {used} {name}s", va="center", size=SMALL)
+        axes.text(len(values), fresh + 0.06 * top, f"a fresh row: {fresh:.3f}", ha="right", size=SMALL)
+        axes.set_xlabel(name)
+        axes.set_ylabel("length of its row")
+    alt = (
+        f"The length of each of {len(values)} {name} rows. The first {used} have lengths from "
+        f"{values[:used].min():.2f} to {values[:used].max():.2f}; the other {len(values) - used} lie between "
+        f"{values[used:].min():.2f} and {values[used:].max():.2f}, around {fresh:.3f}, the length of a fresh row."
+    )
+    return Picture(figure, alt)
 
 
 # ----------------------------------------------------------------------------------------------------------

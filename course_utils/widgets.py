@@ -157,8 +157,9 @@ def embedding_sum_html(embeddings, tokenizer, first: str, second: str, token: in
         [name, *(f"{x:.2f}" for x in row[:shown].tolist()), f"{row.mean():.2f}", f"{row.std(correction=0):.2f}"]
         for name, row in rows.items()
     ]
-    heads = ["", *(f"[{k}]" for k in range(min(shown, len(row := rows["sum"])))), "mean", "spread"]
-    caption = f"Token {token} of 0 to {len(encoding) - 1}; the first {len(heads) - 3} of {len(row)} numbers of each row"
+    size = len(rows["sum"])
+    heads = ["", *(f"[{k}]" for k in range(min(shown, size))), "mean", "spread"]
+    caption = f"Token {token} of 0 to {len(encoding) - 1}; the first {len(heads) - 3} of {size} numbers of each row"
     marked = [f"→ {name} ←" if i == token else name for i, name in enumerate(encoding.tokens)]
     return message(" ".join(marked)) + table(heads, lines, caption)
 
@@ -360,3 +361,30 @@ def pieces_html(tokenizer, text: str) -> str:
     ]
     caption = f"Pieces: {len(encoding)}, [CLS] and [SEP] among them. Characters: {len(text)}."
     return table(["piece", "id", "offsets", "in the text"], rows, caption)
+
+
+# ------------------------------------------------------------------------------------------------- notebook 01
+
+
+def neighbours(models: dict, word: str = "bank", k: int = 6) -> ipw.VBox:
+    """Type a word, choose window and negatives, and read its nearest neighbours in vectors that are trained already.
+
+    Args:
+        models: {(window, negatives): Word2Vec}, one for every combination of the windows and negatives in it.
+    """
+    windows, negatives = (sorted({key[i] for key in models}) for i in (0, 1))
+    field = ipw.Text(value=word, description="Word", continuous_update=True)
+    window = ipw.SelectionSlider(options=windows, description="Window")
+    negative = ipw.SelectionSlider(options=negatives, description="Negatives")
+
+    def render(word, window, negatives):
+        return neighbours_html(models[window, negatives], word, k)
+
+    return panel(render, word=field, window=window, negatives=negative)
+
+
+def neighbours_html(model, word: str, k: int = 6) -> str:
+    """The k words whose vectors point most nearly the same way, as a table."""
+    word = check_text(word).lower()
+    rows = [[near, f"{cosine:.2f}"] for near, cosine in model.most_similar(word, k)]
+    return table(["neighbour", "cosine"], rows, f"The nearest neighbours of '{word}'")

@@ -219,3 +219,37 @@ def test_diagrams_and_plots_share_their_colours():
         plots.LINE,
     )
     assert {diagram.NAVY, diagram.RUST} == {plots.COLOURS["navy"], plots.COLOURS["rust"]}
+
+
+def test_embedding_sum_gives_each_token_its_three_rows():
+    from course_utils.toy_language import VOCAB_FILE
+    from course_utils.wordpiece import WordPieceTokenizer
+
+    script = load("embedding_sum")
+    encoding = WordPieceTokenizer.from_file(VOCAB_FILE).encode("the cat sat", "it was happy")
+    assert encoding.tokens == script.TOKENS and encoding.token_type_ids == script.SEGMENTS
+    words = [text.text for text in tree("embedding_sum").iter(SVG + "text")]
+    assert [words.count(f"segment {segment}") for segment in (0, 1)] == [5, 4]
+    assert all(words.count(f"position {place}") == 1 for place in range(9))
+    pluses = [circle for circle in tree("embedding_sum").iter(SVG + "circle") if circle.get("r") == "11"]
+    assert len(pluses) == 2 * 9
+
+
+def test_greedy_match_tries_what_the_rule_tries():
+    from course_utils.wordpiece import greedy_pieces
+
+    script = load("greedy_match")
+    vocab = dict.fromkeys(script.VOCABULARY)
+    for word, attempts, result in script.WORDS:
+        assert greedy_pieces(word, vocab) == result.split()
+        for start, end, found in attempts:
+            assert (("##" if start else "") + word[start:end] in vocab) == found
+        expected, start = [], 0
+        while start < len(word):
+            ends = [end for end in range(len(word), start, -1) if (("##" if start else "") + word[start:end]) in vocab]
+            last = ends[0] if ends else start + 1
+            expected += [(start, end, end in ends) for end in range(len(word), last - 1, -1)]
+            if not ends:
+                break
+            start = last
+        assert attempts == expected

@@ -29,6 +29,11 @@ TOKENS = ["the", "bank", "was", "robbed", "yesterday"]
 LONG = ["[CLS]", *TOKENS, "[SEP]", *TOKENS, *TOKENS, "[SEP]"]
 CAUSAL = causal_mask(5)
 FLOORS = {"unigram": 5.12, "bigram": 3.21, "left": 2.84, "bidirectional": 2.02}
+MOMENTS = [
+    (title, spread * np.random.default_rng(0).normal(size=(7, 5)) + tight * np.eye(4, 5)[[0, 0, 1, 1, 2, 2, 3]])
+    for title, spread, tight in [("start", 0.01, 0), ("1 epoch", 0.1, 1), ("5 epochs", 0.1, 2), ("10 epochs", 0.1, 4)]
+]
+GROUPS = {"money": "ab", "river": "cd", "kitchen": "ef"}
 LOG = [{"step": step, "held_out": 2.1 + 4 * np.exp(-step / 120)} for step in range(25, 625, 25)]
 
 
@@ -61,10 +66,17 @@ def gallery() -> dict[str, plots.Picture]:
         "bars": plots.bars(
             ["money", "cash"], {"model": [0.61, 0.2], "perfect model": [0.6, 0.22]}, title="to deposit"
         ),
+        "similar": plots.similarities(
+            np.random.default_rng(0).normal(size=(10, 16)), ["monday", "wednesday", *"abcdefgh"], "word rows"
+        ),
+        "lengths": plots.row_lengths([0.6] * 23 + [0.23] * 105, 23, 0.226),
+        "maps": plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS, "bank"),
+        "points": plots.scatter([0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9], "exact", "learnt", "all pairs"),
+        "curves": plots.curves([1, 4, 16], {"divided": [1, 0.9, 1.1], "raw": [1, 0.1, 1e-4]}, "d", "slope", log=True),
     }
 
 
-NAMES = ["mask", "masks", "long mask", "attention", "long attention", "heads", "moved", "loss", "bars"]
+NAMES = ["mask", "masks", "long mask", "attention", "long attention", "heads", "moved", "loss", "bars", "curves", "similar", "lengths", "maps", "points"]
 
 
 def texts(figure) -> list[Text]:
@@ -545,3 +557,127 @@ def test_bars_are_as_long_as_their_values():
 def test_refusals_name_the_argument(call, complaint):
     with pytest.raises(ValueError, match=complaint):
         call()
+
+
+# --- Pieces
+
+
+CUTS = {"letters": ["c", "##a", "##t", "s", "##a", "##t"], "vocabulary of 30": ["ca", "##t", "sat"], "words": ["cat", "sat"]}
+
+
+def test_cut_rows_draws_a_box_for_each_piece_and_boxes_of_one_word_touch():
+    axes = plots.cut_rows(CUTS).figure.axes[0]
+    rows = {name: [] for name in CUTS}
+    for box in axes.patches:
+        rows[list(CUTS)[int(box.get_y())]].append((box.get_x(), box.get_x() + box.get_width()))
+    assert rows["letters"] == [(0, 1), (1, 2), (2, 3), (4, 5), (5, 6), (6, 7)]
+    assert rows["vocabulary of 30"] == [(0, 2), (2, 3), (4, 7)]
+    assert rows["words"] == [(0, 3), (4, 7)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["letters: 6", "vocabulary of 30: 3", "words: 2"]
+
+
+def test_cut_rows_is_legible_and_says_all_in_words():
+    sentence = "the bank was robbed yesterday"
+    letters = [letter if i == 0 else "##" + letter for word in sentence.split() for i, letter in enumerate(word)]
+    picture = plots.cut_rows({"letters": letters, "words": sentence.split()})
+    assert "letters: 25 pieces, t ##h ##e b " in picture.alt and "words: 5 pieces, the bank" in picture.alt
+    boxes = [extent(text).padded(-1) for text in texts(picture.figure)]
+    assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
+    assert all(text.get_size() >= 9 for text in texts(picture.figure))
+    width, _ = picture.figure.get_size_inches()
+    assert width <= plots.MAX_WIDTH
+
+
+@pytest.mark.parametrize("cuts", [{}, {"empty": []}, {"long": ["a"] * 200}, {str(i): ["a"] for i in range(20)}])
+def test_cut_rows_refuses_what_has_no_room(cuts):
+    with pytest.raises(ValueError, match="cuts"):
+        plots.cut_rows(cuts)
+
+
+# --- The rows of tables
+
+
+def test_similarities_are_cosines_and_the_words_name_the_closest_pair():
+    table = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, -2.0]])
+    picture = plots.similarities(table, ["a", "b", "c"], "rows")
+    [axes] = picture.figure.axes
+    assert cell_texts(axes) == [["1.00", "0.60", "0.00"], ["0.60", "1.00", "-0.80"], ["0.00", "-0.80", "1.00"]]
+    assert picture.alt.startswith("rows. Cosines") and "Most alike: 'a' and 'b' 0.60, 'a' and 'c'" in picture.alt
+    for table, complaint in [(torch.zeros(3, 2), "all zero"), (torch.ones(2, 2), "3 names")]:
+        with pytest.raises(ValueError, match=complaint):
+            plots.similarities(table, ["a", "b", "c"])
+
+
+def test_row_lengths_draws_every_row_and_says_where_training_ended():
+    picture = plots.row_lengths([0.9, 0.7, 0.2, 0.25], used=2, fresh=0.226)
+    [axes] = picture.figure.axes
+    assert axes.lines[0].get_ydata().tolist() == [0.9, 0.7, 0.2, 0.25]
+    assert axes.lines[2].get_xdata() == [1.5, 1.5]
+    assert "first 2 have lengths from 0.70 to 0.90; the other 2 lie between 0.20 and 0.25" in picture.alt
+    with pytest.raises(ValueError, match="used is 4"):
+        plots.row_lengths([0.9, 0.7, 0.2, 0.25], used=4, fresh=0.226)
+
+
+# --- Maps of words, and points beside a line
+
+
+def test_word_maps_show_all_moments_in_the_plane_of_the_last_middles():
+    picture = plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS, "bank")
+    drawn = [np.concatenate([line.get_xydata() for line in axes.lines]) for axes in picture.figure.axes]
+    assert [len(points) for points in drawn] == [7, 7, 7, 7]
+    flat, full = drawn[-1][:6].reshape(3, 2, 2).mean(axis=1), MOMENTS[-1][1][:6].reshape(3, 2, 5).mean(axis=1)
+    for i, j in combinations(range(3), 2):  # three middles lie in a plane, so their distances survive
+        assert np.linalg.norm(flat[i] - flat[j]) == pytest.approx(np.linalg.norm(full[i] - full[j]))
+    assert np.ptp(drawn[0], axis=0).max() < 0.1
+    assert np.ptp(drawn[-1], axis=0).max() > 2
+    assert len({axes.get_xlim() for axes in picture.figure.axes}) == 1
+    within = np.linalg.norm(drawn[-1][:2] - flat[0], axis=1).mean()
+    distance = np.linalg.norm(drawn[-1][-1] - flat[0])
+    assert f"10 epochs: money within {within:.1f} of its middle, 'bank' {distance:.1f} from it; river" in picture.alt
+
+
+def test_word_maps_refuse_what_they_cannot_draw():
+    with pytest.raises(ValueError, match="words lacks z"):
+        plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS | {"money": "abz"}, "bank")
+    with pytest.raises(ValueError, match="5 panels"):
+        plots.word_maps([*MOMENTS, MOMENTS[0]], [*"abcdef", "bank"], GROUPS, "bank")
+    with pytest.raises(ValueError, match="2 groups"):
+        plots.word_maps(MOMENTS, [*"abcdef", "bank"], {"money": "abc", "river": "def"}, "bank")
+
+
+def test_scatter_has_one_scale_and_names_the_correlation():
+    x, y = [0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9]
+    picture = plots.scatter(x, y, "exact", "learnt", "all pairs")
+    (axes,) = picture.figure.axes
+    assert axes.get_xlim() == axes.get_ylim() and axes.lines[0].get_xydata().tolist() == [list(p) for p in zip(x, y, strict=True)]
+    assert f"Correlation {np.corrcoef(x, y)[0, 1]:.2f}" in picture.alt and "4 points: learnt over exact" in picture.alt
+    with pytest.raises(ValueError, match="x holds 4 numbers and y 3"):
+        plots.scatter(x, y[:3], "exact", "learnt")
+
+
+# --- Lines over one x
+
+
+def test_curves_go_through_their_points_and_say_them():
+    picture = plots.curves([1, 2, 4], {"a": [3, 2, 1], "b": [1, 10, 100]}, "size", "time", title="Cost", log=True)
+    [axes] = picture.figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[3, 2, 1], [1, 10, 100]]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert {"a", "b", "size", "time", "Cost"} <= set(words(picture.figure))
+    assert picture.alt == "Cost. Lines of time over size. a: 3 at 1, 2 at 2, 1 at 4; b: 1 at 1, 10 at 2, 100 at 4."
+    [axes] = plots.curves([0, 1], {"a": [-1, 1]}, "x", "y").figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
+
+
+@pytest.mark.parametrize(
+    ("x", "series", "complaint"),
+    [
+        ([1, 2], {}, "series has 0 entries"),
+        ([2, 1], {"a": [1, 2]}, "x must hold two numbers"),
+        ([1, 2], {"a": [1, 2, 3]}, "one finite number for each of the 2 x"),
+        ([1, 2], {"a": [1, 0]}, "above 0"),
+    ],
+)
+def test_curves_refuse_what_cannot_be_drawn(x, series, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        plots.curves(x, series, "x", "y", log=True)

@@ -1,0 +1,49 @@
+"""The keys of the quiz on word pieces, worked out: each function has the id of its question and returns the text of the key."""
+
+from collections import Counter
+from fractions import Fraction
+from itertools import pairwise
+
+from course_utils.wordpiece import (
+    SPECIAL_TOKENS,
+    WordPieceTokenizer,
+    greedy_pieces,
+    initial_splits,
+    train_vocab,
+)
+
+
+def dead_end() -> str:
+    vocab = dict.fromkeys(["[UNK]", "p", "pu", "pug", "##g", "##u", "##gs"])
+    return f"`{' '.join(greedy_pieces('pugs', vocab))}`"
+
+
+def score() -> str:
+    rare, frequent = Fraction(12, 12 * 60), Fraction(30, 40 * 60)
+    if rare == frequent:
+        return "Neither: the scores are equal"
+    return f"The one that occurs {12 if rare > frequent else 30} times"
+
+
+def merges() -> str:
+    word_counts = {"ab": 3, "abc": 2, "cb": 4}
+    pairs = Counter()
+    for word, pieces in initial_splits(word_counts).items():
+        for pair in pairwise(pieces):
+            pairs[pair] += word_counts[word]
+    [(first, second)] = [pair for pair in pairs if pairs[pair] == max(pairs.values())]
+    return f"`{first}` and `{second}`"
+
+
+def offset() -> str:
+    tokenizer = WordPieceTokenizer([*SPECIAL_TOKENS, "the", "cafe", "was", "robbed"])
+    encoding = tokenizer.encode("The  café was ROBBED")
+    start, end = encoding.offsets[encoding.tokens.index("cafe")]
+    return f"{start} to {end}"
+
+
+def larger() -> str:
+    text = "the bank was robbed yesterday and the river bank was wet"
+    small, large = (WordPieceTokenizer(train_vocab([text], size)) for size in (45, 60))
+    shorter = len(large.tokenize(text)) < len(small.tokenize(text))
+    return f"{'Shorter' if shorter else 'Longer'} sequences and a {'larger' if len(large) > len(small) else 'smaller'} table"

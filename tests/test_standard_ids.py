@@ -1,0 +1,59 @@
+"""The small table of ids that notebook 02 prints, against the full vocabulary that it was taken from."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import course_utils
+from course_utils.wordpiece import (
+    CONTINUATION,
+    SPECIAL_TOKENS,
+    WordPieceTokenizer,
+    clean_text,
+    greedy_pieces,
+    split_words,
+)
+
+FILE = Path(course_utils.__file__).parent / "data" / "standard_ids.json"
+FACTS = json.loads(FILE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def standard(real_bert):
+    return WordPieceTokenizer.from_file(real_bert / "vocab.txt")
+
+
+def test_the_source_is_the_pinned_vocabulary(real_bert):
+    assert hashlib.sha256((real_bert / "vocab.txt").read_bytes()).hexdigest() == FACTS["sha256"]
+
+
+def test_every_id_is_that_of_the_full_vocabulary(standard):
+    assert FACTS["ids"] == {piece: standard.vocab.get(piece) for piece in FACTS["ids"]}
+    assert set(SPECIAL_TOKENS) < set(FACTS["ids"])
+
+
+def test_the_counts_are_those_of_the_full_vocabulary(standard):
+    inside = [piece for piece in standard.vocab if len(piece) > 2 and piece.startswith(CONTINUATION)]
+    unused = [piece for piece in standard.vocab if piece.startswith("[unused")]
+    assert (FACTS["size"], FACTS["continuations"], FACTS["unused"]) == (
+        len(standard),
+        len(inside),
+        len(unused),
+    )
+
+
+@pytest.mark.parametrize("text", FACTS["texts"])
+def test_the_few_pieces_cut_these_texts_as_all_pieces_do(standard, text):
+    """A longer piece that the table lacks could change a greedy match; for these texts none does."""
+    cleaned, _ = clean_text(text)
+    words = [cleaned[start:end] for start, end in split_words(cleaned)]
+    pieces = [piece for word in words for piece in greedy_pieces(word, FACTS["ids"])]
+    assert [FACTS["ids"][piece] for piece in pieces] == standard.encode(text).input_ids[1:-1]
+
+
+def test_no_piece_stands_there_without_need():
+    cleaned = " ".join(FACTS["texts"]).lower().replace("!", " ! ")
+    used = {piece for word in cleaned.split() for piece in greedy_pieces(word, FACTS["ids"])}
+    assert set(FACTS["ids"]) == used | set(SPECIAL_TOKENS)
