@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import textwrap
+import signal
 import threading
 import time
 from pathlib import Path
@@ -572,10 +573,15 @@ def test_a_keyboard_interrupt_stops_the_check_at_once():
 
     before, started = threading.active_count(), time.monotonic()
     timer = threading.Timer(SHORT, _thread.interrupt_main)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        patient.check(loops_for_ever)
-    timer.join()
+    # A run in the background of a shell ignores Ctrl-C; here it must arrive.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            patient.check(loops_for_ever)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert time.monotonic() - started < 5
     assert threading.active_count() == before
     assert add_one.check(add_one.model_answer)  # nothing stays locked
