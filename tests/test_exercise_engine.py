@@ -6,9 +6,9 @@ import functools
 import linecache
 import math
 import os
+import signal
 import sys
 import textwrap
-import signal
 import threading
 import time
 from pathlib import Path
