@@ -217,8 +217,16 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
         keep: (vocab_size,), from `keep_probability`.
         window: the furthest neighbour.
         generator: a seeded `torch.Generator`.
+
+    Raises:
+        ValueError: if no word survives, as happens to a text of a few words.
     """
     survivors = (torch.rand(len(ids), generator=generator) < keep.float()[ids]).nonzero().squeeze(1)
+    if not len(survivors):
+        raise ValueError(
+            f"sample is so low that sub-sampling dropped all {len(ids)} words of the text; give a higher one, or "
+            "sample=0 to keep every word"
+        )
     ids, sentence = ids[survivors], sentence[survivors]
     reach = torch.randint(1, window + 1, ids.shape, generator=generator, dtype=REACH_TYPE)
     padding = -len(ids) % BLOCK

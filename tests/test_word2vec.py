@@ -338,6 +338,7 @@ def test_an_unknown_word_is_named_with_its_nearest_spelling(royal):
         ({"mode": "glove"}, "mode is 'glove'; it must be one of skipgram, cbow"),
         ({"sentences": ["the cat sat"]}, "sentences holds a string"),
         ({"sentences": [[]]}, "sentences holds no word"),
+        ({"sample": 1e-9}, "sub-sampling dropped all 2 words of the text; .* sample=0"),
     ],
 )
 def test_arguments_out_of_range(arguments, message):
