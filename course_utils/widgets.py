@@ -127,7 +127,7 @@ def embedding_sum(embeddings, tokenizer, first: str = "the cat sat", second: str
     return panel(
         lambda first, second, token, shift: embedding_sum_html(embeddings, tokenizer, first, second, token, shift),
         first=ipw.Text(value=first, description="First sentence", **wide),
-        second=ipw.Text(value=second, description="Second, or none", **wide),
+        second=ipw.Text(value=second, description="Second", **wide),
         token=ipw.IntSlider(value=2, min=0, max=last, description="Token", **wide),
         shift=ipw.IntSlider(value=0, min=0, max=last, description="Shift positions", **wide),
     )
