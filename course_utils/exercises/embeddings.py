@@ -150,6 +150,9 @@ class sum_of_tables:
             slips = {
                 "The row of the segment is missing.": words[input_ids] + positions[:1],
                 "The row of the position is missing.": words[input_ids] + segments[kinds],
+                "The row of the position was chosen by the id of the piece.": (
+                    words[input_ids] + segments[kinds] + positions[input_ids]
+                ),
             }
             expected = _sum_by_loops(input_ids, kinds, words, segments, positions)
             check.equal(check.call(input_ids, kinds, words, segments, positions), expected, slips=slips)
@@ -194,8 +197,6 @@ class sum_of_tables:
 
     @wrong("chosen by the id of the piece")
     def by_id(input_ids, token_type_ids, words, segments, positions):
-        if input_ids.shape[1] == 1:
-            return words[input_ids] + segments[token_type_ids] + positions[0]
         return words[input_ids] + segments[token_type_ids] + positions[input_ids]
 
     @wrong("edits its input `words`")
@@ -355,7 +356,7 @@ class dropout:
             slips = {
                 "What is kept stays as it was: then the expected value shrinks to (1 - p) times x.": x * keep,
                 "You multiply by 1 - p; the numbers must grow, not shrink.": x * keep * (1 - p),
-                "Not by p: a number is kept with probability 1 - p.": x * keep / max(p, 1e-6),
+                "Not by p: a number is kept with probability 1 - p.": x * keep / p,
             }
             check.equal(check.call(x, keep, p), torch.where(keep, x / (1 - p), 0), slips=slips)
 
@@ -377,20 +378,20 @@ class dropout:
 
     @wrong("kept with probability 1 - p")
     def by_p(x, keep, p):
-        return x * keep / max(p, 1e-6)
+        return x * keep / p
 
 
 @exercise
 class embedding_parameters:
     """Write `embedding_parameters(vocab_size, max_position_embeddings, type_vocab_size, hidden_size)`: an int.
 
-    It is the number of learned numbers in the whole embedding block of a BERT: the three tables and the LayerNorm behind
+    It is the number of learnt numbers in the whole embedding block of a BERT: the three tables and the LayerNorm behind
     their sum. Dropout has none.
     """
 
     hints = (
         "A table has rows times hidden_size numbers. How many rows have the three together?",
-        "LayerNorm has two learned vectors of hidden_size numbers each: weight and bias.",
+        "LayerNorm has two learnt vectors of hidden_size numbers each: weight and bias.",
         "`(vocab_size + max_position_embeddings + type_vocab_size + 2) * hidden_size`",
     )
 

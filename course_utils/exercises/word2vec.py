@@ -1,6 +1,6 @@
 """Exercises of notebook 01: pairs, PMI, the loss of one pair, its gradient, and an analogy.
 
-Words are ids throughout. Input vectors belong to words in the centre, output vectors to words as neighbours.
+Words are ids, but in `skipgram_pairs` strings. Input vectors belong to words in the centre, output vectors to words as neighbours.
 """
 
 import math
@@ -61,6 +61,9 @@ class skipgram_pairs:
                 "Each pair is turned round: the centre comes first.": [
                     (neighbour, centre) for centre, neighbour in _listed_pairs(words, 1)
                 ],
+                "In Python a negative place counts from the end: no neighbour stands before place 0.": [
+                    (words[i], words[j]) for i in range(length) for j in (i - 1, i + 1) if j < length
+                ],
             }
             check.equal(check.call(words, 1), _listed_pairs(words, 1), slips=slips)
 
@@ -103,6 +106,12 @@ class skipgram_pairs:
     @wrong("the centre comes first")
     def turned_round(words, window):
         return [(neighbour, centre) for centre, neighbour in _listed_pairs(words, window)]
+
+    @wrong("a negative place counts from the end")
+    def round_the_corner(words, window):
+        places = range(len(words))
+        near = [(i, j) for i in places for j in range(i - window, i + window + 1) if j != i]
+        return [(words[i], words[j]) for i, j in near if j < len(words)]
 
     @wrong("one place too early")
     def too_narrow(words, window):

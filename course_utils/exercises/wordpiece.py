@@ -590,6 +590,9 @@ class to_input_ids:
                 "Unknown pieces have vanished; each of them becomes [UNK].": _ids(
                     ["[CLS]", *known, "[SEP]"], vocab
                 ),
+                "0 is the id of some other piece here: look the id of [UNK] up in vocab.": [
+                    vocab.get(piece, 0) for piece in ["[CLS]", *pieces, "[SEP]"]
+                ],
             }
             check.equal(
                 check.call(pieces, vocab, count + 3), _ids(["[CLS]", *pieces, "[SEP]"], vocab), slips=slips
@@ -633,6 +636,10 @@ class to_input_ids:
     def skips_unknown(pieces, vocab, max_length):
         known = [piece for piece in pieces if piece in vocab]
         return _ids(["[CLS]", *known[: max_length - 2], "[SEP]"], vocab)
+
+    @wrong("0 is the id of some other piece")
+    def always_zero(pieces, vocab, max_length):
+        return [vocab.get(piece, 0) for piece in ["[CLS]", *pieces[: max_length - 2], "[SEP]"]]
 
     @wrong("make room for it before you cut")
     def loses_sep(pieces, vocab, max_length):
