@@ -16,6 +16,7 @@ Arguments that hold numbers may be lists, numpy arrays or torch tensors.
 
 import base64
 import html
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -582,14 +583,14 @@ def curves(
     xlabel: str,
     ylabel: str,
     title: str | None = None,
-    log: bool = False,
+    log: bool | str = False,
 ) -> Picture:
     """Up to four lines over the same x, told apart by dashes and markers and named in a legend.
 
     Args:
         x: places on the axis, rising.
         series: {"divided": [...], "not divided": [...]}: for each name one value for each x.
-        log: draw both axes by factors; all numbers must then be above 0.
+        log: draw both axes by factors, or with "y" the values alone; what is drawn by factors must be above 0.
     """
     if not 1 <= len(series) <= len(DASHES):
         raise ValueError(f"series has {len(series)} entries; allowed is 1 to {len(DASHES)}")
@@ -600,14 +601,16 @@ def curves(
     for name, numbers in values.items():
         if numbers.shape != places.shape or not np.isfinite(numbers).all():
             raise ValueError(f"series[{name!r}] must hold one finite number for each of the {len(places)} x")
-        if log and not (places[0] > 0 and (numbers > 0).all()):
-            raise ValueError(f"log is True; allowed are only x and series[{name!r}] above 0")
+        if log and not ((log == "y" or places[0] > 0) and (numbers > 0).all()):
+            raise ValueError(f"log is {log!r}; allowed are only x and series[{name!r}] above 0")
     with house_style():
         figure = Figure(figsize=(7.0, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for name, numbers in values.items():
             axes.plot(places, numbers, label=name)
-        if log:
+        if log == "y":
+            axes.set_yscale("log")
+        elif log:
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_xticks(places, [f"{place:g}" for place in places])
@@ -618,7 +621,8 @@ def curves(
         axes.set_title(title or "", loc="left")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     lines = [
-        f"{name}: " + ", ".join(f"{number:.3g} at {place:g}" for place, number in zip(places, numbers, strict=True))
+        f"{name}: "
+        + ", ".join(f"{number:.3g} at {place:g}" for place, number in zip(places, numbers, strict=True))
         for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""
@@ -648,12 +652,16 @@ def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
         for row, boxes in enumerate(laid_out.values()):
             for i, (start, end, part) in enumerate(boxes):
                 fill = HEAT(0.2) if i % 2 else PAPER
-                box = Rectangle((start, row + 0.15), end - start, 0.7, facecolor=fill, edgecolor=COLOURS["navy"])
+                box = Rectangle(
+                    (start, row + 0.15), end - start, 0.7, facecolor=fill, edgecolor=COLOURS["navy"]
+                )
                 axes.add_patch(box)
                 axes.text((start + end) / 2, row + 0.5, part, ha="center", va="center", size=SMALL)
         axes.set_xlim(-0.1, longest + 0.1)
         axes.set_ylim(len(cuts), 0)
-        axes.set_yticks(np.arange(len(cuts)) + 0.5, [f"{name}: {len(pieces)}" for name, pieces in cuts.items()])
+        axes.set_yticks(
+            np.arange(len(cuts)) + 0.5, [f"{name}: {len(pieces)}" for name, pieces in cuts.items()]
+        )
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -694,14 +702,18 @@ def word_maps(
     row = {word: i for i, word in enumerate(words)}
     wanted = [word for group in groups.values() for word in group] + [named]
     if missing := [word for word in wanted if word not in row]:
-        raise ValueError(f"words lacks {listed(missing)}; every word of a group, and the named one, must be in it")
+        raise ValueError(
+            f"words lacks {listed(missing)}; every word of a group, and the named one, must be in it"
+        )
     shown = [row[word] for word in wanted]
     moments = [(title, as_numbers(vectors)[shown]) for title, vectors in panels]
     last = as_numbers(panels[-1][1])
     middles = np.stack([last[[row[word] for word in group]].mean(axis=0) for group in groups.values()])
     centre = middles.mean(axis=0)
     plane = np.linalg.svd(middles - centre)[2][:2].T  # (dim, 2)
-    plane *= np.where(plane[np.abs(plane).argmax(axis=0), [0, 1]] < 0, -1, 1)  # a sign that does not depend on luck
+    plane *= np.where(
+        plane[np.abs(plane).argmax(axis=0), [0, 1]] < 0, -1, 1
+    )  # a sign that does not depend on luck
     places = [(title, (vectors - centre) @ plane) for title, vectors in moments]
     reach = 1.12 * max(np.abs(place).max() for _, place in places)
     side = min(2.3, (MAX_WIDTH - 0.4) / len(panels) - 0.1)
@@ -714,8 +726,12 @@ def word_maps(
                 x, y = place[start : start + len(members)].T
                 axes.plot(x, y, marker, color=colour, label=group, alpha=0.85)
                 start += len(members)
-            axes.plot(*place[-1], "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.8, label=named)
-            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal", title=title)
+            axes.plot(
+                *place[-1], "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.8, label=named
+            )
+            axes.set(
+                xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal", title=title
+            )
             axes.spines[:].set(visible=True, color=LINE)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(groups) + 1)
     alt = f"The vectors of {len(shown)} words in one plane. " + " ".join(
@@ -737,6 +753,59 @@ def describe_groups(place: np.ndarray, groups: list[tuple[str, Sequence[str]]], 
     return "; ".join(parts) + "."
 
 
+def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> Picture:
+    """Labelled points at several moments, each panel in its own plane: the one in which its points differ most.
+
+    The plane holds the first two principal components of the panel's vectors. The labels have no part in its choice.
+
+    Args:
+        panels: pairs (title, vectors), at most four; vectors ``(len(labels), size)``.
+        labels: what each row is, two to four different ones; the markers show them.
+    """
+    kinds = list(dict.fromkeys(labels))
+    if not 1 <= len(panels) <= 4 or not 2 <= len(kinds) <= len(MARKERS):
+        raise ValueError(
+            f"there are {len(panels)} panels and {len(kinds)} different labels; allowed are 1 to 4 and 2 to {len(MARKERS)}"
+        )
+    side = min(2.3, (MAX_WIDTH - 0.4) / len(panels) - 0.1)
+    said = []
+    with house_style():
+        figure = Figure(figsize=((side + 0.1) * len(panels), side + 0.75), layout="constrained")
+        for axes, (title, vectors) in zip(
+            np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
+        ):
+            centred = as_numbers(vectors)
+            if centred.ndim != 2 or len(centred) != len(labels):
+                raise ValueError(
+                    f"{title!r} has the shape {centred.shape}; with {len(labels)} labels one row each is wanted"
+                )
+            centred = centred - centred.mean(axis=0)
+            lengths, plane = np.linalg.svd(centred, full_matrices=False)[1:]
+            plane = plane[:2] * np.where(plane[:2].sum(axis=1, keepdims=True) < 0, -1, 1)
+            place = centred @ plane.T
+            share = (lengths[:2] ** 2).sum() / max((lengths**2).sum(), 1e-12)
+            middles = []
+            for kind, colour, marker in zip(kinds, COLOURS.values(), MARKERS, strict=False):
+                own = place[[label == kind for label in labels]]
+                middles.append(own.mean(axis=0))
+                fill = colour if marker == "o" else "none"
+                axes.plot(*own.T, marker, color=colour, markerfacecolor=fill, label=kind, alpha=0.75)
+            axes.set(xticks=[], yticks=[], title=title)
+            axes.margins(0.1)
+            axes.spines[:].set(visible=True, color=LINE)
+            spread = np.mean(
+                [np.linalg.norm(place[i] - middles[kinds.index(label)]) for i, label in enumerate(labels)]
+            )
+            apart = np.mean([np.linalg.norm(a - b) for a, b in itertools.combinations(middles, 2)])
+            said.append(
+                f"{title}: middles {apart:.1f} apart, points {spread:.1f} from their own; "
+                f"the plane holds {share:.0%} of the variance."
+            )
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds))
+    counts = listed([f"{list(labels).count(kind)} of '{kind}'" for kind in kinds])
+    return Picture(figure, f"{len(labels)} points, {counts}, each panel in its own plane. {' '.join(said)}")
+
+
 def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture:
     """Points (x, y) in one scale for both axes, with the line on which y equals x.
 
@@ -745,7 +814,9 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
     """
     x, y = as_numbers(x).ravel(), as_numbers(y).ravel()
     if x.shape != y.shape or len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError(f"x holds {len(x)} numbers and y {len(y)}; two or more finite ones in each, as many, are wanted")
+        raise ValueError(
+            f"x holds {len(x)} numbers and y {len(y)}; two or more finite ones in each, as many, are wanted"
+        )
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low or 1)
     with house_style():
@@ -765,6 +836,58 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
     return Picture(figure, alt)
 
 
+def roofline(
+    points: dict[str, tuple[float, float]], peak: float, bandwidth: float, title: str | None = None
+) -> Picture:
+    """What operations reach on a machine, under the roof that its peak and its bandwidth make.
+
+    Source: Williams, Waterman and Patterson 2009, "Roofline", Communications of the ACM 52(4).
+
+    Args:
+        points: for each operation (arithmetic intensity in FLOP/byte, FLOPs a second), both above 0; 1 to 8.
+        peak: FLOPs a second.
+        bandwidth: bytes a second.
+    """
+    numbers = [number for point in points.values() for number in point] + [peak, bandwidth]
+    if not 1 <= len(points) <= 8 or not all(0 < number < float("inf") for number in numbers):
+        raise ValueError(
+            f"points has {len(points)} entries; allowed are 1 to 8, and only finite numbers above 0 in them, "
+            "in peak and in bandwidth"
+        )
+    ridge = peak / bandwidth
+    low = min(intensity for intensity, _ in points.values()) / 3
+    high = max(ridge, *(intensity for intensity, _ in points.values())) * 4
+    with house_style():
+        figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        roof = [low, ridge, high]
+        axes.plot(roof, [min(peak, x * bandwidth) / 1e9 for x in roof], color=INK, marker="", label="roof")
+        axes.axvline(
+            ridge, color=COLOURS["rust"], linestyle=DASHES[1], linewidth=1.4, label=f"ridge {ridge:.1f}"
+        )
+        for name, (intensity, speed) in points.items():
+            axes.plot(intensity, speed / 1e9, "o", color=COLOURS["navy"], markersize=7)
+            axes.annotate(
+                name, (intensity, speed / 1e9), xytext=(8, -4), textcoords="offset points", size=BODY - 1
+            )
+        axes.set(xscale="log", yscale="log", xlim=(low, high))
+        axes.set_xlabel("arithmetic intensity (FLOP/byte)")
+        axes.set_ylabel("GFLOP/s")
+        axes.set_title(title or "", loc="left")
+        axes.grid(axis="y")
+        axes.legend(loc="lower right")
+    said = [
+        f"{name}: {speed / 1e9:.3g} GFLOP/s at {intensity:.3g} FLOP/byte, "
+        f"{'left' if intensity < ridge else 'right'} of the ridge"
+        for name, (intensity, speed) in points.items()
+    ]
+    return Picture(
+        figure,
+        f"{title + '. ' if title else ''}A roof that rises to {peak / 1e9:.3g} GFLOP/s and is flat from the ridge, "
+        f"{ridge:.3g} FLOP/byte, on. {'; '.join(said)}.",
+    )
+
+
 def spread(places: Sequence[float], gap: float) -> list[float]:
     """Places for labels at least `gap` apart, in the order of `places` and as near to them as that allows.
 
@@ -782,6 +905,57 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     placed = {i: bottom(block) + gap * k for block in blocks for k, i in enumerate(block)}
     return [placed[i] for i in range(len(places))]
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Dates
+# ----------------------------------------------------------------------------------------------------------
+
+
+def timeline(events: Sequence[tuple[str, float]], title: str | None = None) -> Picture:
+    """Names on an axis of years, each at its date, in rows so that no two overlap.
+
+    Args:
+        events: (name, year) with the month as a fraction: October 2018 is 2018 + 9 / 12. At most 30.
+    """
+    if not 1 <= len(events) <= 30:
+        raise ValueError(f"events has {len(events)} entries; allowed is 1 to 30")
+    ordered = sorted(events, key=lambda event: event[1])
+    first, last = int(ordered[0][1]), int(ordered[-1][1]) + 1
+    width = 9.0
+    year = (width - 1.9) / (last - first)  # inches; a margin on the right holds the last name
+    free: list[float] = []  # for each row, the inch from which it is free
+    rows = []
+    for name, date in ordered:
+        start = (date - first) * year
+        row = next((i for i, end in enumerate(free) if end < start), len(free))
+        end = start + 0.3 + 1.25 * LETTER * len(name)
+        free[row : row + 1] = [end]
+        rows.append(row)
+    with house_style():
+        figure = Figure(figsize=(width, 0.34 * len(free) + 1.1), layout="constrained")
+        axes = figure.add_subplot()
+        axes.vlines([date for _, date in ordered], -0.7, rows, color=LINE, linewidth=1)
+        axes.plot([date for _, date in ordered], rows, "o", color=COLOURS["navy"])
+        for (name, date), row in zip(ordered, rows, strict=True):
+            axes.annotate(
+                name,
+                (date, row),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                size=BODY - 1,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+            )
+        axes.set_xlim(first - 0.1, first + (width - 0.4) / year)
+        axes.set_xticks(range(first, last + 1))
+        axes.set_ylim(-0.7, len(free) - 0.3)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("year")
+        axes.set_title(title or "", loc="left")
+    dates = [f"{name} {int(date)}-{round(12 * (date % 1)) + 1:02d}" for name, date in ordered]
+    return Picture(figure, f"{title + '. ' if title else ''}A line of years. In order: {'; '.join(dates)}.")
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -812,11 +986,14 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
         shades = np.clip(cosines, 0, 1)
         draw_cells(axes, shades, highest=1)
         for (row, column), cosine in np.ndenumerate(cosines):
-            write_in_cell(axes, row, column, f"{cosine:.2f}".replace("-0.00", "0.00"), HEAT(shades[row, column]))
+            write_in_cell(
+                axes, row, column, f"{cosine:.2f}".replace("-0.00", "0.00"), HEAT(shades[row, column])
+            )
         axes.set_yticks(np.arange(len(names)) + 0.5, names)
         name_columns(axes, names, cell)
     above = sorted(
-        ((cosines[i, j], i, j) for i in range(len(names)) for j in range(i)), key=lambda pair: -round(pair[0], 6)
+        ((cosines[i, j], i, j) for i in range(len(names)) for j in range(i)),
+        key=lambda pair: -round(pair[0], 6),
     )
     words = [f"'{names[j]}' and '{names[i]}' {cosine:.2f}" for cosine, i, j in above]
     middle = float(np.median([cosine for cosine, _, _ in above]))
@@ -858,6 +1035,70 @@ def row_lengths(lengths: Sequence[float], used: int, fresh: float, name: str = "
         f"{values[used:].min():.2f} and {values[used:].max():.2f}, around {fresh:.3f}, the length of a fresh row."
     )
     return Picture(figure, alt)
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Learning from few examples
+# ----------------------------------------------------------------------------------------------------------
+
+
+def learning_curves(
+    sizes: Sequence[int],
+    scores: dict[str, object],
+    ylabel: str,
+    floor: tuple[str, float],
+    title: str | None = None,
+) -> Picture:
+    """How a score grows with the number of examples: for each rival the mean over seeds, with its lowest and highest.
+
+    Args:
+        sizes: numbers of examples, rising, at least 1; drawn by factors.
+        scores: {"bag of words": table, ...}: up to four, each (len(sizes), seeds).
+        floor: what nobody should fall below, as ("coin", 0.5).
+    """
+    places = as_numbers(sizes)
+    if len(places) < 2 or places[0] < 1 or not (np.diff(places) > 0).all():
+        raise ValueError("sizes must hold two numbers or more, from 1, each larger than the one before")
+    if not 1 <= len(scores) <= len(DASHES):
+        raise ValueError(f"scores has {len(scores)} entries; allowed is 1 to {len(DASHES)}")
+    tables = {name: as_numbers(table) for name, table in scores.items()}
+    for name, table in tables.items():
+        if table.ndim != 2 or len(table) != len(places) or not np.isfinite(table).all():
+            raise ValueError(
+                f"scores[{name!r}] has the shape {table.shape}; allowed is ({len(places)}, seeds)"
+            )
+    with house_style():
+        figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        for k, (name, table) in enumerate(tables.items()):
+            shifted = places * 1.03 ** (k - (len(tables) - 1) / 2)  # so that the spreads stand side by side
+            mean = table.mean(axis=1)
+            spread = np.clip([mean - table.min(axis=1), table.max(axis=1) - mean], 0, None)
+            axes.errorbar(shifted, mean, yerr=spread, label=name, capsize=3, elinewidth=1.2)
+        axes.axhline(floor[1], color=GREY, linestyle=":", linewidth=1.6, marker="none")
+        axes.text(places[-1], floor[1], floor[0], ha="right", va="bottom", size=SMALL)
+        axes.set_xscale("log")
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.minorticks_off()
+        axes.grid(axis="y")
+        axes.set_xlabel("labelled examples")
+        axes.set_ylabel(ylabel)
+        axes.set_title(title or "", loc="left")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    lines = [
+        f"{name}: "
+        + ", ".join(
+            f"{row.mean():.2f} ({row.min():.2f} to {row.max():.2f}) at {place:g}"
+            for place, row in zip(places, table, strict=True)
+        )
+        for name, table in tables.items()
+    ]
+    start = f"{title}. " if title else ""
+    return Picture(
+        figure,
+        f"{start}Lines of {ylabel} over the number of labelled examples, with the lowest and highest seed. "
+        f"{'; '.join(lines)}. A dotted line: {floor[0]}, {floor[1]:g}.",
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------

@@ -253,3 +253,37 @@ def test_greedy_match_tries_what_the_rule_tries():
                 break
             start = last
         assert attempts == expected
+
+
+def test_architecture_cuts_and_numbers_its_sentence_as_bert_does():
+    import json
+
+    script = load("architecture")
+    known = json.loads((FOLDER.parent / "course_utils" / "data" / "standard_ids.json").read_text(encoding="utf-8"))["ids"]
+    assert [known[piece] for piece in script.PIECES] == script.IDS
+
+
+def test_encoder_layer_has_two_pluses_and_two_norms_in_each_order():
+    root = tree("encoder_layer")
+    places = {"post": [], "pre": []}
+    for element in root.iter():
+        if element.tag == SVG + "circle" and element.get("r") == "11":
+            places["post" if float(element.get("cx")) < 500 else "pre"].append((float(element.get("cy")), "plus"))
+        elif element.tag == SVG + "text" and element.text in ("LayerNorm", "self-attention", "Linear, GELU"):
+            places["post" if float(element.get("x")) < 500 else "pre"].append((float(element.get("y")), element.text))
+    order = {side: [what for _, what in sorted(found)] for side, found in places.items()}
+    assert order["post"] == ["self-attention", "plus", "LayerNorm", "Linear, GELU", "plus", "LayerNorm"]
+    assert order["pre"] == ["LayerNorm", "self-attention", "plus", "LayerNorm", "Linear, GELU", "plus"]
+
+
+def test_base_and_large_have_the_numbers_of_the_model():
+    from course_utils.bert import BertConfig, BertModel, count_parameters
+
+    torch = pytest.importorskip("torch")
+    script = load("base_and_large")
+    for name, size in script.SIZES.items():
+        config = BertConfig.named(name.removeprefix("BERT-"))
+        with torch.device("meta"):
+            parameters = count_parameters(BertModel(config))
+        heads, layers = config.num_attention_heads, config.num_hidden_layers
+        assert size == (layers, config.hidden_size, heads, config.intermediate_size, parameters)

@@ -30,8 +30,16 @@ LONG = ["[CLS]", *TOKENS, "[SEP]", *TOKENS, *TOKENS, "[SEP]"]
 CAUSAL = causal_mask(5)
 FLOORS = {"unigram": 5.12, "bigram": 3.21, "left": 2.84, "bidirectional": 2.02}
 MOMENTS = [
-    (title, spread * np.random.default_rng(0).normal(size=(7, 5)) + tight * np.eye(4, 5)[[0, 0, 1, 1, 2, 2, 3]])
-    for title, spread, tight in [("start", 0.01, 0), ("1 epoch", 0.1, 1), ("5 epochs", 0.1, 2), ("10 epochs", 0.1, 4)]
+    (
+        title,
+        spread * np.random.default_rng(0).normal(size=(7, 5)) + tight * np.eye(4, 5)[[0, 0, 1, 1, 2, 2, 3]],
+    )
+    for title, spread, tight in [
+        ("start", 0.01, 0),
+        ("1 epoch", 0.1, 1),
+        ("5 epochs", 0.1, 2),
+        ("10 epochs", 0.1, 4),
+    ]
 ]
 GROUPS = {"money": "ab", "river": "cd", "kitchen": "ef"}
 LOG = [{"step": step, "held_out": 2.1 + 4 * np.exp(-step / 120)} for step in range(25, 625, 25)]
@@ -66,17 +74,35 @@ def gallery() -> dict[str, plots.Picture]:
         "bars": plots.bars(
             ["money", "cash"], {"model": [0.61, 0.2], "perfect model": [0.6, 0.22]}, title="to deposit"
         ),
+        "roofline": plots.roofline({"add": (0.1, 2e9), "Linear": (50, 9e10)}, 1e11, 1e10),
         "similar": plots.similarities(
             np.random.default_rng(0).normal(size=(10, 16)), ["monday", "wednesday", *"abcdefgh"], "word rows"
         ),
         "lengths": plots.row_lengths([0.6] * 23 + [0.23] * 105, 23, 0.226),
         "maps": plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS, "bank"),
         "points": plots.scatter([0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9], "exact", "learnt", "all pairs"),
-        "curves": plots.curves([1, 4, 16], {"divided": [1, 0.9, 1.1], "raw": [1, 0.1, 1e-4]}, "d", "slope", log=True),
+        "curves": plots.curves(
+            [1, 4, 16], {"divided": [1, 0.9, 1.1], "raw": [1, 0.1, 1e-4]}, "d", "slope", log=True
+        ),
     }
 
 
-NAMES = ["mask", "masks", "long mask", "attention", "long attention", "heads", "moved", "loss", "bars", "curves", "similar", "lengths", "maps", "points"]
+NAMES = [
+    "mask",
+    "masks",
+    "long mask",
+    "attention",
+    "long attention",
+    "heads",
+    "moved",
+    "loss",
+    "bars",
+    "curves",
+    "roofline", "similar",
+    "lengths",
+    "maps",
+    "points",
+]
 
 
 def texts(figure) -> list[Text]:
@@ -562,7 +588,11 @@ def test_refusals_name_the_argument(call, complaint):
 # --- Pieces
 
 
-CUTS = {"letters": ["c", "##a", "##t", "s", "##a", "##t"], "vocabulary of 30": ["ca", "##t", "sat"], "words": ["cat", "sat"]}
+CUTS = {
+    "letters": ["c", "##a", "##t", "s", "##a", "##t"],
+    "vocabulary of 30": ["ca", "##t", "sat"],
+    "words": ["cat", "sat"],
+}
 
 
 def test_cut_rows_draws_a_box_for_each_piece_and_boxes_of_one_word_touch():
@@ -573,12 +603,18 @@ def test_cut_rows_draws_a_box_for_each_piece_and_boxes_of_one_word_touch():
     assert rows["letters"] == [(0, 1), (1, 2), (2, 3), (4, 5), (5, 6), (6, 7)]
     assert rows["vocabulary of 30"] == [(0, 2), (2, 3), (4, 7)]
     assert rows["words"] == [(0, 3), (4, 7)]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["letters: 6", "vocabulary of 30: 3", "words: 2"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "letters: 6",
+        "vocabulary of 30: 3",
+        "words: 2",
+    ]
 
 
 def test_cut_rows_is_legible_and_says_all_in_words():
     sentence = "the bank was robbed yesterday"
-    letters = [letter if i == 0 else "##" + letter for word in sentence.split() for i, letter in enumerate(word)]
+    letters = [
+        letter if i == 0 else "##" + letter for word in sentence.split() for i, letter in enumerate(word)
+    ]
     picture = plots.cut_rows({"letters": letters, "words": sentence.split()})
     assert "letters: 25 pieces, t ##h ##e b " in picture.alt and "words: 5 pieces, the bank" in picture.alt
     boxes = [extent(text).padded(-1) for text in texts(picture.figure)]
@@ -588,7 +624,9 @@ def test_cut_rows_is_legible_and_says_all_in_words():
     assert width <= plots.MAX_WIDTH
 
 
-@pytest.mark.parametrize("cuts", [{}, {"empty": []}, {"long": ["a"] * 200}, {str(i): ["a"] for i in range(20)}])
+@pytest.mark.parametrize(
+    "cuts", [{}, {"empty": []}, {"long": ["a"] * 200}, {str(i): ["a"] for i in range(20)}]
+)
 def test_cut_rows_refuses_what_has_no_room(cuts):
     with pytest.raises(ValueError, match="cuts"):
         plots.cut_rows(cuts)
@@ -601,8 +639,14 @@ def test_similarities_are_cosines_and_the_words_name_the_closest_pair():
     table = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, -2.0]])
     picture = plots.similarities(table, ["a", "b", "c"], "rows")
     [axes] = picture.figure.axes
-    assert cell_texts(axes) == [["1.00", "0.60", "0.00"], ["0.60", "1.00", "-0.80"], ["0.00", "-0.80", "1.00"]]
-    assert picture.alt.startswith("rows. Cosines") and "Most alike: 'a' and 'b' 0.60, 'a' and 'c'" in picture.alt
+    assert cell_texts(axes) == [
+        ["1.00", "0.60", "0.00"],
+        ["0.60", "1.00", "-0.80"],
+        ["0.00", "-0.80", "1.00"],
+    ]
+    assert (
+        picture.alt.startswith("rows. Cosines") and "Most alike: 'a' and 'b' 0.60, 'a' and 'c'" in picture.alt
+    )
     for table, complaint in [(torch.zeros(3, 2), "all zero"), (torch.ones(2, 2), "3 names")]:
         with pytest.raises(ValueError, match=complaint):
             plots.similarities(table, ["a", "b", "c"])
@@ -633,7 +677,10 @@ def test_word_maps_show_all_moments_in_the_plane_of_the_last_middles():
     assert len({axes.get_xlim() for axes in picture.figure.axes}) == 1
     within = np.linalg.norm(drawn[-1][:2] - flat[0], axis=1).mean()
     distance = np.linalg.norm(drawn[-1][-1] - flat[0])
-    assert f"10 epochs: money within {within:.1f} of its middle, 'bank' {distance:.1f} from it; river" in picture.alt
+    assert (
+        f"10 epochs: money within {within:.1f} of its middle, 'bank' {distance:.1f} from it; river"
+        in picture.alt
+    )
 
 
 def test_word_maps_refuse_what_they_cannot_draw():
@@ -649,8 +696,13 @@ def test_scatter_has_one_scale_and_names_the_correlation():
     x, y = [0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9]
     picture = plots.scatter(x, y, "exact", "learnt", "all pairs")
     (axes,) = picture.figure.axes
-    assert axes.get_xlim() == axes.get_ylim() and axes.lines[0].get_xydata().tolist() == [list(p) for p in zip(x, y, strict=True)]
-    assert f"Correlation {np.corrcoef(x, y)[0, 1]:.2f}" in picture.alt and "4 points: learnt over exact" in picture.alt
+    assert axes.get_xlim() == axes.get_ylim() and axes.lines[0].get_xydata().tolist() == [
+        list(p) for p in zip(x, y, strict=True)
+    ]
+    assert (
+        f"Correlation {np.corrcoef(x, y)[0, 1]:.2f}" in picture.alt
+        and "4 points: learnt over exact" in picture.alt
+    )
     with pytest.raises(ValueError, match="x holds 4 numbers and y 3"):
         plots.scatter(x, y[:3], "exact", "learnt")
 
@@ -659,14 +711,21 @@ def test_scatter_has_one_scale_and_names_the_correlation():
 
 
 def test_curves_go_through_their_points_and_say_them():
-    picture = plots.curves([1, 2, 4], {"a": [3, 2, 1], "b": [1, 10, 100]}, "size", "time", title="Cost", log=True)
+    picture = plots.curves(
+        [1, 2, 4], {"a": [3, 2, 1], "b": [1, 10, 100]}, "size", "time", title="Cost", log=True
+    )
     [axes] = picture.figure.axes
     assert [list(line.get_ydata()) for line in axes.lines] == [[3, 2, 1], [1, 10, 100]]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert {"a", "b", "size", "time", "Cost"} <= set(words(picture.figure))
-    assert picture.alt == "Cost. Lines of time over size. a: 3 at 1, 2 at 2, 1 at 4; b: 1 at 1, 10 at 2, 100 at 4."
+    assert (
+        picture.alt
+        == "Cost. Lines of time over size. a: 3 at 1, 2 at 2, 1 at 4; b: 1 at 1, 10 at 2, 100 at 4."
+    )
     [axes] = plots.curves([0, 1], {"a": [-1, 1]}, "x", "y").figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
+    [axes] = plots.curves([0, 1], {"a": [1e-9, 1]}, "x", "y", log="y").figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
 
 
 @pytest.mark.parametrize(
@@ -681,3 +740,109 @@ def test_curves_go_through_their_points_and_say_them():
 def test_curves_refuse_what_cannot_be_drawn(x, series, complaint):
     with pytest.raises(ValueError, match=complaint):
         plots.curves(x, series, "x", "y", log=True)
+
+
+# --- Dates
+
+
+def test_timeline_puts_names_at_their_dates_and_apart():
+    events = [("BERT", 2018 + 9 / 12), ("ELMo", 2018 + 1 / 12), ("word2vec", 2013.0)]
+    picture = plots.timeline(events, "Dates")
+    assert picture.alt == "Dates. A line of years. In order: word2vec 2013-01; ELMo 2018-02; BERT 2018-10."
+    [axes] = picture.figure.axes
+    [dots] = axes.lines
+    assert dots.get_xdata() == pytest.approx([2013, 2018 + 1 / 12, 2018.75])
+    picture.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+    with pytest.raises(ValueError, match="events has 0 entries"):
+        plots.timeline([])
+
+
+# --- Learning from few examples
+
+
+def test_learning_curves_show_mean_and_spread():
+    scores = {"bag": [[0.5, 0.6, 0.7], [0.8, 0.8, 0.8]], "tuned": [[0.4, 0.5, 0.6], [0.9, 1.0, 0.8]]}
+    picture = plots.learning_curves([10, 100], scores, "accuracy", ("coin", 0.5), "Rivals")
+    assert picture.alt == (
+        "Rivals. Lines of accuracy over the number of labelled examples, with the lowest and highest seed. "
+        "bag: 0.60 (0.50 to 0.70) at 10, 0.80 (0.80 to 0.80) at 100; "
+        "tuned: 0.50 (0.40 to 0.60) at 10, 0.90 (0.80 to 1.00) at 100. A dotted line: coin, 0.5."
+    )
+    [axes] = picture.figure.axes
+    assert axes.get_xscale() == "log"
+    drawn = [container.lines[0].get_ydata() for container in axes.containers]
+    assert np.allclose(drawn, [[0.6, 0.8], [0.5, 0.9]])
+    ends = [container.lines[2][0].get_segments()[0][:, 1] for container in axes.containers]
+    assert np.allclose(ends, [[0.5, 0.7], [0.4, 0.6]])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "scores", "complaint"),
+    [
+        ([100, 10], {"a": [[1], [1]]}, "sizes must hold"),
+        ([0, 10], {"a": [[1], [1]]}, "sizes must hold"),
+        ([1, 10], {}, "scores has 0 entries"),
+        ([1, 10], {"a": [1, 2]}, "has the shape"),
+        ([1, 10], {"a": [[1], [float("nan")]]}, "has the shape"),
+    ],
+)
+def test_learning_curves_refuse_what_cannot_be_drawn(sizes, scores, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        plots.learning_curves(sizes, scores, "accuracy", ("coin", 0.5))
+
+
+# --- The roofline
+
+
+def test_roofline_bends_at_the_ridge_and_says_on_which_side_each_point_lies():
+    picture = plots.roofline({"add": (0.1, 2e9), "Linear": (50, 9e10)}, peak=1e11, bandwidth=1e10, title="Roof")
+    (axes,) = picture.figure.axes
+    roof = axes.lines[0].get_xydata()
+    assert roof[1].tolist() == [10, 100] and roof[2, 1] == 100 and roof[0, 1] == pytest.approx(10 * roof[0, 0])
+    assert {"add", "Linear", "Roof", "ridge 10.0"} <= set(words(picture.figure))
+    assert "add: 2 GFLOP/s at 0.1 FLOP/byte, left of the ridge" in picture.alt
+    assert "Linear: 90 GFLOP/s at 50 FLOP/byte, right of the ridge" in picture.alt
+
+
+@pytest.mark.parametrize(
+    ("points", "peak"), [({}, 1.0), ({"a": (0.0, 1.0)}, 1.0), ({"a": (1.0, 1.0)}, 0.0), ({"a": (1.0, float("inf"))}, 1.0)]
+)
+def test_roofline_refuses_what_cannot_be_drawn(points, peak):
+    with pytest.raises(ValueError, match="1 to 8"):
+        plots.roofline(points, peak, 1.0)
+
+
+# --- Labelled points
+
+
+def test_point_maps_draw_every_point_in_the_plane_of_its_panel():
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(30, 5)) * [9, 4, 0.1, 0.1, 0.1] + 50
+    labels = ["left" if vector[0] < 50 else "right" for vector in vectors]
+    picture = plots.point_maps([("all", vectors), ("flat", vectors[:, :2])], labels)
+    for axes in picture.figure.axes:
+        drawn = np.concatenate([line.get_xydata() for line in axes.lines])
+        assert len(drawn) == 30
+        # a turn of the first two axes keeps the distances between the points
+        order = [i for kind in dict.fromkeys(labels) for i in range(30) if labels[i] == kind]
+        flat = vectors[order, :2]
+        ours, theirs = (np.linalg.norm(p[:, None] - p, axis=-1) for p in (drawn, flat))
+        assert np.abs(ours - theirs).max() < 0.2
+    assert {"all", "flat", "left", "right"} <= set(words(picture.figure))
+    assert f"{labels.count('left')} of 'left'" in picture.alt and "100% of the variance" in picture.alt
+
+
+@pytest.mark.parametrize(
+    ("panels", "labels", "complaint"),
+    [
+        ([], ["a", "b"], "0 panels"),
+        ([("x", np.ones((2, 2)))] * 5, ["a", "b"], "5 panels"),
+        ([("x", np.ones((2, 2)))], ["a", "a"], "1 different labels"),
+        ([("x", np.ones((3, 2)))], ["a", "b"], "has the shape"),
+    ],
+)
+def test_point_maps_refuse_what_cannot_be_drawn(panels, labels, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        plots.point_maps(panels, labels)

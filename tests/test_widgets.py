@@ -3,12 +3,13 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
-from course_utils import masks, widgets
+from course_utils import finetuning, masks, mlm, toy_tasks, widgets
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy_language import VOCAB_FILE, ToyLanguage
 from course_utils.word2vec import Word2Vec
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -128,7 +129,9 @@ def test_playground_refuses_words_that_do_not_fit():
 
 @pytest.fixture(scope="module")
 def tokenizers(tokenizer):
-    letters = WordPieceTokenizer([piece for piece in tokenizer.vocab if len(piece.removeprefix("##")) == 1 or piece[0] == "["])
+    letters = WordPieceTokenizer(
+        [piece for piece in tokenizer.vocab if len(piece.removeprefix("##")) == 1 or piece[0] == "["]
+    )
     return {"toy language": tokenizer, "letters": letters}
 
 
@@ -179,7 +182,9 @@ def test_embedding_sum_shows_the_rows_and_what_the_module_makes_of_them(model, t
         expected = model.bert.embeddings(ids, kinds)[0]
     for place in (0, 4, 8):
         token.value = place
-        assert "".join(f">{x:.2f}</td>" in view.value and "." for x in expected[place, :5].tolist()) == "....."
+        assert (
+            "".join(f">{x:.2f}</td>" in view.value and "." for x in expected[place, :5].tolist()) == "....."
+        )
     token.value, shift.value = 8, 7
     assert "position 15" in view.value and "segment 1" in view.value
     second.value = ""
@@ -262,7 +267,12 @@ def test_neighbours_follow_word_window_and_negatives():
 
 @pytest.mark.parametrize(
     ("word", "says"),
-    [("", "Type a"), ("rivr", "nearest spellings: river"), ("<script>", "&lt;script&gt;"), ("x" * 3000, "3,000 characters")],
+    [
+        ("", "Type a"),
+        ("rivr", "nearest spellings: river"),
+        ("<script>", "&lt;script&gt;"),
+        ("x" * 3000, "3,000 characters"),
+    ],
 )
 def test_neighbours_of_an_odd_word_are_a_friendly_sentence(word, says):
     field, _, _, view = widgets.neighbours(two_word_models()).children
@@ -270,3 +280,358 @@ def test_neighbours_of_an_odd_word_are_a_friendly_sentence(word, says):
     assert says in view.value and "<script" not in view.value and "<td" not in view.value
     field.value = "bank"
     assert "&lt;b&gt;" in view.value and "<b>" not in view.value
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    from course_utils import checkpoints
+
+    return checkpoints.load("embedded")
+
+
+def masking_box(embedded):
+    model, tokenizer = embedded
+    sentences = ["i went to the bank to deposit money", "great movie !"]
+    return widgets.masking_playground(model, tokenizer, ToyLanguage(), sentences)
+
+
+def test_masking_playground_shows_what_mask_tokens_draws(embedded):
+    _, tokenizer = embedded
+    field, rate, seed, guesses, view = masking_box(embedded).children
+    rate.value, seed.value, guesses.value = 0.5, 3, 2
+    ids = torch.tensor([tokenizer.encode(field.value).input_ids])
+    masked_ids, labels = mlm.mask_tokens(ids, tokenizer, 0.5, torch.Generator().manual_seed(3))
+    selected = labels != -100
+    assert f"Selected: {int(selected.sum())} of 8" in view.value
+    assert view.value.count(">masked<") == int((masked_ids == tokenizer.mask_token_id).sum())
+    exact = ToyLanguage().posteriors(masked_ids, selected, 0.5)
+    truth = labels[selected].numpy()
+    shown = re.findall(r", perfect model</th>.*?>(-?[\d.]+)</td></tr>", view.value)
+    assert [float(x) for x in shown] == pytest.approx(-np.log(exact[range(len(truth)), truth]), abs=0.006)
+    assert view.value.count(", model</th>") == len(truth)
+
+
+def test_masking_playground_says_when_nothing_is_selected_and_when_a_sentence_is_foreign(embedded):
+    field, rate, seed, _, view = masking_box(embedded).children
+    rate.value = 0.05
+    empty = [
+        value for value in range(20) if (setattr(seed, "value", value) or "Nothing is selected" in view.value)
+    ]
+    assert len(empty) > 5
+    rate.value, field.value = 0.95, "the movie sat on the bank of colourless ideas"
+    assert "this is none" in view.value and ", model</th>" in view.value and ", perfect" not in view.value
+    field.value = "great movie !"
+    assert ", perfect model</th>" in view.value
+    for odd, says in (
+        ("", "Type a sentence"),
+        ("x " * 900, "reads up to 128"),
+        ("<b onclick=1>", "Selected"),
+    ):
+        field.value = odd
+        assert says in view.value and "<b onclick" not in view.value
+
+
+# --- notebook 06
+
+
+def cosines_on(view) -> list[float]:
+    return [float(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", view.value)]
+
+
+def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(model, tokenizer):
+    field, depth, keep, view = widgets.residual_dial(model.bert, tokenizer).children
+    ids = torch.tensor([tokenizer.encode(field.value).input_ids])
+    with torch.no_grad():
+        states = model.bert(ids, output_hidden_states=True).hidden_states
+    for depth.value in (0, 1, 2):
+        expected = torch.nn.functional.cosine_similarity(
+            states[depth.value][0, :, None], states[depth.value][0], dim=-1
+        )
+        assert torch.allclose(torch.tensor(cosines_on(view)), expected.flatten(), atol=0.0051)
+    keep.value = 0
+    assert min(cosines_on(view)) > 0.98 and "residual times 0.0" in view.value
+    depth.value = 0
+    assert min(cosines_on(view)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "Type a sentence"),
+        ("bank " * 60, "reads up to 40"),
+        ("<script>", "&lt;"),
+        ("x" * 10_000, "10,000 characters"),
+    ],
+)
+def test_residual_dial_answers_odd_text(model, tokenizer, text, says):
+    field, _, _, view = widgets.residual_dial(model.bert, tokenizer).children
+    field.value = text
+    assert says in view.value and "<script" not in view.value
+
+
+# --- Notebook 10
+
+
+@pytest.fixture(scope="module")
+def reviewer(model, tokenizer):
+    task = finetuning.TextClassification(tokenizer, ("negative", "positive"), max_length=40)
+    return finetuning.new_model(task, model), task
+
+
+def test_review_reader_shows_probabilities_and_what_each_word_adds(reviewer):
+    classifier, task = reviewer
+    box = widgets.review_reader(classifier, task)
+    field, view = box.children
+    field.value = "great film !"
+    probabilities = task.predict_proba(classifier, ["great film !"])[0]
+    assert f"negative {probabilities[0]:.1%}, positive {probabilities[1]:.1%}" in view.value
+    label = int(probabilities.argmax())
+    assert task.labels[label] in view.value
+    without = task.predict_proba(classifier, ["film !", "great !", "great film"])[:, label]
+    for word, other in zip(("great", "film", "!"), without, strict=True):
+        adds = f"{probabilities[label] - other:+.2f}"
+        assert re.search(rf">{re.escape(word)}</th><td[^>]*>{re.escape(adds)}<", view.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("   ", "Type a sentence first."),
+        ("great", "Type two words or more"),
+        ("good " * 60, "62 pieces; the model reads up to 40"),
+        ("x" * 3000, "3,000 characters"),
+    ],
+)
+def test_review_reader_answers_odd_text(reviewer, text, says):
+    field, view = widgets.review_reader(*reviewer).children
+    field.value = text
+    assert says in view.value and "Traceback" not in view.value
+    field.value = "<b>bold</b> & good \u4e2d"
+    assert "<b>" not in view.value and "&lt;b&gt;bold&lt;/b&gt;" in view.value
+
+
+# --- notebook 13
+
+
+def test_cost_calculator_is_the_profiler_at_every_depth():
+    from course_utils.profiler import profile
+
+    box = widgets.cost_calculator(1e11, 1e10)
+    layers, hidden, heads, seq_len, batch, view = box.children
+    assert view.value.index("mini") < view.value.index("→ your model")
+    layers.value, hidden.value, heads.value, seq_len.value, batch.value = 5, 256, 8, 64, 4
+    config = BertConfig(hidden_size=256, num_hidden_layers=5, num_attention_heads=8, intermediate_size=1024)
+    whole, training = profile(config, 4, 64), profile(config, 4, 64, training=True)
+    cost = widgets.cost_of(config, 4, 64, 1e11, 1e10)
+    totals = whole.totals
+    assert (cost["params"], cost["flops"], cost["weights"]) == (
+        totals.params,
+        totals.flops,
+        totals.weight_bytes,
+    )
+    assert cost["seconds"] == pytest.approx(sum(whole.seconds(1e11, 1e10).values()))
+    assert widgets.training_bytes(config, 4, 64) == sum(training.memory.values())
+    own = view.value.partition("→ your model")[2]
+    for shown in (f"{totals.params / 1e6:.1f}", f"{totals.flops / 1e9:.2f}", f"{1000 * cost['seconds']:.1f}"):
+        assert f">{shown}<" in own
+    assert "4 x 64 tokens" in view.value and f"{sum(training.memory.values()) / 1e6:,.0f} MB" in view.value
+
+
+def test_cost_calculator_refuses_heads_that_do_not_fit_and_marks_the_published_sizes():
+    box = widgets.cost_calculator(1e11, 1e10)
+    layers, hidden, heads, _, _, view = box.children
+    hidden.value = 128
+    assert "no multiple of 12 heads" in view.value and "<table" not in view.value
+    heads.value = 2
+    layers.value = 2
+    order = [view.value.index(f">{name}<") for name in ("tiny", "mini", "small", "medium", "base", "large")]
+    assert order == sorted(order)
+    tiny, own = (
+        view.value.partition(f">{name}</th>")[2].partition("</tr>")[0] for name in ("tiny", "→ your model")
+    )
+    assert tiny == own
+
+
+def test_roofline_view_draws_the_machine_that_is_chosen():
+    from course_utils.experiments import machine_time
+
+    stored = machine_time.stored()
+    faster = {**stored, "peak_flops": 10 * stored["peak_flops"]}
+    choice, view = widgets.roofline_view({"stored": stored, "faster": faster}).children
+    before = view.value
+    assert before.count("<img") == 1 and "alt=" in before and "Linear in bfloat16" in before
+    choice.value = "faster"
+    assert view.value != before and f"{faster['peak_flops'] / 1e9:.3g} GFLOP/s and is flat" in view.value
+
+
+# --- notebook 08
+
+
+@pytest.fixture(scope="module")
+def language():
+    from course_utils.toy_language import ToyLanguage
+
+    return ToyLanguage(seed=0)
+
+
+PAIRS = [("the cat sat on the mat", "it was happy"), ("great movie !", "the bank was robbed yesterday")]
+
+
+def numbers_of(view) -> list[str]:
+    return re.findall(r"<td[^>]*>(.*?)</td>", view.value)
+
+
+def test_next_sentence_shows_model_and_exact_answer_in_both_orders(model, tokenizer, language):
+    choice, first, second, view = widgets.next_sentence(model, tokenizer, language, PAIRS).children
+    for pair in reversed(PAIRS):
+        choice.value = pair
+        assert (first.value, second.value) == pair
+        expected = []
+        for texts in (pair, pair[::-1]):
+            encoding = tokenizer.encode(*texts)
+            ids, kinds = torch.tensor([encoding.input_ids]), torch.tensor([encoding.token_type_ids])
+            with torch.no_grad():
+                p = model(ids, None, kinds).seq_relationship_logits.softmax(-1)[0, 0]
+            expected += [f"{p:.2f}", f"{language.next_sentence_posterior(ids, 0)[0]:.2f}"]
+        assert numbers_of(view) == expected
+    first.value = "the dog chased the cat to the park"
+    assert len(numbers_of(view)) == 4 and "none" not in numbers_of(view)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "Type a sentence"),
+        ("the cat robbed the bank", "no exact answer"),
+        ("😀 שלום", "no exact answer"),
+        ("[SEP] [MASK] [CLS]", "no exact answer"),
+        ("bank " * 60, "reads up to 40"),
+        ("x" * 10_000, "10,000 characters"),
+        ("<script>it</script>", ""),
+    ],
+)
+def test_next_sentence_says_what_it_cannot_answer(model, tokenizer, language, text, says):
+    _, first, second, view = widgets.next_sentence(model, tokenizer, language, PAIRS).children
+    for field, other in ((first, second), (second, first)):
+        field.value, other.value = text, "it was happy"
+        assert says in view.value
+        assert "Traceback" not in view.value and "<script" not in view.value
+    first.value, second.value = PAIRS[0]
+    assert "no exact answer" not in view.value and len(numbers_of(view)) == 4
+
+
+# --- Notebook 09
+
+
+def test_training_replay_shows_the_chosen_step_and_the_expected_loss():
+    tokenizer = WordPieceTokenizer.from_file(VOCAB_FILE)
+    size = len(tokenizer)
+    even, sure = torch.full((1, size), 1 / size), torch.full((1, size), 1e-9)
+    sure[0, 200] = 1 - (size - 1) * 1e-9
+    perfect = torch.zeros(1, size)
+    perfect[0, 200] = 1.0
+    box = widgets.training_replay({0: even, 25: sure}, perfect, ["the [MASK] sat"], tokenizer)
+    step, _, view = box.children
+    assert (
+        f"{math.log(size):.2f} nats" in view.value
+        and tokenizer.id_to_token[200] not in view.value.split("<tbody>")[0]
+    )
+    step.value = 25
+    assert "0.00 nats; of the perfect model: 0.00" in view.value
+    assert f">{tokenizer.id_to_token[200]}</th>" in view.value and ">1.000</td>" in view.value
+
+
+# --- Notebook 14
+
+
+def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
+    members = {
+        "base": {"parameters": 100_000_000, "layers_run": 12, "positions": 512},
+        "half": {"parameters": 60_000_000, "layers_run": 6, "positions": 512},
+    }
+    box = widgets.relatives(members)
+    member, tokens, view = box.children
+    assert "half: 60% of the parameters, 50% of the operations" in view.value
+    member.value = "base"
+    assert "100% of the operations" in view.value
+    assert view.value.count(">22.35</td>") == 2  # GFLOP of BERT-base's layers for 128 tokens
+    tokens.value = 513
+    assert "513 do not fit" in view.value
+
+
+# --- Notebook 12
+
+OCCURRENCES = [
+    ("the bank was robbed yesterday", 1, "money"),
+    ("the river bank was very scenic", 2, "river"),
+    ("the bank was wet after the rain", 1, "river"),
+]
+
+
+def test_sense_explorer_finds_the_sentence_itself_at_every_layer(model, tokenizer):
+    box = widgets.sense_explorer(model, tokenizer, OCCURRENCES, text=OCCURRENCES[1][0])
+    _, layer, count, view = box.children
+    for depth in range(layer.max + 1):
+        layer.value = depth
+        first_row = view.value.split("<tbody>")[1].split("</tr>")[0]
+        assert OCCURRENCES[1][0] in first_row and ">river</td>" in first_row and ">1.000</td>" in first_row
+    assert "1 money" in view.value and "2 river" in view.value
+    count.value = 1
+    assert "1 river" in view.value and "money" not in view.value
+    layer.value = 0
+    assert "before the first layer" in view.value
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "Type a sentence"), ("the cat sat", "must hold the word"), ("bank " * 60, "reads up to"), ("<b>bank</b>", "")],
+)
+def test_sense_explorer_says_what_it_cannot_show(model, tokenizer, text, says):
+    box = widgets.sense_explorer(model, tokenizer, OCCURRENCES)
+    box.children[0].value = text
+    assert says in box.children[-1].value and "<b>" not in box.children[-1].value
+
+
+# --- notebook 11
+
+
+@pytest.fixture(scope="module")
+def answerer(model, tokenizer):
+    task = finetuning.QuestionAnswering(tokenizer, max_length=40, stride=10)
+    answering = finetuning.new_model(task, model)
+    torch.nn.init.normal_(answering.qa_outputs.weight, std=5.0, generator=torch.Generator().manual_seed(0))
+    return answering, task
+
+
+def test_answer_finder_agrees_with_the_task(answerer):
+    answering, task = answerer
+    question, _, view = (box := widgets.answer_finder(answering, task, "where ?", "it was happy")).children
+    asked = {"who was happy ?": "anna was happy", "where ?": "anna was at the park . " * 12}
+    for asking, text in asked.items():
+        question.value, box.children[1].value = asking, text
+        text = text.strip()
+        (answer,) = task.predict(answering, [toy_tasks.Question(asking, text)])
+        (whatever,) = task.predict(answering, [toy_tasks.Question(asking, text)], threshold=-1e9)
+        says = f"Answer: {answer}<" if answer else f"The best span would be: {whatever}<"
+        assert says in view.value
+        assert ("windows read" in view.value) == (len(text) > 100)
+        assert ">0 [CLS]</th>" in view.value
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "says"),
+    [
+        ("", "it was happy", "Type a question first."),
+        ("who ?", "  ", "Type a text"),
+        ("who " * 30, "it was happy", "32 pieces; up to 20"),
+        ("who ?", "x" * 3000, "3,000 characters"),
+        ("who ?", "\u200b", "nothing in this text"),
+        ("<b>who</b>", "<script>it</script> \u4e2d [SEP]", ""),
+    ],
+)
+def test_answer_finder_answers_odd_text(answerer, question, text, says):
+    *fields, view = widgets.answer_finder(*answerer, "who ?", "it was happy").children
+    for field, value in zip(fields, (question, text), strict=True):
+        field.value = value
+    assert says in view.value
+    assert "Traceback" not in view.value and "<script" not in view.value

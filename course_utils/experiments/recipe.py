@@ -1,0 +1,105 @@
+"""What each choice in the training recipe is worth: short runs that differ in one choice, over several seeds.
+
+Too long for a notebook (some ten minutes on two cores), so the result is stored; notebook 09 reads it and runs one
+pair again. Make it anew with
+
+    python -m course_utils.experiments.recipe
+
+Every run has 400 steps of about 2,048 positions. The loss is that of held-out documents, in nats, at [MASK].
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from course_utils import checkpoints, pretraining
+from course_utils.pretraining import Settings
+from course_utils.wordpiece import WordPieceTokenizer
+
+STORED = Path(__file__).with_suffix(".json")
+SEEDS = (0, 1, 2)
+EVERY = 50  # steps between two measurements
+HELD_OUT_DOCUMENTS = 100
+BASE = replace(pretraining.LIVE, steps=400, warmup_steps=40)
+
+
+def sgd(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Plain stochastic gradient descent: a step is the learning rate times the gradient."""
+    return torch.optim.SGD(model.parameters(), lr=settings.learning_rate)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to train: what differs from `BASE`, and the optimiser."""
+
+    changes: dict = field(default_factory=dict)
+    optimizer: Callable | None = None  # None: AdamW, as `Pretrainer` has it
+
+
+CHOICES = {
+    "the recipe of the course": Choice(),
+    "no warm-up": Choice({"warmup_steps": 0}),
+    "rate 5e-3": Choice({"learning_rate": 5e-3}),
+    "rate 5e-3, no warm-up": Choice({"learning_rate": 5e-3, "warmup_steps": 0}),
+    # The first 400 steps of a schedule so long that the rate has hardly begun to fall.
+    "rate does not fall": Choice({"steps": 40_000}),
+    "no clipping": Choice({"clip": 1e9}),
+    "no weight decay": Choice({"weight_decay": 0.0}),
+    "SGD, rate 0.1": Choice({"learning_rate": 0.1}, sgd),
+    "SGD, rate 1": Choice({"learning_rate": 1.0}, sgd),
+}
+
+
+def losses(
+    choice: Choice, seed: int, tokenizer, data: pretraining.HeldOut, steps: int = BASE.steps
+) -> list[float]:
+    """Held-out loss at [MASK], in nats, after each `EVERY` steps of one run."""
+    settings = replace(BASE, seed=seed, **choice.changes)
+    trainer = pretraining.Pretrainer(settings, tokenizer)
+    if choice.optimizer:
+        trainer.optimizer = choice.optimizer(trainer.model, settings)
+    measured = []
+    for step in range(1, steps + 1):
+        trainer.step()
+        if step % EVERY == 0:
+            result = pretraining.compare(pretraining.evaluate(trainer.model, data), data)
+            measured.append(round(result["model"], 4))
+    return measured
+
+
+def load(path: Path = STORED) -> dict:
+    """The stored result: {"command", "seeds", "every", "floors", "losses": {choice: one list for each seed}}."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def main(argv: list[str] | None = None) -> None:
+    from tqdm.auto import tqdm
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--output", type=Path, default=STORED, help="where to write (default: the stored result)"
+    )
+    options = parser.parse_args(argv)
+    tokenizer = WordPieceTokenizer.from_file(checkpoints.DATA / "vocab.txt")
+    data = pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
+    runs = [(name, seed) for name in CHOICES for seed in SEEDS]
+    found: dict[str, list] = {name: [] for name in CHOICES}
+    for name, seed in tqdm(runs, desc="runs"):
+        found[name].append(losses(CHOICES[name], seed, tokenizer, data))
+    record = {
+        "command": "python -m course_utils.experiments.recipe",
+        "seeds": SEEDS,
+        "every": EVERY,
+        "floors": data.floors.mean("mask"),
+        "losses": found,
+    }
+    checkpoints.write_text(options.output, json.dumps(record, indent=1) + "\n")
+    print(f"{len(runs)} runs written to {options.output.name}")
+
+
+if __name__ == "__main__":
+    main()
