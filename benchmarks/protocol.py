@@ -20,13 +20,12 @@ from tqdm.auto import tqdm
 
 from course_utils.bert import BertConfig
 from course_utils.machine import cores
+from course_utils.profiler import bandwidth, peak_flops
 
 THREADS = 2
 BLOCKS = 20
 WARM_UP = 5  # calls of each side
 SHORTEST = 0.3  # seconds that the quicker side spends in a block
-MATMUL_SIZES = (1024, 2048)
-BANDWIDTH_FLOATS = 32 * 2**20  # 128 MB an array, far more than a cache holds
 
 
 # ------------------------------------------------------------------------------------------ timing
@@ -133,32 +132,6 @@ def step_flops(config: BertConfig, batch: int, seq_len: int, selected: int) -> i
     mlm_head = 2 * h**2 + 2 * h * config.vocab_size
     row_heads = 2 * h**2 + 4 * h
     return 3 * (batch * (layers + row_heads) + selected * mlm_head)
-
-
-def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> float:
-    """Seconds of the quickest of `times` calls."""
-    seconds(call, warm_up)
-    return min(seconds(call, 1) for _ in range(times))
-
-
-def peak_flops() -> float:
-    """Floating-point operations a second of the best fp32 matrix product: 2 n^3 / t."""
-    generator = torch.Generator().manual_seed(0)
-    peaks = []
-    for n in MATMUL_SIZES:
-        a, b, out = (
-            torch.rand(n, n, generator=generator),
-            torch.rand(n, n, generator=generator),
-            torch.empty(n, n),
-        )
-        peaks.append(2 * n**3 / best_time(lambda a=a, b=b, out=out: torch.mm(a, b, out=out)))
-    return max(peaks)
-
-
-def bandwidth() -> float:
-    """Bytes a second between memory and processor: a = b + 3 c over three long arrays, 12 bytes an element."""
-    a, b, c = (torch.ones(BANDWIDTH_FLOATS) for _ in range(3))
-    return 12 * BANDWIDTH_FLOATS / best_time(lambda: torch.add(b, c, alpha=3.0, out=a))
 
 
 def processor() -> str:

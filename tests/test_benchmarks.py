@@ -73,13 +73,6 @@ def test_repeat_gives_seconds_a_call(clock):
     assert clock.calls == "A" * (protocol.WARM_UP + 1 + 2 + 4 + 8 + 2 * 8)
 
 
-def test_the_peak_is_that_of_the_best_product(monkeypatch):
-    """If every product takes 1/8 s, the larger one is 8 times as good."""
-    monkeypatch.setattr(protocol, "MATMUL_SIZES", (4, 8))
-    monkeypatch.setattr(protocol, "best_time", lambda call: call() is None or 0.125)
-    assert protocol.peak_flops() == 2 * 8**3 / 0.125
-
-
 # --- Results
 
 
