@@ -3,22 +3,29 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null)))
 BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.11, 3.12 or 3.13)) tools/bootstrap.py
 
+# CHECK=yes also looks at every slide or page in Chromium.
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab test bench notebooks pages mutants lock
+.PHONY: help lab models test bench notebooks pages slides site mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
+	@echo "make models     fetch a published BERT for use without a network; NAMES=google-bert/bert-base-uncased for another"
 	@echo "make test       lint, unit tests, structure tests, and every notebook run strictly without a network"
 	@echo "make bench      measure the goals side by side with other libraries; NAMES=\"P1 P2\" for some of them"
 	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
+	@echo "make slides     make the lecture, decks to show without a network; CHECK=yes looks at every slide"
+	@echo "make site       make the reading site; CHECK=yes follows every link and looks at every page"
 	@echo "make mutants    break one constant at a time and see that a test turns red (long)"
 	@echo "make lock       pin the versions installed in .venv in requirements.txt"
 
 lab:
 	@$(BOOTSTRAP) lab
+
+models:
+	@$(BOOTSTRAP) run -m course_utils.checkpoints $(NAMES)
 
 test:
 	@$(BOOTSTRAP) run tools/check.py $(STEPS)
@@ -32,6 +39,14 @@ notebooks:
 pages:
 	@$(BOOTSTRAP) run img/build.py
 	@$(BOOTSTRAP) run tools/glossary.py
+	@$(BOOTSTRAP) run tools/ledger.py
+	@$(BOOTSTRAP) run tools/misconceptions.py
+
+slides:
+	@$(BOOTSTRAP) run tools/slides.py $(NAMES) $(if $(CHECK),--check)
+
+site:
+	@$(BOOTSTRAP) site $(if $(CHECK),--check)
 
 mutants:
 	@$(BOOTSTRAP) run tools/mutants.py $(NAMES)

@@ -6,3 +6,10 @@ training, profiling, plots, widgets and exercises on those.
 """
 
 __version__ = "0.1.0"
+
+import os
+
+if os.environ.get("CPU_LIMIT") or os.environ.get("MEM_LIMIT"):  # a shared server, such as Binder
+    from course_utils import machine
+
+    machine.settle()

@@ -2,15 +2,22 @@
 
     from course_utils import machine
     machine.check()
+
+On a shared server, such as Binder, the variables CPU_LIMIT and MEM_LIMIT say what one reader may use, while the machine
+itself shows all its cores and memory. There `settle`, which runs when the package is imported, holds torch to the cores,
+and says so when memory is nearly used up: a kernel that takes more is ended by the server without a word.
 """
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 LOWEST_PYTHON = (3, 11)
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "matplotlib", "ipywidgets", "jupyterlab")
+MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
 MEMORY_NEEDED = 1.5e9  # bytes: a notebook may take 1 GB, the server and the browser's share come on top
 
 
@@ -42,6 +49,53 @@ def memory() -> int:
     return min(total, int(float(limit))) if limit.replace(".", "", 1).isdigit() else total
 
 
+def memory_in_use() -> int:
+    """Bytes in use within the limit that `memory` tells: by this server and all its kernels.
+
+    A container counts for itself; where it does not, what this user's processes have in memory is added up.
+    """
+    for name in ("memory.current", "memory/memory.usage_in_bytes"):
+        folder = Path("/sys/fs/cgroup")
+        if os.environ.get("MEM_LIMIT") and (folder / name).is_file():
+            # Pages of files are counted too, though the system takes them back when memory is short.
+            statistics = (folder / name).with_name("memory.stat").read_text(encoding="ascii").splitlines()
+            files = next(
+                (int(line.split()[1]) for line in statistics if line.startswith("inactive_file ")), 0
+            )
+            return int((folder / name).read_text(encoding="ascii")) - files
+    import psutil
+
+    user = psutil.Process().username()
+    processes = psutil.process_iter(["username", "memory_info"])
+    return sum(
+        p.info["memory_info"].rss for p in processes if p.info["username"] == user and p.info["memory_info"]
+    )
+
+
+def settle() -> None:
+    """Keep to the limits of a shared server. Without CPU_LIMIT and MEM_LIMIT this does nothing."""
+    if os.environ.get("CPU_LIMIT") and "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(cores())  # torch reads it when it is loaded
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(cores())
+    if os.environ.get("MEM_LIMIT") and "IPython" in sys.modules:
+        shell = sys.modules["IPython"].get_ipython()
+        if shell is not None:
+            shell.events.register("post_run_cell", warn_if_full)
+
+
+def warn_if_full(*_) -> bool:
+    """Say so if memory is nearly used up. Returns whether it is."""
+    used, limit = memory_in_use(), memory()
+    full = used > MEMORY_WARNING * limit
+    if full:
+        print(
+            f"Memory is nearly used up: {used / 1e9:.1f} of {limit / 1e9:.1f} GB. Shut down the kernels of other "
+            "notebooks (the square icon at the left lists them), or restart this one."
+        )
+    return full
+
+
 def find() -> list[Finding]:
     """Look at everything that the course needs."""
     python = platform.python_version()
@@ -63,5 +117,7 @@ def check() -> bool:
     """Print what was found, with advice where something is missing. Returns True if all is well."""
     findings = find()
     for finding in findings:
-        print(f"{finding.name:>13}  {finding.value:<12} {'<- ' + finding.advice if finding.advice else 'good'}")
+        print(
+            f"{finding.name:>13}  {finding.value:<12} {'<- ' + finding.advice if finding.advice else 'good'}"
+        )
     return not any(finding.advice for finding in findings)

@@ -1,13 +1,20 @@
 """The check of the reader's machine."""
 
+import os
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from course_utils import machine
 
 
-@pytest.mark.parametrize(("limit", "expected"), [("1", 1), ("1.5", 1), ("0.5", 1), ("9999", None), ("many", None)])
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("1", 1), ("1.5", 1), ("0.5", 1), ("9999", None), ("many", None)]
+)
 def test_cores_respect_the_limit_of_a_shared_server(monkeypatch, limit, expected):
     monkeypatch.delenv("CPU_LIMIT", raising=False)
     free = machine.cores()
@@ -46,3 +53,57 @@ def test_an_old_python_is_refused(monkeypatch):
     monkeypatch.setattr(machine.platform, "python_version", lambda: "3.10.2")
     monkeypatch.setattr(machine.platform, "python_version_tuple", lambda: ("3", "10", "2"))
     assert "3.11" in machine.find()[0].advice
+
+
+# --- On a shared server
+
+THREADS = "import os, {first}, {second}, torch; print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'])"
+
+
+@pytest.mark.parametrize("order", [("course_utils", "torch"), ("torch", "course_utils")])
+def test_torch_keeps_to_the_cores_of_a_shared_server(order):
+    code = THREADS.format(first=order[0], second=order[1])
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment | {"CPU_LIMIT": "1.0"}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]
+
+
+def test_a_number_of_threads_that_was_chosen_by_hand_stays(monkeypatch):
+    monkeypatch.setenv("CPU_LIMIT", "1.0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    machine.settle()
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_without_limits_the_package_brings_nothing_with_it():
+    code = "import sys, course_utils; print('course_utils.machine' in sys.modules, 'torch' in sys.modules)"
+    environment = {k: v for k, v in os.environ.items() if k not in ("CPU_LIMIT", "MEM_LIMIT")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(("used", "speaks"), [(0.5e9, False), (1.6e9, False), (1.8e9, True)])
+def test_memory_nearly_used_up_is_said_before_it_is(monkeypatch, capsys, used, speaks):
+    monkeypatch.setenv("MEM_LIMIT", "2000000000")
+    monkeypatch.setattr(machine, "memory_in_use", lambda: used)
+    assert machine.warn_if_full() == speaks
+    assert ("1.8 of 2.0 GB" in capsys.readouterr().out) == speaks
+
+
+def test_memory_in_use_is_at_least_that_of_this_process(monkeypatch):
+    monkeypatch.delenv("MEM_LIMIT", raising=False)
+    assert machine.memory_in_use() >= psutil.Process().memory_info().rss
+
+
+def test_the_warning_comes_after_every_cell_of_a_notebook(monkeypatch):
+    registered = []
+    events = SimpleNamespace(register=lambda name, call: registered.append((name, call)))
+    monkeypatch.setenv("MEM_LIMIT", "2000000000")
+    monkeypatch.setitem(
+        sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(events=events))
+    )
+    machine.settle()
+    assert registered == [("post_run_cell", machine.warn_if_full)]

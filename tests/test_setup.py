@@ -1,6 +1,7 @@
 """Setting up: the specifications agree with each other, and tools/ keeps what it promises."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -73,7 +74,7 @@ def test_pins_lie_above_the_lower_bounds_and_are_installed():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
 def test_binder_detects_the_environment(tmp_path):
-    for name in ("environment.yml", "postBuild"):
+    for name in ("environment.yml", "postBuild", "start"):
         shutil.copy(ROOT / name, tmp_path / name)
     command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -81,12 +82,46 @@ def test_binder_detects_the_environment(tmp_path):
     assert done.returncode == 0, output
     assert "Building conda environment for python=3.11" in output
     assert "RUN ./postBuild" in output
+    assert "ENV R2D_ENTRYPOINT=" in output
 
 
 def test_post_build_stops_at_the_first_error():
     lines = (ROOT / "postBuild").read_text(encoding="utf-8").splitlines()
-    assert lines == ["#!/usr/bin/env bash", "set -euo pipefail", "pip install --no-deps -e ."]
+    assert lines[:3] == ["#!/usr/bin/env bash", "set -euo pipefail", "pip install --no-deps -e ."]
     assert sys.platform == "win32" or os.access(ROOT / "postBuild", os.X_OK)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
+@pytest.mark.parametrize(("fetched", "installed"), [(0, 0), (1, 0), (0, 1)])
+def test_post_build_needs_the_course_and_not_the_published_model(tmp_path, fetched, installed):
+    for name, status in (("pip", installed), ("python", fetched)):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*"\nexit {status}\n', encoding="utf-8")
+        program.chmod(0o755)
+    environment = dict(os.environ, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    done = subprocess.run(
+        [str(ROOT / "postBuild")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (installed == 0)
+    assert ("python -m course_utils.checkpoints" in done.stdout) == (installed == 0)
+    assert ("without the published model" in done.stdout) == (fetched != 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Binder runs Linux")
+@pytest.mark.parametrize(("limit", "threads"), [("", "1"), ("0.5", "1"), ("1.0", "1"), ("2.5", "2")])
+def test_binder_starts_with_as_many_threads_as_cores(limit, threads):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {"CPU_LIMIT": limit}
+    command = [str(ROOT / "start"), "sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == (threads, 3)
+
+
+def test_codespaces_sets_itself_up_with_the_same_script():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    script, command = re.fullmatch(r"python (\S+) (\w+)", container["postCreateCommand"]).groups()
+    assert (ROOT / script).is_file() and command in bootstrap.GROUPS
+    assert all((ROOT / name).is_file() for name in container["customizations"]["codespaces"]["openFiles"])
+    assert re.search(r"python:3\.1[1-3]$", container["image"])
 
 
 # --- One address, one map

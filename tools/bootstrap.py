@@ -4,6 +4,7 @@
     python tools/bootstrap.py setup            prepare everything, tests included, and stop there
     python tools/bootstrap.py run ARGUMENTS    prepare the same, then run `.venv`'s Python with ARGUMENTS
     python tools/bootstrap.py bench GOALS      prepare what the benchmarks need, then run them, all or some
+    python tools/bootstrap.py site             prepare what the reading site needs, then make it (--check: look at it)
 
 `.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
 nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a
@@ -35,9 +36,19 @@ MARKER = VENV / "course-set-up-running"
 LOG = ROOT / ".setup.log"
 
 # What each group of packages adds to requirements.txt, which is always installed. These lists are complete.
-EXTRA_REQUIREMENTS = {"test": "requirements-test.txt", "bench": "requirements-bench.txt"}
+EXTRA_REQUIREMENTS = {
+    "test": "requirements-test.txt",
+    "bench": "requirements-bench.txt",
+    "site": "requirements-site.txt",
+}
 # Which groups a command needs.
-GROUPS = {"lab": ["lab"], "setup": ["lab", "test"], "run": ["lab", "test"], "bench": ["lab", "bench"]}
+GROUPS = {
+    "lab": ["lab"],
+    "setup": ["lab", "test"],
+    "run": ["lab", "test"],
+    "bench": ["lab", "bench"],
+    "site": ["lab", "test", "site"],
+}
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_GB = 4.0
@@ -368,7 +379,7 @@ def run_lab():
 
 def main(arguments):
     if not arguments or arguments[0] not in GROUPS:
-        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS")
+        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS | site")
     command = arguments[0]
     prepare(GROUPS[command], torch=os.environ.get("TORCH"))
     if command == "lab":
@@ -377,6 +388,8 @@ def main(arguments):
         return subprocess.call([str(venv_python())] + arguments[1:], cwd=str(ROOT))
     if command == "bench":
         return subprocess.call([str(venv_python()), "-m", "benchmarks"] + arguments[1:], cwd=str(ROOT))
+    if command == "site":
+        return subprocess.call([str(venv_python()), "tools/website.py"] + arguments[1:], cwd=str(ROOT))
     return 0
 
 

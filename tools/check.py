@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import browser
 from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +59,7 @@ def steps() -> list[Step]:
         Step(
             "unit",
             "unit tests",
-            [*pytest, "-n", WORKERS, "--dist", "worksteal", "--ignore=tests/test_notebooks.py", "tests"],
+            [*pytest, "-n", WORKERS, "--dist", "worksteal", "--ignore=tests/test_notebooks.py", "--ignore=tests/browser", "tests"],
             one_thread,
         ),
         Step("mutants", "a sample of mistakes, each of which must turn a test red", ["tools/mutants.py", "--sample", "3"]),
@@ -67,6 +68,10 @@ def steps() -> list[Step]:
         found.append(
             Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
         )
+        if browser.find() or os.environ.get("CI"):  # in CI a missing browser is a failure, and the step says so
+            # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own.
+            arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
+            found.append(Step("browser", "notebooks and controls in JupyterLab, in Chromium", arguments))
     return found
 
 
@@ -120,6 +125,8 @@ def main() -> int:
     # Windows consoles may not know every character that a test prints.
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     results = [run(available[name]) for name in names]
+    if "browser" not in available:
+        print(f"\nThe step `browser` was left out: {browser.MISSING}")
     print(summary(results), flush=True)
     return 0 if all(result.passed for result in results) else 1
 

@@ -1,4 +1,4 @@
-"""Write requirements.txt, requirements-test.txt and requirements-bench.txt: the exact versions that pass.
+"""Write requirements.txt and requirements-{test,bench,site}.txt: the exact versions that pass.
 
     python tools/lock.py            pin what is installed here, for every platform and Python of the course
     python tools/lock.py --lowest   print the lowest versions that pyproject.toml allows, as pip constraints
@@ -60,6 +60,10 @@ TEST_HEADER = """\
 """
 BENCH_HEADER = """\
 # What `make bench` needs beyond requirements.txt: the libraries to compare with. Install it with
+# `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
+"""
+SITE_HEADER = """\
+# What `make site` needs beyond requirements.txt and requirements-test.txt: Sphinx and its theme. Install it with
 # `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
 """
 
@@ -149,7 +153,7 @@ def main() -> None:
 
     project = read_project()
     runtime, extras = project["dependencies"], project["optional-dependencies"]
-    test, bench = extras["test"], extras["bench"]
+    test, bench, site = extras["test"], extras["bench"], extras["site"]
     if arguments.lowest:
         print("\n".join(lowest(runtime + test)))
         return
@@ -157,10 +161,12 @@ def main() -> None:
     runtime_lines = lock(runtime, already=set())
     test_lines = lock(test, already=set(runtime_lines))
     bench_lines = lock(bench, already=set(runtime_lines))
+    site_lines = lock(site, already=set(runtime_lines) | set(test_lines))
     for filename, header, lines in [
         ("requirements.txt", RUNTIME_HEADER, list(runtime_lines.values())),
         ("requirements-test.txt", TEST_HEADER, [*test_lines.values(), TEST_WEIGHTS]),
         ("requirements-bench.txt", BENCH_HEADER, list(bench_lines.values())),
+        ("requirements-site.txt", SITE_HEADER, list(site_lines.values())),
     ]:
         (ROOT / filename).write_text(header + "\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         print(f"{filename}: {len(lines)} packages")

@@ -1,0 +1,161 @@
+"""A JupyterLab on loopback with a copy of the notebooks, and a Chromium that watches everything that it does."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import bootstrap
+import browser
+from check import OFFLINE
+from notebooks import KERNEL_ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 60
+
+# All cells stay in the page, also those that are scrolled away; nothing is asked of other servers.
+SETTINGS = {
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false"},
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+
+
+class Lab:
+    """A running server: its address, and the token that it asks for."""
+
+    def __init__(self, address: str, token: str):
+        self.address, self.token = address, token
+
+    def page(self, name: str) -> str:
+        return f"{self.address}/lab/tree/notebooks/{name}?token={self.token}&reset"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """JupyterLab with its own folders for settings, and kernels whose network is closed."""
+    home = tmp_path_factory.mktemp("lab")
+    for name in ("notebooks", "img"):
+        shutil.copytree(
+            ROOT / name, home / "course" / name, ignore=shutil.ignore_patterns(".*", "__pycache__")
+        )
+    for path in (home / "course" / "notebooks").glob(
+        "*.ipynb"
+    ):  # without outputs: what is shown was run here
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, path)
+    for plugin, values in SETTINGS.items():
+        file = home / "settings" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values), encoding="utf-8")
+    folders = {
+        "JUPYTER_CONFIG_DIR": home / "config",
+        "JUPYTER_RUNTIME_DIR": home / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": home / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "IPYTHONDIR": home / "ipython",
+    }
+    environment = os.environ | KERNEL_ENVIRONMENT | {name: str(path) for name, path in folders.items()}
+    environment["PYTHONPATH"] = str(OFFLINE)
+    port, token = free_port(), secrets.token_hex(16)
+    command = [sys.executable, "-c", bootstrap.START_LAB, "--no-browser", "--allow-root"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={home / 'course'}"]
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    log = home / "server.log"
+    with log.open("w", encoding="utf-8") as file:
+        server = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=home)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api/status?token={token}", server, log)
+        yield Lab(address, token)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("JupyterLab does not start:\n" + log.read_text(encoding="utf-8")[-2000:])
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if browser.find() is None:
+        pytest.fail(browser.MISSING) if os.environ.get("CI") else pytest.skip(browser.MISSING)
+    with browser.opened() as opened:
+        yield opened
+
+
+class Kernel:
+    """What the kernel says to the page, read from the page's own connection to it.
+
+    An error in a widget's callback appears in no cell: JupyterLab hides it in a log. Here it is found.
+    """
+
+    STATE = re.compile(rb'"execution_state":\s*"(\w+)"')
+    ERROR = re.compile(rb'"msg_type":\s*"error"')
+    STDERR = re.compile(rb'"name":\s*"stderr"')
+
+    def __init__(self, page):
+        self.page, self.state, self.idles, self.complaints = page, "starting", 0, []
+        page.on("websocket", lambda connection: connection.on("framereceived", self._hear))
+
+    def _hear(self, frame) -> None:
+        frame = frame.encode() if isinstance(frame, str) else frame
+        if found := self.STATE.search(frame):
+            self.state = found[1].decode()
+            self.idles += self.state == "idle"
+        said = self.ERROR.search(frame) or self.STDERR.search(frame)
+        if said and b"No such comm" not in frame:  # the page asks for widgets before any exists
+            self.complaints.append(re.sub(rb"[^\x20-\x7e]+", b" ", frame)[-600:].decode())
+
+    def wait_until_idle(self, since: int, seconds: float = 5.0) -> bool:
+        """Wait for the kernel to finish something new. False if it never began."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.idles > since and self.state == "idle":
+                self.page.wait_for_timeout(60)  # what comes after: the page draws, or a second change follows
+                if self.state == "idle":
+                    return True
+            self.page.wait_for_timeout(20)
+        return False
+
+
+@pytest.fixture
+def page(chromium):
+    """A page whose doings are watched: `page.watch` (network, console) and `page.kernel`."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.watch, page.kernel = browser.Watch(page), Kernel(page)
+    yield page
+    context.close()

@@ -1,0 +1,261 @@
+"""Every notebook in a real JupyterLab: run cell by cell, every control moved by mouse and by keyboard, odd texts typed.
+
+The rules hold for every panel of controls, whatever it shows: each control changes what is shown, by mouse and by
+keyboard alone; whatever is typed, there is an answer, never a traceback, and never markup that is carried out. What is
+shown beyond that, for single notebooks, is compared with the model in `SPECIAL`.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_utils import checkpoints, widgets
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OPEN_SECONDS, RUN_SECONDS = 60, 300
+
+ODD_TEXTS = {
+    "empty": "",
+    "10,000 characters": "x" * 10_000,
+    "more than 512 tokens": "the bank " * 300,
+    "emoji": "the 🏦 was 😀 [MASK] 👩‍👩‍👧‍👦",
+    "right to left": "הבנק נשדד אתמול [MASK] السلام عليكم",
+    "markup": '<img src="x" onerror="window.carriedOut=1"><script>window.carriedOut=1</script><b>[MASK]</b>',
+    "half a tag": "<div style='display:none'> [MASK] &lt; \"' </table>",
+    "one mask": "[MASK]",
+}
+ACTIVE = "[...document.querySelectorAll('.jp-Notebook .jp-Cell')].findIndex(e => e.classList.contains('jp-mod-active'))"
+PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].map(e => e.textContent)"
+ERRORS = '[...document.querySelectorAll(\'[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]\')].map(e => e.innerText)'
+
+
+def run_cell_by_cell(page, lab, path: Path) -> None:
+    """Open a notebook and press Shift+Enter on each cell, as a reader does, until everything has run."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = len(notebook.cells)
+    code = sum(cell.cell_type == "code" for cell in notebook.cells)
+    page.goto(lab.page(path.name), wait_until="domcontentloaded", timeout=OPEN_SECONDS * 1000)
+    page.wait_for_function(
+        f"document.querySelectorAll('.jp-Notebook .jp-Cell').length === {cells}"
+        " && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'",
+        timeout=OPEN_SECONDS * 1000,
+    )
+    page.locator(".jp-Notebook .jp-Cell").first.locator(".jp-InputPrompt").click()
+    for place in range(cells):
+        assert page.evaluate(ACTIVE) == place, f"cell {place} is not the active one"
+        page.keyboard.press("Control+Enter" if place == cells - 1 else "Shift+Enter")
+        if place < cells - 1:
+            page.wait_for_function(f"{ACTIVE} === {place + 1}", timeout=10_000, polling=10)
+    expected = [f"[{number}]:" for number in range(1, code + 1)]
+    end = time.monotonic() + RUN_SECONDS
+    while (prompts := page.evaluate(PROMPTS)) != expected:
+        errors = page.evaluate(ERRORS)
+        assert not errors, errors[0]
+        assert time.monotonic() < end, f"after {RUN_SECONDS} s the prompts are {prompts}"
+        page.wait_for_timeout(100)
+    assert page.evaluate(ERRORS) == []
+
+
+class Panel:
+    """A panel of controls on the page: what it shows, and how long it takes to show something else."""
+
+    def __init__(self, page, locator):
+        self.page, self.locator, self.slowest = page, locator, 0.0
+
+    def shown(self) -> str:
+        """What stands under the controls."""
+        return "\n".join(self.locator.locator(".widget-html-content").all_inner_texts())
+
+    def after(self, action) -> str:
+        """Do something and return what is shown once the kernel has answered."""
+        idles, started = self.page.kernel.idles, time.monotonic()
+        action()
+        self.page.kernel.wait_until_idle(idles, 2.0)
+        self.slowest = max(self.slowest, time.monotonic() - started)
+        return self.shown()
+
+    def controls(self, selector: str) -> list:
+        return self.locator.locator(selector).all()
+
+    def changes(self, control, actions: list) -> bool:
+        """Whether one of the actions on a control changes what is shown. A slider goes back to its start afterwards."""
+        before = self.shown()
+        changed = any(self.after(lambda action=action: action(control)) != before for action in actions)
+        if control.get_attribute("role") == "slider":
+            self.after(lambda: press("Home")(control))
+        return changed
+
+
+def press(*keys):
+    def action(control):
+        control.focus()
+        for key in keys:
+            control.page.keyboard.press(key)
+
+    return action
+
+
+def click_at(share: float):
+    """A click on the track of a slider, at a share of its length."""
+
+    def action(handle):
+        box = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]").bounding_box()
+        handle.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+    return action
+
+
+def choose(place: int):
+    """An entry of a list; the list itself is drawn by the system and cannot be clicked here."""
+    return lambda select: select.select_option(index=min(place, select.locator("option").count() - 1))
+
+
+# For each kind of control: how it is moved by mouse, and how by keyboard.
+KINDS = {
+    ".noUi-handle": (
+        [click_at(0.9), click_at(0.1), click_at(0.5)],
+        [press("End"), press("Home"), press("ArrowRight")],
+    ),
+    # JupyterLab takes a bare arrow key for itself and moves to another cell; with Alt the list opens, as everywhere.
+    "select": (
+        [choose(1), choose(0)],
+        [press("Alt+ArrowDown", "ArrowDown", "Enter"), press("Alt+ArrowDown", "ArrowUp", "Enter")],
+    ),
+    "input[type=checkbox]": ([lambda box: box.click()] * 2, [press("Space")] * 2),
+    "button": ([lambda button: button.click()] * 2, [press("Space")] * 2),
+}
+BUTTONS_TRIED = 5
+
+
+def move_everything(panel: Panel) -> list[str]:
+    """Move every control by mouse, then every control by keyboard; what does not answer is a finding.
+
+    A button that sets what is set already rightly changes nothing: it is tried again after the others.
+    """
+    found = []
+    for way in (0, 1):
+        waiting = []
+        for selector, ways in KINDS.items():
+            controls = panel.controls(selector)
+            tried = controls[:BUTTONS_TRIED] if selector == "button" else controls
+            waiting += [
+                (f"{selector} number {place + 1}", control, ways[way]) for place, control in enumerate(tried)
+            ]
+        for _ in range(2):
+            waiting = [item for item in waiting if not panel.changes(item[1], item[2])]
+        found += [f"{name} changes nothing by {('mouse', 'keyboard')[way]}" for name, *_ in waiting]
+    return found
+
+
+def reach_by_keyboard(panel: Panel) -> list[str]:
+    """Tab goes through every control of the panel, one after the other."""
+    page = panel.page
+    wanted = panel.locator.locator("input:not([type=hidden]), select, .noUi-handle, button").all()
+    if not wanted:
+        return []
+    wanted[0].focus()
+    visited = 0
+    for control in wanted:
+        for _ in range(4):  # a slider's number, which can be typed over, stands between
+            if control.evaluate("e => e === document.activeElement"):
+                visited += 1
+                break
+            page.keyboard.press("Tab")
+    return [] if visited == len(wanted) else [f"Tab reaches {visited} of {len(wanted)} controls"]
+
+
+def type_odd_texts(panel: Panel) -> list[str]:
+    """Type every odd text into every field; there must be an answer, and it must be harmless."""
+    found = []
+    for place, field in enumerate(panel.controls("input[type=text], textarea")):
+        before = field.input_value()
+        for name, text in ODD_TEXTS.items():
+            shown = panel.after(lambda field=field, text=text: (field.fill(text), field.press("Enter")))
+            what = f"field {place + 1}, {name}"
+            if not shown.strip():
+                found.append(f"{what}: nothing is shown")
+            if re.search(r"Traceback|Error:|File \"", shown):
+                found.append(f"{what}: a traceback: {shown[:200]}")
+            if panel.page.evaluate("window.carriedOut"):
+                found.append(f"{what}: the markup was carried out")
+            if panel.locator.locator("script, img[src=x], b:text('MASK')").count():
+                found.append(f"{what}: the markup became part of the page")
+            panel.page.wait_for_timeout(50)
+        panel.after(lambda field=field, text=before: (field.fill(text), field.press("Enter")))
+    return found
+
+
+# --- What single notebooks show, compared with the model
+
+
+def fill_blank(panel: Panel) -> None:
+    model, tokenizer = checkpoints.load("embedded")
+    for text, keys, k in [("the cat sat on the [MASK]", "Home", 1), ("great [MASK] !", "End", 10)]:
+        panel.after(lambda text=text: panel.controls("input[type=text]")[0].fill(text))
+        shown = panel.after(lambda keys=keys: press(keys)(panel.controls(".noUi-handle")[0]))
+        expected = panel.page.evaluate(
+            "html => {const e = document.createElement('div'); e.innerHTML = html; document.body.append(e);"
+            " const text = e.innerText; e.remove(); return text}",
+            widgets.guesses_html(model, tokenizer, text, k),
+        )
+        assert shown.split() == expected.split()
+
+
+def mask_playground(panel: Panel) -> None:
+    def weights():
+        table = panel.locator.locator("table").first
+        rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+        return [[float(cell) for cell in row] for row in rows]
+
+    def button(name):
+        return panel.locator.get_by_role("button", name=name, exact=True)
+
+    panel.after(lambda: button("causal").click())
+    for i, row in enumerate(weights()):
+        assert all(weight == 0 for weight in row[i + 1 :])
+        assert sum(row) == pytest.approx(1, abs=0.03)
+    panel.after(lambda: button("only itself").click())
+    assert weights() == [[float(i == j) for j in range(len(row))] for i, row in enumerate(weights())]
+    first = panel.locator.locator("button.jupyter-widgets.widget-toggle-button, .widget-toggle-button").first
+    shown = panel.after(first.click)
+    assert "may look at nobody" in shown
+    assert first.inner_text().strip() == "no"
+
+
+def attention_explorer(panel: Panel) -> None:
+    for handle in panel.controls(".noUi-handle"):
+        panel.after(lambda handle=handle: press("End")(handle))
+        looks = panel.locator.locator("tbody tr").first.locator("td").all_inner_texts()
+        assert float(looks[-1]) == pytest.approx(1, abs=0.005)
+        assert sum(map(float, looks[:-1])) == pytest.approx(1, abs=0.04)
+
+
+SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_in_jupyterlab(page, lab, path, record_property):
+    started = time.monotonic()
+    run_cell_by_cell(page, lab, path)
+    ran = time.monotonic()
+    found, slowest = [], 0.0
+    panels = [Panel(page, locator) for locator in page.locator(".course-panel").all()]
+    for panel in panels:
+        panel.locator.scroll_into_view_if_needed()
+        found += reach_by_keyboard(panel) + move_everything(panel) + type_odd_texts(panel)
+        slowest = max(slowest, panel.slowest)
+    if panels and path.name[:2] in SPECIAL:
+        SPECIAL[path.name[:2]](panels[0])
+    print(
+        f"{path.stem}: run {ran - started:.0f} s, {len(panels)} panels {time.monotonic() - ran:.0f} s,"
+        f" slowest answer {slowest:.2f} s, {len(page.watch.requests)} requests"
+    )
+    assert found == []
+    assert page.evaluate(ERRORS) == []
+    assert page.kernel.complaints == []
+    assert page.watch.foreign == []
+    assert page.watch.errors == []

@@ -1,0 +1,132 @@
+"""The exam bank: every question has its key, and every key that can be computed is computed here."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from course_utils import masks, nsp, profiler
+from course_utils.bert import BertConfig
+from course_utils.pretraining import LIVE, learning_rate_at
+from course_utils.wordpiece import WordPieceTokenizer
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+ENTRY = re.compile(r"^- \*\*(?P<id>\d\d\.\d)\*\* (?P<text>.+)$", re.MULTILINE)
+BASE = BertConfig()
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def entries(name: str) -> dict[str, str]:
+    return {match["id"]: match["text"] for match in ENTRY.finditer((DOCS / name).read_text(encoding="utf-8"))}
+
+
+QUESTIONS, KEYS = entries("exam_questions.md"), entries("exam_keys.md")
+
+
+def test_every_question_has_a_key_and_there_are_enough():
+    assert list(QUESTIONS) == list(KEYS) and len(QUESTIONS) >= 60
+    assert len(set(QUESTIONS.values())) == len(QUESTIONS)
+
+
+def test_the_questions_page_holds_no_key():
+    page = (DOCS / "exam_questions.md").read_text(encoding="utf-8")
+    assert not any(key in page for key in KEYS.values() if len(key) > 25)
+
+
+def cut(word: str) -> list[str]:
+    vocab = [*SPECIALS, "play", "##ing", "##s", "p", "##lay", "##ings"]
+    return WordPieceTokenizer(vocab).tokenize(word)
+
+
+def adamw_move(gradient: float) -> float:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weight], lr=1e-3, weight_decay=0.0)
+    weight.grad = torch.tensor([gradient])
+    optimizer.step()
+    return abs(weight.item())
+
+
+def layer_norm(*numbers: float) -> str:
+    return ", ".join(
+        f"{x:.0f}" for x in F.layer_norm(torch.tensor(numbers, dtype=torch.float), (len(numbers),)).tolist()
+    )
+
+
+def moved_under_causal_mask() -> int:
+    mask = masks.causal_mask(8)
+    return int(mask[:, 3].sum())
+
+
+def clip_factor() -> float:
+    tensors = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))]
+    tensors[0].grad, tensors[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([12.0])
+    return 1 / torch.nn.utils.clip_grad_norm_(tensors, 1.0).item()
+
+
+def base_profile():
+    return profiler.profile(BASE, seq_len=128)
+
+
+def attention_macs() -> int:
+    everything = base_profile().under("matmul")["macs"]
+    return everything - base_profile().under("linear")["macs"]
+
+
+COMPUTED = {
+    "01.1": lambda: [f"{(torch.eye(10)[0] - torch.eye(10)[1]).norm():.2f}"],
+    "01.2": lambda: [str(sum(1 for i in range(6) for j in range(6) if abs(i - j) == 1))],
+    "01.3": lambda: [f"{math.log(0.02 / (0.1 * 0.1)):.2f}"],
+    "01.4": lambda: [f"{3 - math.log(5):.2f}"],
+    "02.1": lambda: [" ".join(cut("playings"))],
+    "02.2": lambda: [" ".join(cut("plan"))],
+    "02.3": lambda: [f"{10 / (15 * 15):.3f}", f"{5 / (15 * 5):.3f}"],
+    "03.1": lambda: [" ".join(str(i) for i in nsp.build_row([10, 11, 12], [13, 14, 15], WordPieceTokenizer(SPECIALS + [f"w{i}" for i in range(20)]))[1])],
+    "03.2": lambda: [layer_norm(1, 3, 1, 3)],
+    "03.3": lambda: [str(BASE.max_position_embeddings * BASE.hidden_size)],
+    "03.5": lambda: [f"{F.dropout(torch.ones(1000), 0.1).max().item():.2f}"],
+    "04.1": lambda: [", ".join(f"{w:g}" for w in torch.tensor([0, 0, math.log(2)]).softmax(0).double().numpy().round(6).tolist())],
+    "04.2": lambda: [f"{math.sqrt(64):g}", f"{math.sqrt(64) / math.sqrt(64):g}"],
+    "04.3": lambda: [str(BASE.hidden_size // BASE.num_attention_heads)],
+    "04.4": lambda: [str((3 * 10) ** 2 // 10**2)],
+    "05.1": lambda: [str(int(masks.causal_mask(6).sum()))],
+    "05.2": lambda: [f"{w:.3f}" for w in torch.tensor([0.5, 0.3, 0.2]).log().masked_fill(torch.tensor([False, False, True]), -math.inf).softmax(0)[:2].tolist()],
+    "05.3": lambda: [str(moved_under_causal_mask())],
+    "06.1": lambda: [str(12 * 768**2 + 13 * 768)],
+    "06.2": lambda: [str(base_profile().counts()["add"] - 2), "2"],
+    "06.3": lambda: [str(base_profile().totals.params)],
+    "07.1": lambda: [str(round(10_000 * share)) for share in (0.15, 0.15 * 0.8, 0.15 * 0.1)],
+    "07.4": lambda: [f"{math.log(945):.2f}"],
+    "08.1": lambda: [{0: "IsNext", 1: "NotNext"}[nsp.IS_NEXT]],
+    "08.2": lambda: [f"{math.log(2):.3f}"],
+    "08.5": lambda: [f"{88.4 - 84.9:.1f}"],
+    "09.1": lambda: [f"{adamw_move(7.0):.1g}", f"{adamw_move(0.0007):.1g}"],
+    "09.2": lambda: [f"{learning_rate_at(330, LIVE):.3f}"],
+    "09.3": lambda: [f"{clip_factor():.3f}"],
+    "09.4": lambda: [str(10**6 * 256 * 512), f"{10**6 * 256 * 512 / 3.3e9:.1f}"],
+    "10.2": lambda: [f"{torch.tensor([2.0, 0.0]).softmax(0)[0]:.2f}", f"{F.cross_entropy(torch.tensor([[2.0, 0.0]]), torch.tensor([1])):.2f}"],
+    "10.3": lambda: [f"{90 / 100:g}"],
+    "11.2": lambda: [f"{2 * 0.5 * 0.5 / (0.5 + 0.5):g}"],
+    "13.1": lambda: [str(128 * 768 * 3072)],
+    "13.2": lambda: [str(attention_macs())],
+    "13.3": lambda: [str(4 * base_profile().totals.params)],
+    "13.4": lambda: [f"{200 / 25:g} FLOP/byte"],
+    "14.2": lambda: [str(round(66_362_880 / 1e6)), f"{1 - 66_362_880 / base_profile().totals.params:.0%}".replace("%", " %")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", COMPUTED)
+def test_key_is_the_computed_one(number):
+    for value in COMPUTED[number]():
+        assert re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", KEYS[number]), (value, KEYS[number])
+
+
+def test_list_of_misconceptions_is_the_one_that_the_exercises_make():
+    import sys
+
+    sys.path.insert(0, str(DOCS.parent / "tools"))
+    import misconceptions
+
+    assert misconceptions.PAGE.read_text(encoding="utf-8") == misconceptions.page(), "run `make pages`"

@@ -1,0 +1,141 @@
+"""The record of what was passed: it survives, it is never in the way, and it never loses a result."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from course_utils import progress
+from course_utils.exercises import engine
+from course_utils.exercises import masks as ex
+
+ROOT = Path(__file__).resolve().parent.parent
+WRONG = next(iter(ex.causal_mask.wrong_answers))
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "folder" / "progress.json"))
+    monkeypatch.setattr(progress, "_said", set())
+    return tmp_path / "folder" / "progress.json"
+
+
+def passing(name: str, module: str = "course_utils.exercises.masks"):
+    return SimpleNamespace(name=name, module=module), engine.Result(True, "")
+
+
+def test_a_check_that_passes_is_written_down_and_one_that_does_not_is_not(path):
+    ex.causal_mask.check(ex.causal_mask.wrong_answers[WRONG])
+    assert not path.exists()
+    ex.causal_mask.check(ex.causal_mask.model_answer)
+    (day,) = json.loads(path.read_text(encoding="utf-8"))["masks"].values()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)
+
+
+def test_what_was_passed_once_stays_passed_with_its_first_day(path):
+    path.parent.mkdir()
+    path.write_text('{"masks": {"causal_mask": "2001-02-03"}}', encoding="utf-8")
+    ex.causal_mask.check(ex.causal_mask.model_answer)
+    ex.causal_mask.check(ex.causal_mask.wrong_answers[WRONG])
+    assert progress.passed() == {"masks": {"causal_mask": "2001-02-03"}}
+
+
+def test_the_record_is_off_in_tests_and_when_switched_off(monkeypatch):
+    monkeypatch.delenv(progress.VARIABLE, raising=False)
+    assert progress.file() is None
+    monkeypatch.delenv("PYTEST_VERSION")
+    assert progress.file() == Path.home() / ".bert-course" / "progress.json"
+    monkeypatch.setenv(progress.VARIABLE, "off")
+    assert progress.file() is None
+    progress.record(*passing("causal_mask"))
+    assert progress.passed() == {}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"masks": ["causal_mask"]}', b'{"masks": {"a": 1}}']
+)
+def test_a_damaged_file_is_renamed_and_said_once(path, content, capsys):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    progress.record(*passing("causal_mask"))
+    assert list(progress.passed()["masks"]) == ["causal_mask"]
+    assert path.with_name("progress.damaged-1.json").read_bytes() == content
+    assert capsys.readouterr().out.count("was damaged") == 1
+    path.write_bytes(content)
+    assert progress.passed() == {}
+    assert path.with_name("progress.damaged-2.json").read_bytes() == content
+
+
+def test_a_file_that_cannot_be_written_is_said_once_and_no_error(path, capsys):
+    path.parent.write_text("a file where the folder should be", encoding="utf-8")
+    for _ in range(2):
+        assert ex.causal_mask.check(ex.causal_mask.model_answer)
+    assert capsys.readouterr().out.count("Your progress is not saved") == 1
+
+
+def test_a_lock_that_is_never_given_back_is_no_error(path, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LOCK_SECONDS", 0.05)
+    with progress._lock(path):
+        progress.record(*passing("causal_mask"))
+    assert "Your progress is not saved" in capsys.readouterr().out
+    progress.record(*passing("causal_mask"))
+    assert "masks" in progress.passed()
+
+
+WRITER = """
+import sys
+from types import SimpleNamespace
+from course_utils import progress
+for i in range(20):
+    progress.record(SimpleNamespace(name=f"{sys.argv[1]}{i}", module="m.masks"), SimpleNamespace(passed=True))
+"""
+
+
+def test_two_kernels_at_once_lose_nothing(path):
+    environment = os.environ | {progress.VARIABLE: str(path)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, name], env=environment, cwd=ROOT)
+        for name in ("a", "b")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert set(progress.passed()["masks"]) == {f"{name}{i}" for name in "ab" for i in range(20)}
+
+
+def test_forget_deletes_the_file_and_may_be_called_twice(path):
+    progress.record(*passing("causal_mask"))
+    progress.forget()
+    progress.forget()
+    assert not path.exists()
+    assert progress.passed() == {}
+
+
+def test_every_exercise_is_listed_under_the_number_of_a_notebook():
+    found = progress.exercises()
+    numbers = [progress.number(module) for module in found]
+    assert found["masks"] == ["causal_mask", "padding_mask", "masked_weights", "combine", "reach"]
+    assert all(found.values())
+    assert numbers == sorted(numbers)
+    assert len(set(numbers)) == len(numbers)
+    assert set(numbers) >= {path.name[:2] for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_the_table_counts_what_is_passed_and_ignores_what_is_no_longer_there(path):
+    for name in ("causal_mask", "reach", "an_exercise_that_was_renamed"):
+        progress.record(*passing(name))
+    page = progress.to_html()
+    total = sum(map(len, progress.exercises().values()))
+    assert f"Exercises: 2 of {total} passed" in page
+    row = re.search(r"<tr><th[^>]*>05 masks.*?</tr>", page).group()
+    assert "2 of 5" in row
+    assert "padding_mask, masked_weights, combine" in row
+
+
+def test_runs_that_store_outputs_and_the_strict_run_record_nothing(monkeypatch):
+    import notebooks
+
+    assert notebooks.KERNEL_ENVIRONMENT[progress.VARIABLE] == "off"

@@ -1,0 +1,233 @@
+"""Make the reading site from the executed notebooks, in build/site: open build/site/index.html, with no server at all.
+
+    python tools/website.py                make the site; a warning of Sphinx fails
+    python tools/website.py --check        make it, then follow every link and look at every page in Chromium
+
+The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and axe-core
+must find no serious or critical fault.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+import nbformat
+from nbformat import NotebookNode
+
+import assets
+import browser
+from lock import read_project
+from notebooks import FOLDER as NOTEBOOKS
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "build" / "site-source"
+SITE = ROOT / "build" / "site"
+SERIOUS = {"serious", "critical"}
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+
+
+# --- Gathering the pages
+
+
+def ways_to_run(name: str) -> str:
+    """Links that open one notebook on Binder and on Colab, in Markdown."""
+    address = read_project()["urls"]["Repository"]
+    slug = address.removeprefix("https://github.com/")
+    path = quote(f"notebooks/{name}")
+    binder = f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{path}"
+    colab = f"https://colab.research.google.com/github/{slug}/blob/main/{path}"
+    return f"[Open in Binder]({binder}) · [Open in Colab]({colab}) · [The file]({address}/blob/main/{path})"
+
+
+def with_links(notebook: NotebookNode, name: str) -> NotebookNode:
+    """The notebook with a line of links under its title."""
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n{ways_to_run(name)}\n{rest}"
+    return notebook
+
+
+def exercise_index() -> str:
+    """A page with every exercise, notebook by notebook, in Markdown."""
+    from importlib import import_module
+
+    from course_utils import progress
+
+    parts = [
+        "# Exercises\n\nEvery exercise of the course. Open a notebook to solve them: each check names the slip it finds."
+    ]
+    for module, names in progress.exercises().items():
+        part = import_module(f"course_utils.exercises.{module}")
+        number = progress.number(module)
+        page = next(NOTEBOOKS.glob(f"{number}_*.ipynb"), None)
+        heading = (
+            f"[{number} {module.replace('_', ' ')}](notebooks/{page.name})" if page else f"{number} {module}"
+        )
+        rows = [f"| `{name}` | {task_line(getattr(part, name).task)} |" for name in names]
+        parts.append(f"## {heading}\n\n| exercise | what is asked |\n|---|---|\n" + "\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def task_line(task: str) -> str:
+    """The first sentence of a task, fit for a cell of a table."""
+    text = " ".join(task.split("\n\n")[0].split())
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z`])", text)[0].replace("|", "\\|")
+
+
+def gather(folder: Path = SOURCE) -> None:
+    """Put everything that becomes a page into one folder, anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", folder)
+    for page in [ROOT / "GLOSSARY.md", *ROOT.glob("LEDGER*.md")]:
+        shutil.copy(page, folder)
+    shutil.copytree(ROOT / "img", folder / "img", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (folder / "exercises.md").write_text(exercise_index(), encoding="utf-8")
+    index = folder / "index.md"
+    others = sorted(page.stem for page in folder.glob("*.md") if page != index)
+    text = index.read_text(encoding="utf-8").replace("OTHER_PAGES", "\n".join(others))
+    index.write_text(text.replace("REPOSITORY", read_project()["urls"]["Repository"]), encoding="utf-8")
+    (folder / "notebooks").mkdir()
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = with_links(nbformat.read(path, as_version=4), path.name)
+        nbformat.write(notebook, folder / "notebooks" / path.name)
+    shutil.copy(assets.fetch("mathjax") / "es5" / "tex-svg.js", folder / "_static")
+
+
+def build() -> int:
+    """Run Sphinx; its exit code."""
+    from sphinx.cmd.build import build_main
+
+    shutil.rmtree(SITE, ignore_errors=True)
+    doctrees = SOURCE.with_name("site-doctrees")
+    return build_main(
+        ["-q", "-W", "--keep-going", "-E", "-d", str(doctrees), "-b", "html", str(SOURCE), str(SITE)]
+    )
+
+
+def mend_headings() -> None:
+    """Give the theme's captions, which are headings in name only, a level that screen readers can announce."""
+    for path in SITE.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(' role="heading">', ' role="heading" aria-level="2">'), encoding="utf-8")
+
+
+# --- Following every link
+
+
+class Page(HTMLParser):
+    """The names that a page defines and the addresses that it links to or loads."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.names: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.names |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        if tag in ("img", "script", "source", "iframe") and found.get("src"):
+            self.loads.append(found["src"])
+        if tag == "link" and found.get("href") and found.get("rel") not in ("canonical", "author"):
+            self.loads.append(found["href"])
+
+
+def broken_links(site: Path) -> Iterator[str]:
+    """Every link or picture within the site that leads nowhere, and everything loaded from elsewhere."""
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    for path, page in pages.items():
+        place = path.relative_to(site).as_posix()
+        for address in page.loads:
+            if urlsplit(address).netloc:
+                yield f"{place} loads {address}"
+        for address in [*page.links, *page.loads]:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if target.is_dir():
+                target /= "index.html"
+            if not target.is_file():
+                yield f"{place} links to {address}, which is not there"
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].names:
+                yield f"{place} links to {address}, and that page has no such place"
+
+
+# --- Looking at every page
+
+
+def look_at(chromium, path: Path, theme: str) -> tuple[list[str], int]:
+    """Open a page in one theme. Returns what is wrong, and how many rules of axe-core it passed."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme, offline=True)
+    page = context.new_page()
+    watch = browser.Watch(page)
+    page.goto(path.as_uri(), wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.add_script_tag(path=assets.fetch("axe-core") / "axe.min.js")
+    options = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"], "preload": False}
+    found = page.evaluate("options => axe.run(document, options)", options)
+    place = f"{path.stem} ({theme})"
+    wrong = [
+        f"{place}: {fault['impact']}: {fault['help']}: {fault['nodes'][0]['html'][:120]} ({len(fault['nodes'])} times)"
+        for fault in found["violations"]
+        if fault["impact"] in SERIOUS
+    ]
+    broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
+    wrong += [f"{place}: no picture at {address[:80]}" for address in broken]
+    wrong += [f"{place}: the page is wider than the window"] * page.evaluate(
+        "document.documentElement.scrollWidth > innerWidth"
+    )
+    wrong += [f"{place}: {error}" for error in watch.errors]
+    wrong += [f"{place}: asks the network for {address}" for address in watch.foreign]
+    context.close()
+    return wrong, len(found["passes"])
+
+
+def check(site: Path = SITE) -> list[str]:
+    """Everything that is wrong with the site, with a line of figures for each page on the way."""
+    wrong = list(broken_links(site))
+    print(f"{'page':36} {'axe, light':>18} {'axe, dark':>18}")
+    with browser.opened() as chromium:
+        for path in sorted(site.rglob("*.html")):
+            line = f"{path.relative_to(site).as_posix():36}"
+            for theme in ("light", "dark"):
+                found, passed = look_at(chromium, path, theme)
+                wrong += found
+                line += f" {passed:3} passed {len(found):2} bad"
+            print(line, flush=True)
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="follow every link, look at every page in Chromium"
+    )
+    arguments = parser.parse_args()
+    try:
+        gather()
+    except assets.AssetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    warned = build() != 0
+    mend_headings()
+    if not (SITE / "index.html").exists():
+        return 1
+    print(f"open {(SITE / 'index.html').relative_to(ROOT)}")
+    wrong = check() if arguments.check else []
+    if arguments.check:
+        print("\n".join(wrong) or "every page is well", file=sys.stderr if wrong else sys.stdout)
+    return 1 if wrong or warned else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
