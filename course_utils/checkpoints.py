@@ -11,22 +11,38 @@ A checkpoint is a folder:
 Two come with the course, both trained by `python -m course_utils.pretraining` on the toy language:
 "embedded", and its twin "embedded-causal", which was trained with the causal attention mask and wants it when
 it is used.
+
+Any other BERT loads into the same model: from a folder, or by its name on the model hub ("google-bert/bert-base-uncased").
+`make models` fetches one ahead of time (`python -m course_utils.checkpoints NAME`). Sections of the course that
+read real English ask for `load(chosen())`: the environment variable BERT_COURSE_MODEL chooses; without it, or
+where its model cannot be had, they take the embedded one.
 """
 
+import argparse
 import hashlib
 import json
 import os
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from course_utils.bert import BertConfig, BertForPreTraining, load_weights
+from course_utils import hub
+from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
 EMBEDDED = {"embedded": DATA / "embedded", "embedded-causal": DATA / "embedded-causal"}
 CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE = "config.json", "model.safetensors", "vocab.txt"
 CARD_FILE, SUMS_FILE = "README.md", "SHA256SUMS"
+PICKLED_FILE = "pytorch_model.bin"  # the older form of the weights, which many published models have only
+TOKENIZER_FILE = "tokenizer_config.json"  # whether text is lower-cased; not every model has it
+
+SWITCH = "BERT_COURSE_MODEL"
+DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -118,22 +134,84 @@ def check_digests(folder: Path) -> None:
             )
 
 
-def load(name: str | Path = "embedded") -> tuple[BertForPreTraining, WordPieceTokenizer]:
+def read_pickled(path: Path) -> dict[str, torch.Tensor]:
+    """Named tensors of a `pytorch_model.bin`, read as numbers only.
+
+    The file is a pickle, which can hold code to run; `weights_only` lets nothing but tensors through.
+
+    Raises:
+        ValueError: if it is damaged, or holds anything else.
+    """
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the reader of pickles fails in many ways, and all mean the same here
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} ({path.stat().st_size:,} bytes) is no whole file of weights: {reason}"
+        ) from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
+        raise ValueError(f"{path} must hold named tensors and nothing else")
+    return tensors
+
+
+def chosen() -> str:
+    """The model for real English: the one that the variable BERT_COURSE_MODEL names, if it can be had.
+
+    Otherwise "embedded"; if another was wanted, one printed line says why it is not there. A model of the hub is
+    fetched here if need be. Without the variable no network is asked.
+    """
+    name = os.environ.get(SWITCH, "").strip()
+    if not name:
+        return "embedded"
+    try:
+        folder_of(name)
+    except (hub.HubError, ValueError) as error:
+        print(f"{SWITCH}: {error}; the embedded model takes its place.")
+        return "embedded"
+    return name
+
+
+def folder_of(name: str | Path) -> Path:
+    """The folder of a model: an embedded one, an existing folder, or the hub's cache, filled where need be.
+
+    Raises:
+        ValueError: if the name can be none of these.
+        hub.HubError: (an OSError) if it may be a model of the hub that cannot be had.
+    """
+    if str(name) in EMBEDDED:
+        folder = EMBEDDED[str(name)]
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is missing; install the course again")
+        return folder
+    if Path(name).is_dir():
+        return Path(name)
+    if HUB_NAME.fullmatch(str(name)):
+        weights = (WEIGHTS_FILE, PICKLED_FILE)
+        return hub.fetch(str(name), [(CONFIG_FILE,), (VOCAB_FILE,), weights], optional=[TOKENIZER_FILE])
+    allowed = f"{', '.join(EMBEDDED)}, an existing folder, or a model of the hub such as {DEFAULT_MODEL!r}"
+    raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
+
+
+def load(
+    name: str | Path = "embedded", *, allow_missing_heads: bool = False
+) -> tuple[BertForPreTraining, WordPieceTokenizer]:
     """A pretrained model, in evaluation mode, and its tokenizer.
 
     Args:
-        name: "embedded", "embedded-causal", or a folder with config.json, model.safetensors and vocab.txt.
+        name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased"), or
+            a folder with config.json, vocab.txt and model.safetensors (or the older pytorch_model.bin).
+        allow_missing_heads: accept a checkpoint without pretraining heads, as of sentence encoders. They are then
+            drawn at random: good for fine-tuning, where they are not used, and not for filling blanks.
 
     Raises:
         ValueError: for an unknown name, or a folder whose files are damaged or do not fit one another.
+        hub.HubError: (an OSError) if a model of the hub is not on the disk and cannot be fetched.
     """
-    folder = EMBEDDED.get(str(name), Path(name))
-    if str(name) in EMBEDDED and not folder.is_dir():
-        raise ValueError(f"{folder} is missing; install the course again")
-    if not folder.is_dir():
-        allowed = f"{', '.join(EMBEDDED)}, or an existing folder"
-        raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
-    missing = [file for file in (CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE) if not (folder / file).is_file()]
+    folder = folder_of(name)
+    weights = WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLED_FILE
+    missing = [file for file in (CONFIG_FILE, VOCAB_FILE) if not (folder / file).is_file()]
+    if not (folder / weights).is_file():
+        missing.append(WEIGHTS_FILE)
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}")
     check_digests(folder)
@@ -142,10 +220,69 @@ def load(name: str | Path = "embedded") -> tuple[BertForPreTraining, WordPieceTo
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
     tokenizer = WordPieceTokenizer.from_file(folder / VOCAB_FILE)
+    tokenizer.lowercase = lower_cases(folder, tokenizer.id_to_token)
     if len(tokenizer) != config.vocab_size:
         sizes = f"{VOCAB_FILE} has {len(tokenizer)} pieces, {CONFIG_FILE} says {config.vocab_size}"
         raise ValueError(f"{folder}: {sizes}")
-    tensors, _ = read_tensors(folder / WEIGHTS_FILE)
+    if weights == WEIGHTS_FILE:
+        tensors, _ = read_tensors(folder / weights)
+    else:
+        tensors = read_pickled(folder / weights)
     model = BertForPreTraining(config)
-    load_weights(model, tensors)
+    try:
+        load_weights(model, tensors, allow_missing_heads=allow_missing_heads)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
     return model.eval(), tokenizer
+
+
+def lower_cases(folder: Path, vocabulary: Sequence[str]) -> bool:
+    """Whether the text of a model is lower-cased before it is cut, as for the "uncased" BERTs.
+
+    tokenizer_config.json says so where there is one; else the vocabulary shows it, by having no capitals.
+
+    Raises:
+        ValueError: for settings that the course's tokenizer does not have.
+    """
+    specials = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused")
+    has_capitals = any(piece != piece.lower() for piece in vocabulary if not piece.startswith(specials))
+    path = Path(folder) / TOKENIZER_FILE
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    lowercase = settings.get("do_lower_case", not has_capitals)
+    if lowercase and has_capitals:
+        raise ValueError(f"{path}: do_lower_case is true, and {VOCAB_FILE} has pieces with capitals")
+    if settings.get("strip_accents") not in (None, lowercase):
+        raise ValueError(f"{path}: strip_accents is not do_lower_case; this tokenizer does both or neither")
+    if not settings.get("tokenize_chinese_chars", True):
+        raise ValueError(
+            f"{path}: tokenize_chinese_chars is false; this tokenizer sets Chinese characters apart"
+        )
+    return lowercase
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch models into the hub's cache and see that they load: `make models`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_utils.checkpoints",
+        description=f"Fetch published BERT models ahead of time, for use without a network; {SWITCH} chooses one.",
+    )
+    parser.add_argument(
+        "names", nargs="*", default=[DEFAULT_MODEL], help=f"on the hub; default {DEFAULT_MODEL}"
+    )
+    failed = False
+    for name in parser.parse_args(arguments).names:
+        try:
+            model, _ = load(name, allow_missing_heads=True)
+        except (hub.HubError, ValueError) as error:
+            print(error, file=sys.stderr)
+            failed = True
+        else:
+            layers = model.config.num_hidden_layers
+            print(
+                f"{name}: {layers} layers, {count_parameters(model):,} parameters. To use it: {SWITCH}={name}"
+            )
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,7 +27,14 @@ def draw() -> Diagram:
 
 
 def draw_tower(
-    diagram: Diagram, name: str, middle: float, layers: int, hidden: int, heads: int, wide: int, parameters: int
+    diagram: Diagram,
+    name: str,
+    middle: float,
+    layers: int,
+    hidden: int,
+    heads: int,
+    wide: int,
+    parameters: int,
 ) -> None:
     ground = 560
     width = SCALE * hidden

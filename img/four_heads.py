@@ -36,7 +36,9 @@ HEADS = (
 
 def draw() -> Diagram:
     diagram = Diagram(1000, 440, "Four heads on one encoder", DESCRIPTION)
-    diagram.text(20, 26, "One encoder, four heads: what is new is one Linear layer", LARGE, "start", bold=True)
+    diagram.text(
+        20, 26, "One encoder, four heads: what is new is one Linear layer", LARGE, "start", bold=True
+    )
     draw_encoder(diagram)
     draw_heads(diagram)
     return diagram

@@ -1,9 +1,17 @@
 """Models on disk: saved, loaded, read by `transformers`; damage is named; the embedded ones are good."""
 
 import ast
+import functools
 import hashlib
+import http.server
 import json
+import os
 import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 import course_utils
-from course_utils import checkpoints, pretraining
+from course_utils import checkpoints, hub, pretraining
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.toy_language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
@@ -191,7 +199,8 @@ def test_weights_that_do_not_fit_are_named(copy):
 
 def test_unknown_names_are_refused(monkeypatch, tmp_path):
     with pytest.raises(
-        ValueError, match="name is 'nowhere'; it must be one of embedded, embedded-causal, or"
+        ValueError,
+        match="name is 'nowhere'; it must be one of embedded, embedded-causal, an existing folder, or",
     ):
         checkpoints.load("nowhere")
     monkeypatch.setitem(checkpoints.EMBEDDED, "embedded", tmp_path / "gone")
@@ -217,7 +226,339 @@ def test_nothing_in_the_package_pickles():
                     "marshal",
                 }, path
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                assert not (node.value.id == "torch" and node.attr in ("save", "load")), path
+                assert not (node.value.id == "torch" and node.attr == "save"), path
+            # Older published weights are pickles: `weights_only` lets nothing but tensors out of them.
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert "weights_only=True" in map(ast.unparse, node.keywords), path
+
+
+# ------------------------------------------------------------------ models of other makers
+
+
+def old_spelling(model: BertForPreTraining) -> dict[str, torch.Tensor]:
+    """The names in Google's published checkpoints: `bert.` in front, gamma and beta, what is tied once."""
+    return {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("cls.predictions.decoder")
+    }
+
+
+def publish(folder: Path, model: BertForPreTraining, form: str, zipped: bool = True) -> Path:
+    """A folder as published ones are: a config without a model_type, old names, no digests, no card."""
+    folder.mkdir(parents=True)
+    config = {key: value for key, value in model.config.to_dict().items() if key != "model_type"}
+    (folder / checkpoints.CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+    TOKENIZER.save(folder / checkpoints.VOCAB_FILE)
+    if form == "safetensors":
+        checkpoints.write_tensors(folder / checkpoints.WEIGHTS_FILE, old_spelling(model), {"format": "pt"})
+    else:
+        path = folder / checkpoints.PICKLED_FILE
+        torch.save(old_spelling(model), path, _use_new_zipfile_serialization=zipped)
+    return folder
+
+
+def same_weights(one: BertForPreTraining, other: BertForPreTraining) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+@pytest.mark.parametrize(("form", "zipped"), [("safetensors", True), ("pickle", True), ("pickle", False)])
+def test_a_published_folder_loads_whatever_its_dialect(model, tmp_path, form, zipped):
+    folder = publish(tmp_path / "published", model, form, zipped)
+    loaded, tokenizer = checkpoints.load(folder)
+    assert same_weights(loaded, model) and tokenizer.lowercase and not loaded.training
+
+
+class Danger:
+    """Unpickled by an ordinary reader, this makes a folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_code_in_a_pickle_is_not_run(model, tmp_path):
+    folder = publish(tmp_path / "published", model, "pickle")
+    torch.save({"weights": Danger(tmp_path / "harm")}, folder / checkpoints.PICKLED_FILE)
+    with pytest.raises(ValueError, match="no whole file of weights"):
+        checkpoints.load(folder)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", {"a": 1}, [torch.ones(1)]])
+def test_a_damaged_pickle_is_named(model, tmp_path, content):
+    path = publish(tmp_path / "published", model, "pickle") / checkpoints.PICKLED_FILE
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin .*(no whole file|nothing else)"):
+        checkpoints.load(path.parent)
+
+
+def test_half_a_pickle_is_named(model, tmp_path):
+    path = publish(tmp_path / "published", model, "pickle") / checkpoints.PICKLED_FILE
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin \(20,000 bytes\) is no whole file of weights"):
+        checkpoints.load(path.parent)
+
+
+def test_a_tokenizer_without_its_vocabulary_is_refused(model, tmp_path):
+    """The library makes up a tokenizer of five pieces for such a folder; this one does not."""
+    folder = publish(tmp_path / "published", model, "safetensors")
+    (folder / checkpoints.VOCAB_FILE).unlink()
+    with pytest.raises(ValueError, match=r"lacks vocab\.txt"):
+        checkpoints.load(folder)
+    pieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]"
+    (folder / checkpoints.VOCAB_FILE).write_text(pieces, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"has 5 pieces, config\.json says {len(TOKENIZER)}"):
+        checkpoints.load(folder)
+
+
+def test_capitals_are_kept_where_the_vocabulary_has_them(tmp_path):
+    pieces = TOKENIZER.id_to_token
+    assert checkpoints.lower_cases(tmp_path, pieces)
+    assert not checkpoints.lower_cases(tmp_path, [*pieces, "Bank"])
+    settings = tmp_path / checkpoints.TOKENIZER_FILE
+    settings.write_text('{"do_lower_case": false, "strip_accents": null}', encoding="utf-8")
+    assert not checkpoints.lower_cases(tmp_path, pieces)
+    settings.write_text('{"do_lower_case": true}', encoding="utf-8")
+    assert checkpoints.lower_cases(tmp_path, pieces)
+    with pytest.raises(ValueError, match="do_lower_case is true, and vocab.txt has pieces with capitals"):
+        checkpoints.lower_cases(tmp_path, [*pieces, "Bank"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"do_lower_case": True, "strip_accents": False}, "strip_accents"),
+        ({"do_lower_case": True, "tokenize_chinese_chars": False}, "tokenize_chinese_chars"),
+    ],
+)
+def test_tokenizers_that_this_one_cannot_be_are_refused(tmp_path, settings, message):
+    (tmp_path / checkpoints.TOKENIZER_FILE).write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        checkpoints.lower_cases(tmp_path, TOKENIZER.id_to_token)
+
+
+def test_a_cased_model_reads_capitals(model, tmp_path):
+    folder = publish(tmp_path / "published", model, "safetensors")
+    (folder / checkpoints.TOKENIZER_FILE).write_text('{"do_lower_case": false}', encoding="utf-8")
+    _, tokenizer = checkpoints.load(folder)
+    assert tokenizer.tokenize("bank Bank")[0] == "bank" and "bank" not in tokenizer.tokenize("Bank")
+
+
+def test_real_weights_load_and_lack_only_heads(real_bert):
+    """Names without a prefix, weight and bias: the other dialect. The numbers: transformers on the same files."""
+    with pytest.raises(ValueError, match=r"missing: cls\.predictions\.bias"):
+        checkpoints.load(real_bert)
+    ours, tokenizer = checkpoints.load(real_bert, allow_missing_heads=True)
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.BertModel.from_pretrained(real_bert, attn_implementation="eager").eval()
+    batch = transformers.AutoTokenizer.from_pretrained(real_bert)(
+        "The bank was ROBBED yesterday, scénic!", return_tensors="pt"
+    )
+    assert (
+        tokenizer.encode("The bank was ROBBED yesterday, scénic!").input_ids == batch["input_ids"][0].tolist()
+    )
+    with torch.no_grad():
+        expected = theirs(**batch).last_hidden_state
+        torch.testing.assert_close(
+            ours.bert(batch["input_ids"]).last_hidden_state, expected, rtol=0, atol=1e-5
+        )
+
+
+# ------------------------------------------------------------------ the hub, and the lack of it
+
+NAME = "owner/mini"
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Sets whether the probe finds a network, and forgets what an earlier test decided."""
+    for name in (*hub.OFFLINE_SWITCHES, "HF_ENDPOINT", checkpoints.SWITCH):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")  # so that what `offline` sets is taken back
+    hub.offline.cache_clear()
+
+    def answer(there: bool) -> list[str]:
+        asked = []
+        monkeypatch.setattr(hub, "answers", lambda address: asked.append(address) or there)
+        return asked
+
+    yield answer
+    hub.offline.cache_clear()
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path) -> Path:
+    """An empty cache of the hub, in the layout of its library, that nobody else uses."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def fill(cache: Path, model: BertForPreTraining, form: str) -> Path:
+    """A cached model: `refs/main` names the snapshot folder. Made by hand; no network ever."""
+    repository = cache / f"models--{NAME.replace('/', '--')}"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    return publish(repository / "snapshots" / commit, model, form)
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("form", ["safetensors", "pickle"])
+def test_a_cached_model_loads_by_name_without_a_download(network, cache, model, monkeypatch, form, there):
+    fill(cache, model, form)
+    network(there)
+    monkeypatch.setattr(
+        "httpx2.Client.send", lambda *_, **__: pytest.fail("the network was asked"), raising=False
+    )
+    loaded, _ = checkpoints.load(NAME)
+    assert same_weights(loaded, model)
+    monkeypatch.setenv(checkpoints.SWITCH, NAME)
+    assert checkpoints.chosen() == NAME
+
+
+def test_without_a_network_an_unknown_model_is_refused_at_once(network, cache):
+    network(False)
+    started = time.perf_counter()
+    with pytest.raises(
+        hub.HubError, match=r"owner/mini is not on this disk, and there is no network"
+    ) as caught:
+        checkpoints.load(NAME)
+    assert time.perf_counter() - started < 5  # the library alone waits 23 s for one file
+    assert isinstance(caught.value, OSError) and len(str(caught.value).splitlines()) == 1
+    assert os.environ["HF_HUB_OFFLINE"] == "1"  # the libraries that are imported later do not wait either
+
+
+def test_half_a_cached_model_is_no_model(network, cache, model):
+    (fill(cache, model, "pickle") / checkpoints.PICKLED_FILE).unlink()
+    network(False)
+    with pytest.raises(hub.HubError, match="not on this disk"):
+        checkpoints.load(NAME)
+
+
+def test_the_switch_falls_back_with_one_line(network, cache, monkeypatch, capsys):
+    network(False)
+    assert checkpoints.chosen() == "embedded"
+    assert capsys.readouterr().out == ""
+    for wanted in (NAME, "no name at all"):
+        monkeypatch.setenv(checkpoints.SWITCH, wanted)
+        assert checkpoints.chosen() == "embedded"
+        out = capsys.readouterr().out
+        assert wanted in out and "the embedded model takes its place" in out and out.count("\n") == 1
+
+
+def test_the_switch_takes_a_folder_and_asks_nobody(network, saved, monkeypatch):
+    asked = network(True)
+    monkeypatch.setenv(checkpoints.SWITCH, str(saved))
+    assert same_weights(checkpoints.load(checkpoints.chosen())[0], checkpoints.load(saved)[0])
+    monkeypatch.delenv(checkpoints.SWITCH)
+    assert checkpoints.chosen() == "embedded"
+    assert asked == []
+
+
+def test_the_network_is_probed_once_and_not_at_all_when_switched_off(network, monkeypatch):
+    asked = network(True)
+    assert not hub.offline() and not hub.offline()
+    assert asked == ["https://huggingface.co"]
+    hub.offline.cache_clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert hub.offline()
+    assert len(asked) == 1
+
+
+def test_a_probe_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(30))
+    started = time.perf_counter()
+    assert not hub.answers("https://example.org")
+    assert time.perf_counter() - started < hub.PROBE_SECONDS + 1
+
+
+def test_a_model_that_breaks_off_is_reported_in_one_line(network, cache, monkeypatch):
+    import huggingface_hub
+
+    class Strange(Exception):
+        """Neither an OSError nor known to anybody, as the transport's own errors are."""
+
+    def download(*_):
+        raise Strange("cut\noff")
+
+
+    network(True)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(hub.HubError, match="^owner/mini cannot be fetched: cut$"):
+        checkpoints.load(NAME)
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """As much of the hub as a download of small files needs."""
+
+    def __init__(self, folder: Path, *args):
+        self.folder = folder
+        super().__init__(*args)
+
+    def do_HEAD(self):
+        path = self.folder / self.path.removeprefix(f"/{NAME}/resolve/main/")
+        whole = self.path.startswith(f"/{NAME}/") and path.is_file()
+        content = path.read_bytes() if whole else b""
+        self.send_response(200 if whole else 404)
+        if whole:
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "f" * 40)
+        else:
+            known = self.path.startswith(f"/{NAME}/")
+            self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        return content
+
+    def do_GET(self):
+        self.wfile.write(self.do_HEAD())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_fetching_ahead_of_time(model, tmp_path):
+    """`make models` against a hub on this machine; then again, when that hub is gone."""
+    folder = publish(tmp_path / "published", model, "pickle")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Hub, folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {name: value for name, value in os.environ.items() if name not in hub.OFFLINE_SWITCHES}
+    environment |= {
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    environment["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
+
+    def fetch(*names: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "course_utils.checkpoints", *names]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    try:
+        done = fetch(NAME, "owner/nothing")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 1
+    assert f"{NAME}: 2 layers" in done.stdout
+    assert (
+        "owner/nothing is no model that the hub shows" in done.stderr.splitlines()[-1]
+        and "Traceback" not in done.stderr
+    )
+    again = fetch(NAME)
+    assert again.returncode == 0 and again.stdout == done.stdout, again.stderr
 
 
 # ------------------------------------------------------------------ the models that come with the course

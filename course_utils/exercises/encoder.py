@@ -60,8 +60,12 @@ class gelu:
             x = torch.tensor([value], dtype=torch.float64)
             slips = {
                 "This is Phi(x) alone: it still wants to be multiplied by x.": _by_elements(x, _normal),
-                "The square root of 2 is missing under x.": _by_elements(x, lambda v: v * (1 + math.erf(v)) / 2),
-                "Twice too much: (1 + erf) runs from 0 to 2, Phi from 0 to 1.": _by_elements(x, lambda v: 2 * v * _normal(v)),
+                "The square root of 2 is missing under x.": _by_elements(
+                    x, lambda v: v * (1 + math.erf(v)) / 2
+                ),
+                "Twice too much: (1 + erf) runs from 0 to 2, Phi from 0 to 1.": _by_elements(
+                    x, lambda v: 2 * v * _normal(v)
+                ),
                 "This is ReLU: it cuts negative numbers off.": x.clamp(min=0),
             }
             expected = _by_elements(x, lambda v: v * _normal(v))
@@ -71,7 +75,11 @@ class gelu:
     def exactly(check):
         for shape in ((4,), (2, 3), (3, 2, 2), (1, 5), (2, 2, 4)):
             x = 2 * torch.randn(*shape, generator=check.generator, dtype=torch.float64)
-            slips = {"This is the tanh approximation of Google's code: near, and not exact.": F.gelu(x, approximate="tanh")}
+            slips = {
+                "This is the tanh approximation of Google's code: near, and not exact.": F.gelu(
+                    x, approximate="tanh"
+                )
+            }
             check.equal(check.call(x), _by_elements(x, lambda v: v * _normal(v)), tolerance=1e-9, slips=slips)
 
     @wrong("still wants to be multiplied by x")
@@ -126,8 +134,12 @@ class add_and_norm:
                 check.tensor(got, (seq_len, hidden_size), axes="(seq_len, hidden_size)")
                 slips = {
                     "The residual is missing: what came in must be added.": _standardised(output, 1e-12),
-                    "LayerNorm must come after the sum: here only the output of the sublayer is normalised.": x + _standardised(output, 1e-12),
-                    "Here what came in is normalised before the sum, as in a pre-norm layer.": _standardised(x, 1e-12) + output,
+                    "LayerNorm must come after the sum: here only the output of the sublayer is normalised.": x
+                    + _standardised(output, 1e-12),
+                    "Here what came in is normalised before the sum, as in a pre-norm layer.": _standardised(
+                        x, 1e-12
+                    )
+                    + output,
                     "The sum is right; LayerNorm is missing.": x + output,
                 }
                 for says, slip in slips.items():
@@ -139,9 +151,13 @@ class add_and_norm:
             x, output = torch.randn(2, seq_len, hidden_size, generator=check.generator).round(decimals=1)
             total = x + output
             slips = {
-                "This runs over the tokens: each token must be normalised alone.": _standardised(total.T, 1e-12).T,
+                "This runs over the tokens: each token must be normalised alone.": _standardised(
+                    total.T, 1e-12
+                ).T,
                 "This runs over the whole table at once.": (total - total.mean()) / total.std(correction=0),
-                "This divides the squares by one less than their number: use correction=0.": _standardised(total, 1e-12)
+                "This divides the squares by one less than their number: use correction=0.": _standardised(
+                    total, 1e-12
+                )
                 * math.sqrt((hidden_size - 1) / hidden_size),
             }
             check.equal(check.call(x, output, 1e-12), _standardised(total, 1e-12), slips=slips)
@@ -151,13 +167,18 @@ class add_and_norm:
         for seq_len in range(1, 7):
             x, output = torch.randn(2, seq_len, 4, generator=check.generator).round(decimals=1)
             total = x + output
-            deviations, variance = total - total.mean(-1, keepdim=True), total.var(-1, correction=0, keepdim=True)
+            deviations, variance = (
+                total - total.mean(-1, keepdim=True),
+                total.var(-1, correction=0, keepdim=True),
+            )
             slips = {
                 "This adds eps to the standard deviation; it belongs to the variance, inside the root.": deviations
                 / (variance.sqrt() + EPS_THAT_SHOWS),
                 "This leaves eps out.": deviations / variance.sqrt(),
             }
-            check.equal(check.call(x, output, EPS_THAT_SHOWS), _standardised(total, EPS_THAT_SHOWS), slips=slips)
+            check.equal(
+                check.call(x, output, EPS_THAT_SHOWS), _standardised(total, EPS_THAT_SHOWS), slips=slips
+            )
 
     @wrong("The residual is missing")
     def no_residual(x, sublayer_output, eps):
@@ -223,7 +244,9 @@ class feed_forward:
             exact = _by_elements(wide, lambda v: v * _normal(v))
             slips = {
                 "Without an activation between them the two layers are only one.": wide @ w2.T + b2,
-                "A second GELU stands at the end: the result may be negative, and goes into a sum.": F.gelu(exact @ w2.T + b2),
+                "A second GELU stands at the end: the result may be negative, and goes into a sum.": F.gelu(
+                    exact @ w2.T + b2
+                ),
                 "This is ReLU in the middle; BERT uses GELU.": wide.relu() @ w2.T + b2,
                 "Residual and LayerNorm do not belong here: this adds x.": exact @ w2.T + b2 + x,
                 "This is GELU's tanh approximation.": F.gelu(wide, approximate="tanh") @ w2.T + b2,
@@ -295,7 +318,9 @@ class pooler:
             slips = {
                 "This is the mean over the tokens; BERT's pooler reads [CLS] alone.": states.mean(1).tanh(),
                 "This reads the last token; [CLS] is the first.": states[:, -1].tanh(),
-                "tanh is missing: with the unit matrix as weight these are the states themselves.": states[:, 0],
+                "tanh is missing: with the unit matrix as weight these are the states themselves.": states[
+                    :, 0
+                ],
             }
             check.equal(got, states[:, 0].tanh(), slips=slips)
 
@@ -303,10 +328,14 @@ class pooler:
     def linear(check):
         for batch in range(1, 7):
             states = torch.randn(batch, 2, 3, generator=check.generator).round(decimals=1)
-            weight, bias = (torch.randn(*s, generator=check.generator).round(decimals=1) for s in ((3, 3), (3,)))
+            weight, bias = (
+                torch.randn(*s, generator=check.generator).round(decimals=1) for s in ((3, 3), (3,))
+            )
             expected = torch.stack([torch.stack([row @ w for w in weight]) for row in states[:, 0]]) + bias
             slips = {
-                "The weight must be transposed: a Linear layer computes x @ weight.T + bias.": (states[:, 0] @ weight + bias).tanh(),
+                "The weight must be transposed: a Linear layer computes x @ weight.T + bias.": (
+                    states[:, 0] @ weight + bias
+                ).tanh(),
                 "The bias is missing.": (expected - bias).tanh(),
                 "tanh comes last, after the bias.": (expected - bias).tanh() + bias,
             }
@@ -341,7 +370,11 @@ def _parameters(layers: int, hidden: int, wide: int, vocab: int, positions: int)
     """Counted tensor by tensor, as the shapes in a checkpoint are."""
     shapes = [(vocab, hidden), (positions, hidden), (2, hidden), (hidden,), (hidden,)]
     for _ in range(layers):
-        shapes += [(hidden, hidden), (hidden,)] * 4 + [(wide, hidden), (wide,), (hidden, wide), (hidden,)] + [(hidden,)] * 4
+        shapes += (
+            [(hidden, hidden), (hidden,)] * 4
+            + [(wide, hidden), (wide,), (hidden, wide), (hidden,)]
+            + [(hidden,)] * 4
+        )
     shapes += [(hidden, hidden), (hidden,)]
     return sum(math.prod(shape) for shape in shapes)
 
@@ -393,9 +426,13 @@ class count_parameters:
                 "A layer has two LayerNorms, not one.": expected - 2 * hidden,
                 "The two LayerNorms of the layer are missing.": expected - 4 * hidden,
                 "The biases of the Linear layers are missing.": expected - 5 * hidden - wide,
-                "After the heads comes one more Linear layer: four of them, not three.": expected - hidden * hidden - hidden,
+                "After the heads comes one more Linear layer: four of them, not three.": expected
+                - hidden * hidden
+                - hidden,
                 "The layer counts for nothing yet.": without,
-                "The feed-forward sublayer has the width `wide`, which need not be 4 * hidden.": _parameters(1, hidden, 4 * hidden, 10, 4),
+                "The feed-forward sublayer has the width `wide`, which need not be 4 * hidden.": _parameters(
+                    1, hidden, 4 * hidden, 10, 4
+                ),
             }
             check.equal(check.call(1, hidden, wide, 10, 4), expected, slips=slips)
 

@@ -188,9 +188,11 @@ class entities:
                 "The entity that ends with the sentence is missing.": cut,
             }
             check.equal(check.call(tags), _entities(tags), slips=slips)
-            check.equal(check.call([*tags, "B-ORG"]), _entities([*tags, "B-ORG"]), slips={
-                "The entity that ends with the sentence is missing.": _entities(tags)
-            })
+            check.equal(
+                check.call([*tags, "B-ORG"]),
+                _entities([*tags, "B-ORG"]),
+                slips={"The entity that ends with the sentence is missing.": _entities(tags)},
+            )
 
     @wrong("one past the last word, as in a slice")
     def last_word(tags):
@@ -281,7 +283,9 @@ class entity_f1:
     @stage("nothing to find, nothing found: 1.0")
     def empty(check):
         for sentences in range(1, 6):
-            check.equal(check.call([set()] * sentences, [set()] * sentences), 1.0, "There was nothing to miss.")
+            check.equal(
+                check.call([set()] * sentences, [set()] * sentences), 1.0, "There was nothing to miss."
+            )
 
     @wrong("This is the precision")
     def precision(truth, guess):
@@ -308,9 +312,7 @@ class entity_f1:
 def _search(start, end, longest: int, strict: bool = False, over: int = 0) -> tuple[int, int]:
     """The truth to compare with: look at every span."""
     spans = [
-        (i, j)
-        for i in range(len(start))
-        for j in range(i + strict, min(i + longest + over, len(start)))
+        (i, j) for i in range(len(start)) for j in range(i + strict, min(i + longest + over, len(start)))
     ]
     return max(spans, key=lambda span: float(start[span[0]] + end[span[1]])) if spans else (0, 0)
 
@@ -345,7 +347,9 @@ class best_answer:
             start[-1], end[0] = 5.0, 5.5  # the best start is the last token, the best end the first
             slips = {
                 "The end comes before the start: the two were chosen apart.": (seq_len - 1, 0),
-                "A single word may be the answer: first = last is allowed.": _search(start, end, seq_len, True),
+                "A single word may be the answer: first = last is allowed.": _search(
+                    start, end, seq_len, True
+                ),
             }
             check.equal(check.call(start, end, seq_len), _search(start, end, seq_len), slips=slips)
 
@@ -450,7 +454,10 @@ class window_starts:
                 "The stride is the step, not what two windows share.": _starts(length, room, room - stride),
                 "The last pieces are in no window.": starts[:-1],
                 "The windows go on after one has reached the end.": list(range(0, length, stride)),
-                "One window too many: the one before ends exactly at the end.": [*starts, starts[-1] + stride],
+                "One window too many: the one before ends exactly at the end.": [
+                    *starts,
+                    starts[-1] + stride,
+                ],
             }
             check.equal(check.call(length, room, stride), starts, slips=slips)
 

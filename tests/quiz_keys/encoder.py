@@ -51,13 +51,19 @@ def most_parameters() -> str:
     with torch.device("meta"):
         base = BertModel(BertConfig.named("base"))
     parts = {
-        "The embedding tables": sum(table.weight.numel() for table in base.embeddings.children() if hasattr(table, "num_embeddings")),
+        "The embedding tables": sum(
+            table.weight.numel() for table in base.embeddings.children() if hasattr(table, "num_embeddings")
+        ),
         "The attention of all layers together": sum(
-            count_parameters(layer.attention.self) + count_parameters(layer.attention.output.dense) for layer in base.encoder.layer
+            count_parameters(layer.attention.self) + count_parameters(layer.attention.output.dense)
+            for layer in base.encoder.layer
         ),
         "The feed-forward networks of all layers together": sum(
-            count_parameters(layer.intermediate) + count_parameters(layer.output.dense) for layer in base.encoder.layer
+            count_parameters(layer.intermediate) + count_parameters(layer.output.dense)
+            for layer in base.encoder.layer
         ),
-        "The LayerNorms": sum(count_parameters(part) for part in base.modules() if isinstance(part, torch.nn.LayerNorm)),
+        "The LayerNorms": sum(
+            count_parameters(part) for part in base.modules() if isinstance(part, torch.nn.LayerNorm)
+        ),
     }
     return max(parts, key=parts.get)

@@ -46,7 +46,9 @@ def windows() -> str:
         return SimpleLength(input_ids=ids, offsets=offsets)
 
     tokenizer = SimpleNamespace(encode=encode, cls_token_id=2, sep_token_id=3)
-    task = finetuning.QuestionAnswering(tokenizer, max_length=104, stride=40)  # 1 for the question, 3 special ones
+    task = finetuning.QuestionAnswering(
+        tokenizer, max_length=104, stride=40
+    )  # 1 for the question, 3 special ones
     return str(len(task.encode([Question("who", "word " * 200)])))
 
 
