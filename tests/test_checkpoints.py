@@ -491,7 +491,6 @@ def test_a_model_that_breaks_off_is_reported_in_one_line(network, cache, monkeyp
     def download(*_):
         raise Strange("cut\noff")
 
-
     network(True)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(hub.HubError, match="^owner/mini cannot be fetched: cut$"):
