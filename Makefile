@@ -7,12 +7,13 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.1
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab models test bench notebooks pages slides site mutants lock
+.PHONY: help lab models test browser bench notebooks pages slides site mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
 	@echo "make models     fetch a published BERT for use without a network; NAMES=google-bert/bert-base-uncased for another"
 	@echo "make test       lint, unit tests, structure tests, and every notebook run strictly without a network"
+	@echo "make browser    run every notebook in a real JupyterLab and move every control (long)"
 	@echo "make bench      measure the goals side by side with other libraries; NAMES=\"P1 P2\" for some of them"
 	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
@@ -41,6 +42,9 @@ pages:
 	@$(BOOTSTRAP) run tools/glossary.py
 	@$(BOOTSTRAP) run tools/ledger.py
 	@$(BOOTSTRAP) run tools/misconceptions.py
+
+browser:
+	@$(BOOTSTRAP) run tools/check.py browser
 
 slides:
 	@$(BOOTSTRAP) run tools/slides.py $(NAMES) $(if $(CHECK),--check)

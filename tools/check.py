@@ -1,6 +1,6 @@
 """Everything that must hold, in one run: what `make test` calls. Prints one summary at the end.
 
-    python tools/check.py              every step
+    python tools/check.py              every usual step
     python tools/check.py lint unit    only the named steps
 
 A step that fails does not stop the later ones: the summary is complete, and the exit code is 1 if any step
@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import browser
 from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +26,16 @@ PYTEST_TOTALS = re.compile(r"^(?P<totals>\d+ (passed|failed|error|skipped).*) in
 
 @dataclass
 class Step:
-    """One call of Python: `name`, the arguments, and what it adds to the environment."""
+    """One call of Python: `name`, the arguments, and what it adds to the environment.
+
+    A step that is not `usual` runs only when it is named.
+    """
 
     name: str
     title: str
     arguments: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    usual: bool = True
 
 
 @dataclass
@@ -68,10 +71,11 @@ def steps() -> list[Step]:
         found.append(
             Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
         )
-        if browser.find() or os.environ.get("CI"):  # in CI a missing browser is a failure, and the step says so
-            # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own.
-            arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
-            found.append(Step("browser", "notebooks and controls in JupyterLab, in Chromium", arguments))
+        # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. It takes long, so it is
+        # asked for by name: `make browser`.
+        arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
+        title = "notebooks and controls in JupyterLab, in Chromium"
+        found.append(Step("browser", title, arguments, usual=False))
     return found
 
 
@@ -118,15 +122,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="step", help=f"any of: {', '.join(available)}")
-    names = parser.parse_args().names or list(available)
+    names = parser.parse_args().names or [name for name, step in available.items() if step.usual]
     if unknown := [name for name in names if name not in available]:
         parser.error(f"no step {unknown[0]!r}; the steps are {', '.join(available)}")
 
     # Windows consoles may not know every character that a test prints.
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     results = [run(available[name]) for name in names]
-    if "browser" not in available:
-        print(f"\nThe step `browser` was left out: {browser.MISSING}")
     print(summary(results), flush=True)
     return 0 if all(result.passed for result in results) else 1
 
