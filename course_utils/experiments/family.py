@@ -17,8 +17,6 @@ The result is stored beside this file; notebook 14 shows it. To make it again (a
     python -m course_utils.experiments.family
 """
 
-import argparse
-import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,14 +28,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
-from course_utils.checkpoints import write_text
-from course_utils.experiments.masking import (
-    held_out_rows,
-    rounded,
-    sense_accuracy,
-    sense_baseline,
-    tokenizer_and_rows,
-)
+from course_utils.experiments import Options, read, write
+from course_utils.experiments.masking import held_out_rows, sense_accuracy, sense_baseline, tokenizer_and_rows
 from course_utils.masks import causal_mask
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
 from course_utils.pretraining import Batch, BatchOrder
@@ -246,38 +238,29 @@ def run_one(name: str, seed: int) -> tuple[str, int, dict[str, float]]:
 
 def load() -> dict:
     """The stored result: {"command", "steps", "seeds", "floors", "sense_baseline", "models": {name: {seed: ...}}}."""
-    return json.loads(RESULT.read_text(encoding="utf-8"))
+    return read(RESULT)
 
 
 def main(argv: list[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--processes", type=int, default=2, help="models trained at the same time (default: 2)"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=RESULT, help="the JSON file to write; models in it are kept"
-    )
-    options = parser.parse_args(argv)
-    if options.processes < 1:
-        parser.error(f"--processes is {options.processes}; it must be 1 or more")
+    options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
+    # What is done so far stands in a file of its own, so that an interrupted run goes on where it stopped.
+    unfinished = options.output.with_suffix(".unfinished.json")
     models = {name: {} for name in READERS | RELATIVES}
-    if options.output.is_file():  # an interrupted run goes on
-        models |= json.loads(options.output.read_text(encoding="utf-8"))["models"]
-    floors = held_out_rows().floors.mean("mask")
-    record = {
-        "command": COMMAND, "steps": STEPS, "seeds": SEEDS, "floors": floors, "sense_baseline": sense_baseline(),
-    }  # fmt: skip
+    if unfinished.is_file():
+        models |= read(unfinished)
     missing = [(name, seed) for seed in SEEDS for name in models if str(seed) not in models[name]]
     with ProcessPoolExecutor(options.processes) as pool:
         jobs = [pool.submit(run_one, name, seed) for name, seed in missing]
         for job in tqdm(as_completed(jobs), total=len(jobs), desc="models"):
             name, seed, found = job.result()
             models[name][str(seed)] = found
-            write_text(options.output, json.dumps(rounded(record | {"models": models}), indent=1) + "\n")
+            write(unfinished, models)
+    floors = held_out_rows().floors.mean("mask")
+    record = {"command": COMMAND, "steps": STEPS, "seeds": SEEDS, "floors": floors}
+    write(options.output, record | {"sense_baseline": sense_baseline(), "models": models})
+    unfinished.unlink(missing_ok=True)
     return 0
 
 

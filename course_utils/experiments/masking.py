@@ -10,8 +10,6 @@ The result is stored beside this file; notebook 07 shows it. To make it again (a
     python -m course_utils.experiments.masking
 """
 
-import argparse
-import json
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -23,6 +21,7 @@ import torch
 
 from course_utils import nsp
 from course_utils.bert import BertConfig, BertForPreTraining
+from course_utils.experiments import Options, read, write
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.pretraining import BatchOrder, HeldOut, Settings, evaluate, held_out, training_rows
 from course_utils.toy_language import VOCAB_FILE, ToyLanguage
@@ -252,33 +251,14 @@ def run_all(processes: int) -> dict:
     }
 
 
-def rounded(value):
-    """The same structure with floats of four decimals."""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: rounded(part) for key, part in value.items()}
-    return [rounded(part) for part in value] if isinstance(value, (list, tuple)) else value
-
-
 def load() -> dict:
     """The stored result."""
-    return json.loads(RESULT.read_text(encoding="utf-8"))
+    return read(RESULT)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--processes", type=int, default=2, help="models trained at the same time (default: 2)"
-    )
-    parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file to write")
-    options = parser.parse_args(argv)
-    if options.processes < 1:
-        parser.error(f"--processes is {options.processes}; it must be 1 or more")
-    text = json.dumps(rounded(run_all(options.processes)), indent=1)
-    options.output.write_text(text + "\n", encoding="utf-8", newline="\n")
+    options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
+    write(options.output, run_all(options.processes))
     return 0
 
 

@@ -8,19 +8,22 @@ pair again. Make it anew with
 Every run has 400 steps of about 2,048 positions. The loss is that of held-out documents, in nats, at [MASK].
 """
 
-import argparse
-import json
+import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from course_utils import checkpoints, pretraining
+from course_utils.experiments import Options, read, write
 from course_utils.pretraining import Settings
 from course_utils.wordpiece import WordPieceTokenizer
 
-STORED = Path(__file__).with_suffix(".json")
+RESULT = Path(__file__).with_suffix(".json")
+COMMAND = "python -m course_utils.experiments.recipe"
 SEEDS = (0, 1, 2)
 EVERY = 50  # steps between two measurements
 HELD_OUT_DOCUMENTS = 100
@@ -67,39 +70,44 @@ def losses(
         trainer.step()
         if step % EVERY == 0:
             result = pretraining.compare(pretraining.evaluate(trainer.model, data), data)
-            measured.append(round(result["model"], 4))
+            measured.append(result["model"])
     return measured
 
 
-def load(path: Path = STORED) -> dict:
+def load() -> dict:
     """The stored result: {"command", "seeds", "every", "floors", "losses": {choice: one list for each seed}}."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return read(RESULT)
 
 
-def main(argv: list[str] | None = None) -> None:
+@cache
+def tokenizer_and_data() -> tuple[WordPieceTokenizer, pretraining.HeldOut]:
+    """The embedded vocabulary, and the documents that every run is measured on."""
+    tokenizer = WordPieceTokenizer.from_file(checkpoints.DATA / "vocab.txt")
+    return tokenizer, pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
+
+
+def run_one(name: str, seed: int) -> tuple[str, int, list[float]]:
+    torch.set_num_threads(1)
+    return name, seed, losses(CHOICES[name], seed, *tokenizer_and_data())
+
+
+def main(argv: list[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--output", type=Path, default=STORED, help="where to write (default: the stored result)"
+    options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in CHOICES}
+    with ProcessPoolExecutor(options.processes) as pool:
+        jobs = [pool.submit(run_one, name, seed) for name in CHOICES for seed in SEEDS]
+        for job in tqdm(as_completed(jobs), total=len(jobs), desc="runs"):
+            name, seed, measured = job.result()
+            found[name][seed] = measured
+    record = {"command": COMMAND, "seeds": SEEDS, "every": EVERY}
+    record["floors"] = tokenizer_and_data()[1].floors.mean("mask")
+    write(
+        options.output, record | {"losses": {name: [runs[s] for s in SEEDS] for name, runs in found.items()}}
     )
-    options = parser.parse_args(argv)
-    tokenizer = WordPieceTokenizer.from_file(checkpoints.DATA / "vocab.txt")
-    data = pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
-    runs = [(name, seed) for name in CHOICES for seed in SEEDS]
-    found: dict[str, list] = {name: [] for name in CHOICES}
-    for name, seed in tqdm(runs, desc="runs"):
-        found[name].append(losses(CHOICES[name], seed, tokenizer, data))
-    record = {
-        "command": "python -m course_utils.experiments.recipe",
-        "seeds": SEEDS,
-        "every": EVERY,
-        "floors": data.floors.mean("mask"),
-        "losses": found,
-    }
-    checkpoints.write_text(options.output, json.dumps(record, indent=1) + "\n")
-    print(f"{len(runs)} runs written to {options.output.name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,8 +15,6 @@ cores), and to compare it with other seeds:
     python -m course_utils.experiments.rivals --seeds 3 4 5 --output other_seeds.json
 """
 
-import argparse
-import json
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -28,6 +26,7 @@ import torch
 from torch import nn
 
 from course_utils import checkpoints, finetuning, pretraining
+from course_utils.experiments import Options, read, write
 from course_utils.finetuning import Settings, TextClassification
 from course_utils.toy_tasks import REVIEW_LABELS, TOPIC_LABELS, LabelledText, reviews, topics
 
@@ -154,7 +153,7 @@ def run_all(seeds: list[int], processes: int) -> dict:
             found[job] = value
     rates = {
         f"{rate:g}": {
-            key: [round(found["rates", rate, seed][key], 4) for seed in seeds]
+            key: [found["rates", rate, seed][key] for seed in seeds]
             for key in ("accuracy", "masked word loss")
         }
         for rate in RATES
@@ -167,39 +166,31 @@ def run_all(seeds: list[int], processes: int) -> dict:
         "accuracy": {
             task: {
                 name: {
-                    str(size): [round(found["rivals", task, name, size, seed], 4) for seed in seeds]
-                    for size in SIZES
+                    str(size): [found["rivals", task, name, size, seed] for seed in seeds] for size in SIZES
                 }
                 for name in NAMES
             }
             for task in TASKS
         },
         "rates": rates,
-        "masked word loss before": round(masked_word_loss(tools()[0].bert), 4),
+        "masked word loss before": masked_word_loss(tools()[0].bert),
     }
 
 
 def load() -> dict:
     """The stored result."""
-    return json.loads(RESULT.read_text(encoding="utf-8"))
+    return read(RESULT)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--processes", type=int, default=2, help="models trained at the same time (default: 2)"
-    )
+    parser = Options(COMMAND, __doc__, RESULT)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=list(SEEDS), help="one run each (default: 0 1 2)"
     )
-    parser.add_argument("--output", type=Path, default=RESULT, help="the JSON file to write")
     options = parser.parse_args(argv)
-    if options.processes < 1 or min(options.seeds) < 0:
-        parser.error("--processes must be 1 or more, and --seeds 0 or more")
-    text = json.dumps(run_all(options.seeds, options.processes), indent=1)
-    checkpoints.write_text(options.output, text + "\n")
+    if min(options.seeds) < 0:
+        parser.error(f"--seeds holds {min(options.seeds)}; each must be 0 or more")
+    write(options.output, run_all(options.seeds, options.processes))
     return 0
 
 
