@@ -452,7 +452,7 @@ def masking_playground(model, tokenizer, language, sentences: list[str]) -> ipw.
         rate=ipw.FloatSlider(
             value=0.15, min=0.05, max=0.95, step=0.05, readout_format=".0%", description="Rate", **wide
         ),
-        seed=ipw.IntSlider(value=0, min=0, max=99, description="Seed", **wide),
+        seed=ipw.IntSlider(value=1, min=0, max=99, description="Seed", **wide),  # 0 selects nothing here
         k=ipw.IntSlider(value=3, min=1, max=6, description="Guesses", **wide),
     )
 
@@ -616,7 +616,10 @@ def cost_html(
     heads_of_table = ["model", "million parameters", "GFLOP", "weights, MB", "least time, ms"]
     caption = f"{batch} x {seq_len} tokens, fp32, forward, in the order of their FLOPs"
     training = training_bytes(own, batch, seq_len)
-    said = f"Training your model: {training / 1e6:,.0f} MB for weights, gradients, Adam's moments and kept activations."
+    said = (
+        f"Your model has {heads} heads of {hidden // heads} numbers each; how many there are changes no cost above. "
+        f"Training it: {training / 1e6:,.0f} MB for weights, gradients, Adam's moments and kept activations."
+    )
     return table(heads_of_table, rows, caption) + message(said)
 
 

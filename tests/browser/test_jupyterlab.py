@@ -44,6 +44,11 @@ def run_cell_by_cell(page, lab, path: Path) -> None:
         " && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'",
         timeout=OPEN_SECONDS * 1000,
     )
+    # The sign on the page can be green before the kernel has answered, and what is asked then is lost.
+    end = time.monotonic() + OPEN_SECONDS
+    while page.kernel.state != "idle":
+        assert time.monotonic() < end, f"after {OPEN_SECONDS} s the kernel is {page.kernel.state}"
+        page.wait_for_timeout(50)
     page.locator(".jp-Notebook .jp-Cell").first.locator(".jp-InputPrompt").click()
     for place in range(cells):
         assert page.evaluate(ACTIVE) == place, f"cell {place} is not the active one"
@@ -82,12 +87,25 @@ class Panel:
         return self.locator.locator(selector).all()
 
     def changes(self, control, actions: list) -> bool:
-        """Whether one of the actions on a control changes what is shown. A slider goes back to its start afterwards."""
-        before = self.shown()
+        """Whether one of the actions on a control changes what is shown. A slider goes back to where it was afterwards:
+        at the end of its track another control may rightly have nothing to change.
+        """
+        before, start = self.shown(), control.get_attribute("aria-valuenow")
         changed = any(self.after(lambda action=action: action(control)) != before for action in actions)
         if control.get_attribute("role") == "slider":
-            self.after(lambda: press("Home")(control))
+            self.after(lambda: move_to(control, float(start)))
         return changed
+
+
+def move_to(slider, value: float) -> None:
+    """Press arrow keys until a slider stands at `value`; the page says at once where it is."""
+    slider.focus()
+    for _ in range(200):
+        now = float(slider.get_attribute("aria-valuenow"))
+        if abs(now - value) < 1e-6:
+            return
+        slider.page.keyboard.press("ArrowRight" if now < value else "ArrowLeft")
+    raise AssertionError(f"a slider does not come back to {value}")
 
 
 def press(*keys):
