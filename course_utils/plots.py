@@ -29,6 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator
 from PIL import Image
 
 PAPER, INK, GREY, LINE = "#FCFBF8", "#1B1E23", "#555B66", "#CFCBC2"
@@ -614,19 +615,24 @@ def curves(
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
             axes.minorticks_off()
+        elif (places == places.round()).all():
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no layer 0.5
         axes.grid(axis="y")
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.set_title(title or "", loc="left")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    # Nobody wants to hear a hundred numbers: of many places about twenty are read out.
+    told = np.arange(len(places)) if len(places) <= 30 else np.linspace(0, len(places) - 1, 21).round().astype(int)
     lines = [
-        f"{name}: "
-        + ", ".join(f"{number:.3g} at {place:g}" for place, number in zip(places, numbers, strict=True))
-        for name, numbers in values.items()
+        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {places[i]:g}" for i in told) for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""
-    return Picture(figure, f"{start}Lines of {ylabel} over {xlabel}. {'; '.join(lines)}.")
+    some = "" if len(told) == len(places) else f" at {len(told)} of {len(places)} places"
+    return Picture(figure, f"{start}Lines of {ylabel} over {xlabel}{some}. {'; '.join(lines)}.")
 
 
 def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
@@ -867,9 +873,10 @@ def roofline(
         )
         for name, (intensity, speed) in points.items():
             axes.plot(intensity, speed / 1e9, "o", color=COLOURS["navy"], markersize=7)
-            axes.annotate(
-                name, (intensity, speed / 1e9), xytext=(8, -4), textcoords="offset points", size=BODY - 1
+            label = axes.annotate(
+                name, (intensity, speed / 1e9), xytext=(9, -4), textcoords="offset points", size=BODY - 1
             )
+            label.set_bbox({"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 1})  # the roof may pass behind
         axes.set(xscale="log", yscale="log", xlim=(low, high))
         axes.set_xlabel("arithmetic intensity (FLOP/byte)")
         axes.set_ylabel("GFLOP/s")

@@ -35,7 +35,7 @@ def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
 
     `render` may raise ValueError: its text is shown in place of the result.
     """
-    view = ipw.HTML()
+    view = ipw.HTML(layout={"overflow": "auto"})  # a wide table scrolls by itself, not the page
 
     def update(_change=None):
         try:
@@ -49,6 +49,12 @@ def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
     box = ipw.VBox([*controls.values(), view])
     box.add_class("course-panel")
     return box
+
+
+def wide(em: int, description: int | None = None) -> dict[str, dict]:
+    """Layout and style of a control `em` letters wide, less where the page is narrower; its name `description` letters."""
+    style = {} if description is None else {"style": {"description_width": f"{description}em"}}
+    return {"layout": {"width": f"{em}em", "max_width": "100%"}, **style}
 
 
 def message(text: str) -> str:
@@ -91,7 +97,7 @@ def check_text(text: str) -> str:
 
 def fill_blank(model, tokenizer, text: str = "the [MASK] was robbed yesterday") -> ipw.VBox:
     """Type a sentence with [MASK] in it, move the slider, and read the model's best guesses for each blank."""
-    field = ipw.Text(value=text, description="Sentence", layout={"width": "34em"}, continuous_update=True)
+    field = ipw.Text(value=text, description="Sentence", **wide(34), continuous_update=True)
     guesses = ipw.IntSlider(value=3, min=1, max=10, description="Guesses", continuous_update=True)
     return panel(lambda sentence, k: guesses_html(model, tokenizer, sentence, k), sentence=field, k=guesses)
 
@@ -131,13 +137,13 @@ def embedding_sum(embeddings, tokenizer, first: str = "the cat sat", second: str
     `embeddings` is a `course_utils.bert.BertEmbeddings`.
     """
     last = embeddings.position_embeddings.num_embeddings - 1
-    wide = {"layout": {"width": "34em"}, "style": {"description_width": "8em"}}
+    size = wide(34, 8)
     return panel(
         lambda first, second, token, shift: embedding_sum_html(embeddings, tokenizer, first, second, token, shift),
-        first=ipw.Text(value=first, description="First sentence", **wide),
-        second=ipw.Text(value=second, description="Second", **wide),
-        token=ipw.IntSlider(value=2, min=0, max=last, description="Token", **wide),
-        shift=ipw.IntSlider(value=0, min=0, max=last, description="Shift positions", **wide),
+        first=ipw.Text(value=first, description="First sentence", **size),
+        second=ipw.Text(value=second, description="Second", **size),
+        token=ipw.IntSlider(value=2, min=0, max=last, description="Token", **size),
+        shift=ipw.IntSlider(value=0, min=0, max=last, description="Shift positions", **size),
     )
 
 
@@ -186,7 +192,7 @@ class AttentionExplorer(ipw.VBox):
         self.model, self.tokenizer = model, tokenizer
         self.read(text)
         layers, heads = self._all_weights.shape[:2]
-        self.field = ipw.Text(value=text, description="Sentence", layout={"width": "34em"})
+        self.field = ipw.Text(value=text, description="Sentence", **wide(34))
         self.layer = self._choice("Layer", [(str(i + 1), i) for i in range(layers)])
         self.head = self._choice("Head", [(str(i + 1), i) for i in range(heads)])
         self.token = self._choice("Token", list(zip(self.tokens, range(len(self.tokens)), strict=True)))
@@ -258,7 +264,7 @@ class MaskPlayground(ipw.VBox):
         self.scores = vectors @ vectors.T / math.sqrt(vectors.shape[1])
         self.unmasked = self.scores.softmax(dim=-1) @ vectors
         self._cells = [[self._cell(i, j) for j in range(len(tokens))] for i in range(len(tokens))]
-        self._view = ipw.HTML()
+        self._view = ipw.HTML(layout={"overflow": "auto"})
         self._busy = False
         everything = torch.ones(len(tokens), len(tokens), dtype=torch.bool)
         presets = {
@@ -286,7 +292,7 @@ class MaskPlayground(ipw.VBox):
         width = f"repeat({len(self.tokens) + 1}, 7em)"
         heads = [ipw.Label("who looks at"), *(ipw.Label(token) for token in self.tokens)]
         rows = [widget for i, row in enumerate(self._cells) for widget in (ipw.Label(self.tokens[i]), *row)]
-        return ipw.GridBox([*heads, *rows], layout={"grid_template_columns": width})
+        return ipw.GridBox([*heads, *rows], layout={"grid_template_columns": width, "overflow": "auto"})
 
     @property
     def mask(self) -> torch.Tensor:
@@ -350,7 +356,7 @@ def piece_reader(tokenizers: dict, text: str = "the bank was robbed yesterday") 
         tokenizers: for each name to choose a `WordPieceTokenizer`.
         text: what stands in the field at first.
     """
-    field = ipw.Text(value=text, description="Text", layout={"width": "34em"}, continuous_update=True)
+    field = ipw.Text(value=text, description="Text", **wide(34), continuous_update=True)
     choice = ipw.Dropdown(options=list(tokenizers), description="Vocabulary", style={"description_width": "initial"})
     return panel(
         lambda typed, vocabulary: pieces_html(tokenizers[vocabulary], typed), typed=field, vocabulary=choice
@@ -409,7 +415,7 @@ def training_replay(snapshots: dict[int, torch.Tensor], perfect, sentences: list
         perfect: (sentences, vocab_size), what the perfect model says.
         sentences: each with one [MASK].
     """
-    step = ipw.SelectionSlider(options=sorted(snapshots), description="Step", layout={"width": "34em"})
+    step = ipw.SelectionSlider(options=sorted(snapshots), description="Step", **wide(34))
     sentence = ipw.Dropdown(options=[(text, i) for i, text in enumerate(sentences)], description="Sentence")
 
     def render(step: int, sentence: int) -> str:
@@ -443,17 +449,17 @@ def masking_playground(model, tokenizer, language, sentences: list[str]) -> ipw.
         language: the `ToyLanguage`, whose exact answers stand beside the model's.
         sentences: to pick from; the first stands in the field at first.
     """
-    wide = {"layout": {"width": "34em"}}
+    size = wide(34)
     return panel(
         lambda sentence, rate, seed, k: masking_html(model, tokenizer, language, sentence, rate, seed, k),
         sentence=ipw.Combobox(
-            value=sentences[0], options=sentences, ensure_option=False, description="Sentence", **wide
+            value=sentences[0], options=sentences, ensure_option=False, description="Sentence", **size
         ),
         rate=ipw.FloatSlider(
-            value=0.15, min=0.05, max=0.95, step=0.05, readout_format=".0%", description="Rate", **wide
+            value=0.15, min=0.05, max=0.95, step=0.05, readout_format=".0%", description="Rate", **size
         ),
-        seed=ipw.IntSlider(value=1, min=0, max=99, description="Seed", **wide),  # 0 selects nothing here
-        k=ipw.IntSlider(value=3, min=1, max=6, description="Guesses", **wide),
+        seed=ipw.IntSlider(value=1, min=0, max=99, description="Seed", **size),  # 0 selects nothing here
+        k=ipw.IntSlider(value=3, min=1, max=6, description="Guesses", **size),
     )
 
 
@@ -501,13 +507,13 @@ def residual_dial(model, tokenizer, text: str = "the bank was robbed yesterday")
 
     `model` is a `course_utils.bert.BertModel`.
     """
-    wide = {"layout": {"width": "34em"}, "style": {"description_width": "8em"}}
+    size = wide(34, 8)
     layers = len(model.encoder.layer)
     return panel(
         lambda text, depth, keep: residual_dial_html(model, tokenizer, text, depth, keep),
-        text=ipw.Text(value=text, description="Sentence", **wide),
-        depth=ipw.IntSlider(value=layers, min=0, max=layers, description="Layers", **wide),
-        keep=ipw.FloatSlider(value=1, min=0, max=1, step=0.1, description="Residual times", **wide),
+        text=ipw.Text(value=text, description="Sentence", **size),
+        depth=ipw.IntSlider(value=layers, min=0, max=layers, description="Layers", **size),
+        keep=ipw.FloatSlider(value=1, min=0, max=1, step=0.1, description="Residual times", **size),
     )
 
 
@@ -546,7 +552,7 @@ def review_reader(model, task, text: str = "the actors were not bad in this film
 
     `task` is a `course_utils.finetuning.TextClassification`, and `model` one that was fine-tuned on it.
     """
-    field = ipw.Text(value=text, description="Review", layout={"width": "40em"})
+    field = ipw.Text(value=text, description="Review", **wide(40))
     return panel(lambda review: review_html(model, task, review), review=field)
 
 
@@ -577,14 +583,14 @@ def cost_calculator(peak: float, bandwidth: float) -> ipw.VBox:
     Args:
         peak, bandwidth: FLOPs and bytes a second of the machine for which the time is predicted.
     """
-    wide = {"layout": {"width": "30em"}, "style": {"description_width": "8em"}}
+    size = wide(30, 8)
 
     def choice(name: str, options: list[int], value: int) -> ipw.SelectionSlider:
-        return ipw.SelectionSlider(options=options, value=value, description=name, **wide)
+        return ipw.SelectionSlider(options=options, value=value, description=name, **size)
 
     return panel(
         lambda layers, hidden, heads, seq_len, batch: cost_html(layers, hidden, heads, seq_len, batch, peak, bandwidth),
-        layers=ipw.IntSlider(value=12, min=1, max=24, description="Layers", **wide),
+        layers=ipw.IntSlider(value=12, min=1, max=24, description="Layers", **size),
         hidden=choice("Hidden size", [128, 256, 384, 512, 768, 1024], 768),
         heads=choice("Heads", [1, 2, 4, 6, 8, 12, 16], 12),
         seq_len=choice("Tokens a row", [1, 16, 32, 64, 128, 256, 512], 128),
@@ -702,7 +708,7 @@ def relatives(members: dict[str, dict[str, int]]) -> ipw.VBox:
             first one is what the others are compared with. All have the hidden size of BERT-base.
     """
     member = ipw.Dropdown(options=list(members), value=list(members)[-1], description="Model")
-    tokens = ipw.IntSlider(value=128, min=1, max=1024, description="Tokens", layout={"width": "34em"})
+    tokens = ipw.IntSlider(value=128, min=1, max=1024, description="Tokens", **wide(34))
     return panel(lambda member, tokens: relatives_html(members, member, tokens), member=member, tokens=tokens)
 
 
@@ -738,10 +744,10 @@ def next_sentence(model, tokenizer, language, pairs: list[tuple[str, str]]) -> i
         language: the `ToyLanguage` that gives the exact answer.
         pairs: sentences to choose from; the first pair stands in the fields at first.
     """
-    wide = {"layout": {"width": "36em"}, "style": {"description_width": "7em"}}
-    choice = ipw.Dropdown(options=[(f"{a} / {b}", (a, b)) for a, b in pairs], description="Pairs", **wide)
-    first = ipw.Text(value=pairs[0][0], description="First", **wide)
-    second = ipw.Text(value=pairs[0][1], description="Second", **wide)
+    size = wide(36, 7)
+    choice = ipw.Dropdown(options=[(f"{a} / {b}", (a, b)) for a, b in pairs], description="Pairs", **size)
+    first = ipw.Text(value=pairs[0][0], description="First", **size)
+    second = ipw.Text(value=pairs[0][1], description="Second", **size)
 
     def fill(change):
         first.value, second.value = change.new
@@ -797,7 +803,7 @@ def sense_explorer(
         states = model.bert(batch["input_ids"], batch["attention_mask"], output_hidden_states=True).hidden_states
     rows = torch.arange(len(places))
     known = [F.normalize(layer[rows, places], dim=1) for layer in states]  # (occurrences, hidden_size) a layer
-    field = ipw.Text(value=text, description="Sentence", layout={"width": "34em"}, continuous_update=True)
+    field = ipw.Text(value=text, description="Sentence", **wide(34), continuous_update=True)
     layer = ipw.IntSlider(value=len(known) - 1, min=0, max=len(known) - 1, description="Layer")
     count = ipw.IntSlider(value=6, min=1, max=12, description="Neighbours")
     return panel(
@@ -841,9 +847,8 @@ def answer_finder(model, task, question: str, context: str) -> ipw.VBox:
 
     `task` is a `course_utils.finetuning.QuestionAnswering`, and `model` one that was fine-tuned on it.
     """
-    wide = {"width": "44em"}
-    asked = ipw.Text(value=question, description="Question", layout=wide)
-    text = ipw.Textarea(value=context, description="Text", layout={**wide, "height": "6em"})
+    asked = ipw.Text(value=question, description="Question", **wide(44))
+    text = ipw.Textarea(value=context, description="Text", rows=4, **wide(44))
     return panel(lambda question, context: answer_html(model, task, question, context), question=asked, context=text)
 
 

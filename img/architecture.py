@@ -41,7 +41,7 @@ def draw_text(diagram: Diagram) -> None:
     """The sentence, its pieces, and their ids."""
     side(diagram, 24, "text")
     diagram.text((FIRST - WIDTH / 2 + RIGHT) / 2, 24, "the bank was robbed yesterday")
-    side(diagram, 72, "WordPiece", "pieces and ids")
+    side(diagram, 72, "WordPiece", "pieces; ids of BERT-base")
     for x, piece, piece_id in zip(columns(), PIECES, IDS, strict=True):
         diagram.box(x - WIDTH / 2, 48, WIDTH, 46, piece, str(piece_id))
         diagram.arrow((x, 94), (x, 118))

@@ -20,7 +20,7 @@ more of them.
 
 
 def draw() -> Diagram:
-    diagram = Diagram(1000, 600, "BERT-base and BERT-large, to scale", DESCRIPTION)
+    diagram = Diagram(1000, 600, "BERT-base and BERT-large, widths and layers to scale", DESCRIPTION)
     for (name, size), middle in zip(SIZES.items(), (170, 640), strict=True):
         draw_tower(diagram, name, middle, *size)
     return diagram

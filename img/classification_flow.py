@@ -39,7 +39,7 @@ def draw_encoder(diagram: Diagram) -> None:
         diagram.box(x - 40, 200, 80, 32, token)
         diagram.arrow((x, 200), (x, 172))
         diagram.arrow((x, 124), (x, 98))
-        diagram.rect(x - 40, 64, 80, 32, TINT if i == 0 else "none", GREY, radius=5)
+        diagram.rect(x - 40, 64, 80, 32, WARM if i == 0 else "none", GREY, radius=5)
     diagram.text(left, 80, "[CLS] state", SMALL)
 
 

@@ -98,6 +98,11 @@ class Diagram:
         pen = f'stroke="{INK}" stroke-width="1.5" marker-end="url(#tip)"'
         self.parts.append(f'<path class="arrow" d="{path}" fill="none" {pen}/>')
 
+    def line(self, *points: tuple[float, float]) -> None:
+        """A line through `points`, without a tip."""
+        path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+        self.parts.append(f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="1.5"/>')
+
     def svg(self) -> str:
         """The finished file."""
         return "\n".join([*self.parts, "</svg>", ""])

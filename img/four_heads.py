@@ -21,14 +21,14 @@ HEADS = (
         "A tag for each word",
         "dropout, Linear",
         "(batch, seq_len, num_labels)",
-        "B-PER I-PER O O B-LOC",
+        "B-PER O O B-LOC",
         "reads every piece",
     ),
     (
         "An answer in the text",
         "Linear",
         "2 x (batch, seq_len)",
-        "from piece 9 to piece 10",
+        "from piece 4 to piece 5",
         "reads every piece",
     ),
 )

@@ -2,13 +2,13 @@
 
 from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 
-# word, what the model sees, what became of it (None: not selected)
+# word, what the model sees, its fate and how many of the selected words have it (None: not selected)
 WORDS = [
     ("the", "the", None),
-    ("bank", "[MASK]", "80 %"),
+    ("bank", "[MASK]", "masked: 80 %"),
     ("was", "was", None),
-    ("robbed", "grass", "10 %"),
-    ("yesterday", "yesterday", "10 %"),
+    ("robbed", "grass", "random: 10 %"),
+    ("yesterday", "yesterday", "kept: 10 %"),
 ]
 LEFT, STEP, WIDTH = 190, 150, 118
 
@@ -41,7 +41,7 @@ def draw() -> Diagram:
         diagram.box(x, 36, WIDTH, 40, word)
         diagram.arrow((middle, 76), (middle, 134))
         if share:
-            diagram.text(middle + 8, 104, f"selected, {share}", SMALL, "start", GREY)
+            diagram.text(middle + 8, 104, share, SMALL, "start", GREY)
         diagram.box(x, 136, WIDTH, 40, seen, fill=fill)
         diagram.arrow((middle, 176), (middle, 230))
         if share:

@@ -46,6 +46,7 @@ def draw_pairs(diagram: Diagram) -> None:
     diagram.arrow((338, 85), (526, 85))
     diagram.text(432, 68, "half: the follower", SMALL, colour=GREY)
     diagram.arrow((338, 211), (526, 211))
+    diagram.arrow((338, 104), (526, 165))
     diagram.text(432, 194, "half: torn apart", SMALL, colour=GREY)
 
 
@@ -72,7 +73,10 @@ def draw_heads(diagram: Diagram) -> None:
     diagram.box(290, 472, 140, 44, "NSP head", "Linear: 2 logits")
     diagram.arrow((430, 494), (468, 494))
     diagram.box(470, 472, 170, 44, "P(IsNext)", "P(NotNext)", fill=WARM)
-    diagram.arrow((936, 434), (936, 470))
+    for i in range(1, len(TOKENS)):
+        diagram.line((133 + 73 * i, 430), (133 + 73 * i, 450))
+    diagram.line((133, 430), (206, 450), (936, 450))  # [CLS] too, apart from its own way to the pooler
+    diagram.arrow((864, 450), (864, 470))
     diagram.box(760, 472, 209, 44, "MLM head", "reads every token")
     diagram.text(100, 546, "one verdict for each row: (batch, 2)", SMALL, "start", GREY)
     diagram.text(969, 546, "one guess for each token: (batch, seq_len, vocab_size)", SMALL, "end", GREY)

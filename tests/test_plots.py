@@ -846,3 +846,10 @@ def test_point_maps_draw_every_point_in_the_plane_of_its_panel():
 def test_point_maps_refuse_what_cannot_be_drawn(panels, labels, complaint):
     with pytest.raises(ValueError, match=complaint):
         plots.point_maps(panels, labels)
+
+
+def test_many_points_are_not_all_read_out():
+    x = np.linspace(0, 1, 101)
+    text = plots.curves(x, {"square": x**2}, "x", "y").alt
+    assert text.startswith("Lines of y over x at 21 of 101 places. square: 0 at 0, 0.0025 at 0.05,")
+    assert text.endswith("0.903 at 0.95, 1 at 1.") and text.count(" at ") == 22

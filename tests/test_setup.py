@@ -1,9 +1,11 @@
 """Setting up: the specifications agree with each other, and tools/ keeps what it promises."""
 
+import ast
 import contextlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -28,7 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ADDRESS = PROJECT["urls"]["Repository"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 CONDA_SPECS = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
-CONDA_TO_PIP = {"pytorch-cpu": "torch"}
+CONDA_TO_PIP = {"huggingface_hub": "huggingface-hub", "pytorch-cpu": "torch"}
 
 
 def pins(name: str) -> dict[str, Version]:
@@ -70,6 +72,24 @@ def test_pins_lie_above_the_lower_bounds_and_are_installed():
     for name, pinned in everything.items():
         with contextlib.suppress(ModuleNotFoundError):  # packages of another platform
             assert Version(version(name)).public == str(pinned), name
+
+
+BROUGHT_ALONG = {"IPython": "jupyterlab", "PIL": "matplotlib", "cycler": "matplotlib", "filelock": "torch"}
+
+
+def test_every_package_that_the_course_imports_is_named():
+    """What another package happens to bring today may be gone tomorrow: ipykernel once brought psutil."""
+    imported = set()
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.split(".")[0])
+    imported -= {*sys.stdlib_module_names, "course_utils"}
+    named = {r.name.replace("-", "_") for r in map(Requirement, PROJECT["dependencies"])}
+    named |= {"sklearn"} | {name for name, owner in BROUGHT_ALONG.items() if owner in named}
+    assert imported <= named
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
@@ -140,6 +160,37 @@ def test_every_address_of_the_project_is_the_same(path):
     owners = {match.removesuffix(".git") for match in re.findall(pattern, text)}
     assert owners <= {slug}
     assert owners or path.suffix == ".ipynb"
+
+
+COLAB = [
+    "# On Colab this fetches the course; everywhere else it does nothing.",
+    "import subprocess",
+    "import sys",
+    "",
+    'if "google.colab" in sys.modules:',
+    f'    course = "git+{ADDRESS}"',
+    '    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", course], check=True)',
+]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_code_cell_fetches_the_course_on_colab(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = next(cell for cell in cells if cell["cell_type"] == "code")
+    assert "".join(first["source"]).splitlines() == COLAB
+    assert first["outputs"] == [] and first["metadata"]["tags"] == ["remove-cell"]
+
+
+@pytest.mark.parametrize("on_colab", [False, True])
+def test_the_cell_for_colab_does_nothing_elsewhere(tmp_path, monkeypatch, capsys, on_colab):
+    cell = tmp_path / "cell.py"
+    cell.write_text("\n".join(COLAB), encoding="utf-8")
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace()) if on_colab else None
+    runpy.run_path(str(cell))
+    assert capsys.readouterr().out == ""
+    assert [command[1:4] for command in commands] == [["-m", "pip", "install"]] * on_colab
 
 
 def test_readme_map_says_which_notebooks_exist():

@@ -1,11 +1,13 @@
 """Experiments too long for a notebook: each module makes one stored result, a JSON file beside it.
 
-What the modules share is here: the options of their commands, how a result is written and read, and the rounding that keeps
-the files small.
+What the modules share is here: the options of their commands, how models are trained side by side so that nothing is lost
+when a run is interrupted, how a result is written and read, and the rounding that keeps the files small.
 """
 
 import argparse
 import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from course_utils.checkpoints import write_text
@@ -36,12 +38,47 @@ class Options(argparse.ArgumentParser):
         return options
 
 
+def unfinished(output: Path) -> Path:
+    """The file that holds what is done so far, beside the one that will hold the result."""
+    return output.with_suffix(".unfinished.json")
+
+
+def train_all(run_one: Callable, jobs: list[tuple], options: argparse.Namespace) -> dict[tuple, object]:
+    """`run_one(*job)` for every job, in `options.processes` processes of one thread each. Returns the results by job.
+
+    A result must be something that JSON can hold. Whatever is done stands at once in a file beside `options.output`, so
+    an interrupted run goes on where it stopped; `finish` takes that file away.
+    """
+    import torch
+    from tqdm.auto import tqdm
+
+    kept = unfinished(options.output)
+    done = {tuple(job): result for job, result in read(kept)} if kept.is_file() else {}
+    missing = [job for job in jobs if job not in done]
+    with ProcessPoolExecutor(options.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        running = {pool.submit(run_one, *job): job for job in missing}
+        try:
+            for future in tqdm(as_completed(running), total=len(missing), desc="models"):
+                done[running[future]] = rounded(future.result())
+                write(kept, list(done.items()))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what has not begun is left for the next run
+            raise
+    return {job: done[job] for job in jobs}
+
+
+def finish(options: argparse.Namespace, result: dict) -> None:
+    """Store the result, and drop what `train_all` kept for an interrupted run."""
+    write(options.output, result)
+    unfinished(options.output).unlink(missing_ok=True)
+
+
 def read(path: Path) -> dict:
     """A stored result."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write(path: Path, result: dict) -> None:
+def write(path: Path, result: dict | list) -> None:
     """Store a result in one stroke, floats with four decimals."""
     write_text(path, json.dumps(rounded(result), indent=1) + "\n")
 

@@ -19,7 +19,6 @@ The result is stored beside this file; notebook 14 shows it. To make it again (a
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
-from course_utils.experiments import Options, read, write
+from course_utils.experiments import Options, finish, read, train_all
 from course_utils.experiments.masking import held_out_rows, sense_accuracy, sense_baseline, tokenizer_and_rows
 from course_utils.masks import causal_mask
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
@@ -231,9 +230,9 @@ def measure(name: str, model: nn.Module) -> dict[str, float]:
 # ------------------------------------------------------------------------------------------ the stored result
 
 
-def run_one(name: str, seed: int) -> tuple[str, int, dict[str, float]]:
-    torch.set_num_threads(1)
-    return name, seed, measure(name, train(name, seed))
+def run_one(name: str, seed: int) -> dict[str, float]:
+    """Train and measure one model."""
+    return measure(name, train(name, seed))
 
 
 def load() -> dict:
@@ -242,25 +241,13 @@ def load() -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    from tqdm.auto import tqdm
-
     options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
-    # What is done so far stands in a file of its own, so that an interrupted run goes on where it stopped.
-    unfinished = options.output.with_suffix(".unfinished.json")
-    models = {name: {} for name in READERS | RELATIVES}
-    if unfinished.is_file():
-        models |= read(unfinished)
-    missing = [(name, seed) for seed in SEEDS for name in models if str(seed) not in models[name]]
-    with ProcessPoolExecutor(options.processes) as pool:
-        jobs = [pool.submit(run_one, name, seed) for name, seed in missing]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="models"):
-            name, seed, found = job.result()
-            models[name][str(seed)] = found
-            write(unfinished, models)
+    names = list(READERS | RELATIVES)
+    found = train_all(run_one, [(name, seed) for seed in SEEDS for name in names], options)
+    models = {name: {str(seed): found[name, seed] for seed in SEEDS} for name in names}
     floors = held_out_rows().floors.mean("mask")
     record = {"command": COMMAND, "steps": STEPS, "seeds": SEEDS, "floors": floors}
-    write(options.output, record | {"sense_baseline": sense_baseline(), "models": models})
-    unfinished.unlink(missing_ok=True)
+    finish(options, record | {"sense_baseline": sense_baseline(), "models": models})
     return 0
 
 

@@ -11,7 +11,6 @@ The result is stored beside this file; notebook 07 shows it. To make it again (a
 """
 
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 
 from course_utils import nsp
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.experiments import Options, read, write
+from course_utils.experiments import Options, finish, read, train_all
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.pretraining import BatchOrder, HeldOut, Settings, evaluate, held_out, training_rows
 from course_utils.toy_language import VOCAB_FILE, ToyLanguage
@@ -218,37 +217,10 @@ def sense_baseline() -> float:
     return float(np.mean([best[sense.split(":")[0]] == sense for sense in senses[test]]))
 
 
-def run_one(name: str, seed: int) -> tuple[str, int, dict]:
+def run_one(name: str, seed: int) -> dict:
     """Train and measure one model."""
-    torch.set_num_threads(1)
     model, curve = train(SETUPS[name], seed)
-    return name, seed, measure(model) | {"curve": curve}
-
-
-def run_all(processes: int) -> dict:
-    """Every setup with every seed."""
-    from tqdm.auto import tqdm
-
-    results: dict[str, dict] = {name: {} for name in SETUPS}
-    with ProcessPoolExecutor(processes) as pool:
-        jobs = [pool.submit(run_one, name, seed) for seed in SEEDS for name in SETUPS]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="models"):
-            name, seed, found = job.result()
-            results[name][seed] = found
-    floors = held_out_rows().floors
-    return {
-        "command": COMMAND,
-        "steps": STEPS,
-        "log_every": LOG_EVERY,
-        "seeds": list(SEEDS),
-        "floors": {kind: floors.mean(kind) for kind in KINDS},
-        "sense_baseline": sense_baseline(),
-        "setups": {
-            name: asdict(SETUPS[name])
-            | {key: [by_seed[seed][key] for seed in SEEDS] for key in (*KINDS, "sense", "curve")}
-            for name, by_seed in results.items()
-        },
-    }
+    return measure(model) | {"curve": curve}
 
 
 def load() -> dict:
@@ -258,7 +230,22 @@ def load() -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
-    write(options.output, run_all(options.processes))
+    found = train_all(run_one, [(name, seed) for seed in SEEDS for name in SETUPS], options)
+    floors = held_out_rows().floors
+    result = {
+        "command": COMMAND,
+        "steps": STEPS,
+        "log_every": LOG_EVERY,
+        "seeds": list(SEEDS),
+        "floors": {kind: floors.mean(kind) for kind in KINDS},
+        "sense_baseline": sense_baseline(),
+        "setups": {
+            name: asdict(SETUPS[name])
+            | {key: [found[name, seed][key] for seed in SEEDS] for key in (*KINDS, "sense", "curve")}
+            for name in SETUPS
+        },
+    }
+    finish(options, result)
     return 0
 
 

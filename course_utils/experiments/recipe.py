@@ -10,7 +10,6 @@ Every run has 400 steps of about 2,048 positions. The loss is that of held-out d
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import torch
 
 from course_utils import checkpoints, pretraining
-from course_utils.experiments import Options, read, write
+from course_utils.experiments import Options, finish, read, train_all
 from course_utils.pretraining import Settings
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -86,26 +85,17 @@ def tokenizer_and_data() -> tuple[WordPieceTokenizer, pretraining.HeldOut]:
     return tokenizer, pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
 
 
-def run_one(name: str, seed: int) -> tuple[str, int, list[float]]:
-    torch.set_num_threads(1)
-    return name, seed, losses(CHOICES[name], seed, *tokenizer_and_data())
+def run_one(name: str, seed: int) -> list[float]:
+    """The losses of one run."""
+    return losses(CHOICES[name], seed, *tokenizer_and_data())
 
 
 def main(argv: list[str] | None = None) -> int:
-    from tqdm.auto import tqdm
-
     options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in CHOICES}
-    with ProcessPoolExecutor(options.processes) as pool:
-        jobs = [pool.submit(run_one, name, seed) for name in CHOICES for seed in SEEDS]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="runs"):
-            name, seed, measured = job.result()
-            found[name][seed] = measured
+    found = train_all(run_one, [(name, seed) for name in CHOICES for seed in SEEDS], options)
     record = {"command": COMMAND, "seeds": SEEDS, "every": EVERY}
     record["floors"] = tokenizer_and_data()[1].floors.mean("mask")
-    write(
-        options.output, record | {"losses": {name: [runs[s] for s in SEEDS] for name, runs in found.items()}}
-    )
+    finish(options, record | {"losses": {name: [found[name, s] for s in SEEDS] for name in CHOICES}})
     return 0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import assets
 import bootstrap
 import browser
 from check import OFFLINE
@@ -81,6 +82,7 @@ def lab(tmp_path_factory):
     command = [sys.executable, "-c", bootstrap.START_LAB, "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={home / 'course'}"]
+    command += ["--LabApp.expose_app_in_browser=True"]  # so that a test can change the theme
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     log = home / "server.log"
     with log.open("w", encoding="utf-8") as file:
@@ -114,6 +116,15 @@ def chromium():
         pytest.fail(browser.MISSING) if os.environ.get("CI") else pytest.skip(browser.MISSING)
     with browser.opened() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The script that looks for faults of accessibility, where npm can fetch it."""
+    try:
+        return assets.fetch("axe-core") / "axe.min.js"
+    except assets.AssetError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
 class Kernel:

@@ -5,6 +5,7 @@ keyboard alone; whatever is typed, there is an answer, never a traceback, and ne
 shown beyond that, for single notebooks, is compared with the model in `SPECIAL`.
 """
 
+import os
 import re
 import time
 from pathlib import Path
@@ -207,6 +208,49 @@ def type_odd_texts(panel: Panel) -> list[str]:
     return found
 
 
+# --- How the panels look
+
+THEMES = ("JupyterLab Dark", "JupyterLab Light")
+CONTRAST = """async () => (await axe.run('.course-panel', {runOnly: ['color-contrast', 'label', 'select-name', 'button-name']}))
+    .violations.map(fault => `${fault.help}: ${fault.nodes[0].html.slice(0, 160)} (${fault.nodes.length} times)`)"""
+# What stands to the right of the visible page and cannot be scrolled to.
+BEYOND = """() => [...document.querySelectorAll('.course-panel input, .course-panel select, .course-panel button, .course-panel table')]
+    .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .filter(element => {
+        for (let e = element.parentElement; e; e = e.parentElement)
+            if (e.scrollWidth > e.clientWidth && /auto|scroll/.test(getComputedStyle(e).overflowX)) return false;
+        return true; })
+    .map(element => element.outerHTML.slice(0, 160))"""
+
+
+def look_at_panels(page, axe: Path, name: str) -> list[str]:
+    """What cannot be read: too little contrast in the dark or the light theme, or cut off at 200 % zoom.
+
+    With BROWSER_PICTURES set to a folder, every panel is photographed there in each of the three.
+    """
+    found, pictures = [], os.environ.get("BROWSER_PICTURES")
+    page.add_script_tag(path=axe)
+
+    def photograph(what: str) -> None:
+        for place, panel in enumerate(page.locator(".course-panel").all()):
+            panel.screenshot(path=Path(pictures) / f"{name}_{place}_{what}.png")
+
+    for theme in THEMES:
+        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+        page.wait_for_timeout(300)
+        found += [f"{theme}: {fault}" for fault in page.evaluate(CONTRAST)]
+        if pictures:
+            photograph(theme.split()[-1].lower())
+    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")  # as one does where room is short
+    page.set_viewport_size({"width": 700, "height": 500})  # half of 1400 x 1000: each letter twice as large
+    page.wait_for_timeout(300)
+    found += [f"cut off at 200 %: {element}" for element in page.evaluate(BEYOND)]
+    if pictures:
+        photograph("zoom")
+    return found
+
+
 # --- What single notebooks show, compared with the model
 
 
@@ -256,7 +300,7 @@ SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_in_jupyterlab(page, lab, path, record_property):
+def test_notebook_in_jupyterlab(page, lab, axe, path):
     started = time.monotonic()
     run_cell_by_cell(page, lab, path)
     ran = time.monotonic()
@@ -268,6 +312,8 @@ def test_notebook_in_jupyterlab(page, lab, path, record_property):
         slowest = max(slowest, panel.slowest)
     if panels and path.name[:2] in SPECIAL:
         SPECIAL[path.name[:2]](panels[0])
+    if panels:
+        found += look_at_panels(page, axe, path.stem)
     print(
         f"{path.stem}: run {ran - started:.0f} s, {len(panels)} panels {time.monotonic() - ran:.0f} s,"
         f" slowest answer {slowest:.2f} s, {len(page.watch.requests)} requests"
