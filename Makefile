@@ -12,8 +12,8 @@ export TORCH
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
 	@echo "make models     fetch a published BERT for use without a network; NAMES=google-bert/bert-base-uncased for another"
-	@echo "make test       lint, unit tests, structure tests, and every notebook run strictly without a network"
-	@echo "make browser    run every notebook in a real JupyterLab and move every control (long)"
+	@echo "make test       lint, unit tests, structure tests, every notebook run strictly without a network, and in JupyterLab"
+	@echo "make browser    of these only the last: every notebook in a real JupyterLab, every control moved (needs Chromium)"
 	@echo "make bench      measure the goals side by side with other libraries; NAMES=\"P1 P2\" for some of them"
 	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"

@@ -28,6 +28,7 @@ TABLE_STYLE = "border-collapse:collapse;font-size:0.95em"
 CELL_STYLE = "padding:2px 8px;text-align:right;border:1px solid currentColor"
 HEAD_STYLE = CELL_STYLE + ";font-weight:bold"
 LONGEST_TEXT = 2000  # characters; far beyond what a model of 128 positions can read
+MOST_OCCLUDED = 40  # words; each takes a pass through the model, and a reader should not wait
 
 
 def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
@@ -557,7 +558,10 @@ def review_reader(model, task, text: str = "the actors were not bad in this film
 
 
 def review_html(model, task, review: str) -> str:
-    """The probabilities of a review in a sentence, and the influence of its words by occlusion in a table."""
+    """The probabilities of a review in a sentence, and the influence of its words by occlusion in a table.
+
+    Above `MOST_OCCLUDED` words the table is left out.
+    """
     review = check_text(review)
     limit = task.max_length
     if (pieces := len(task.tokenizer.encode(review))) > limit:
@@ -567,6 +571,8 @@ def review_html(model, task, review: str) -> str:
     probabilities = task.predict_proba(model, [review])[0]
     label = int(probabilities.argmax())
     shares = ", ".join(f"{name} {p:.1%}" for name, p in zip(task.labels, probabilities, strict=True))
+    if (words := len(review.split())) > MOST_OCCLUDED:
+        return message(f"{shares}. With {words} words, more than {MOST_OCCLUDED}, the table of their influence is left out.")
     rows = [
         [word, f"{influence:+.2f}", ("+" if influence > 0 else "\u2212") * round(10 * abs(influence))]
         for word, influence in occlusion(model, task, review, label)
@@ -673,7 +679,8 @@ def roofline_view(machines: dict[str, dict]) -> ipw.VBox:
         machines: for each name what `experiments.machine_time.measure` gives.
     """
     choice = ipw.Dropdown(options=list(machines), description="Machine")
-    return panel(lambda machine: roofline_html(machines[machine], machine), machine=choice)
+    pages = {name: roofline_html(measured, name) for name, measured in machines.items()}  # a picture takes a while
+    return panel(lambda machine: pages[machine], machine=choice)
 
 
 def roofline_html(measured: dict, name: str) -> str:

@@ -635,3 +635,12 @@ def test_answer_finder_answers_odd_text(answerer, question, text, says):
         field.value = value
     assert says in view.value
     assert "Traceback" not in view.value and "<script" not in view.value
+
+
+def test_a_long_review_is_judged_without_the_table(reviewer, monkeypatch):
+    classifier, task = reviewer
+    monkeypatch.setattr(widgets, "MOST_OCCLUDED", 10)
+    longest = " ".join(["good"] * 10)
+    assert widgets.review_html(classifier, task, longest).count("<tr>") == 1 + 10
+    monkeypatch.setattr(widgets, "occlusion", lambda *_: pytest.fail("words were taken away one by one"))
+    assert "With 11 words, more than 10" in widgets.review_html(classifier, task, longest + " film")

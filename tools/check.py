@@ -1,6 +1,6 @@
 """Everything that must hold, in one run: what `make test` calls. Prints one summary at the end.
 
-    python tools/check.py              every usual step
+    python tools/check.py              every step
     python tools/check.py lint unit    only the named steps
 
 A step that fails does not stop the later ones: the summary is complete, and the exit code is 1 if any step
@@ -26,16 +26,12 @@ PYTEST_TOTALS = re.compile(r"^(?P<totals>\d+ (passed|failed|error|skipped).*) in
 
 @dataclass
 class Step:
-    """One call of Python: `name`, the arguments, and what it adds to the environment.
-
-    A step that is not `usual` runs only when it is named.
-    """
+    """One call of Python: `name`, the arguments, and what it adds to the environment."""
 
     name: str
     title: str
     arguments: list[str]
     environment: dict[str, str] = field(default_factory=dict)
-    usual: bool = True
 
 
 @dataclass
@@ -71,11 +67,11 @@ def steps() -> list[Step]:
         found.append(
             Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
         )
-        # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. It takes long, so it is
-        # asked for by name: `make browser`.
+        # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium every test
+        # is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
         title = "notebooks and controls in JupyterLab, in Chromium"
-        found.append(Step("browser", title, arguments, usual=False))
+        found.append(Step("browser", title, arguments))
     return found
 
 
@@ -122,7 +118,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="step", help=f"any of: {', '.join(available)}")
-    names = parser.parse_args().names or [name for name, step in available.items() if step.usual]
+    names = parser.parse_args().names or list(available)
     if unknown := [name for name in names if name not in available]:
         parser.error(f"no step {unknown[0]!r}; the steps are {', '.join(available)}")
 

@@ -138,8 +138,12 @@ class Kernel:
     STDERR = re.compile(rb'"name":\s*"stderr"')
 
     def __init__(self, page):
-        self.page, self.state, self.idles, self.complaints = page, "starting", 0, []
-        page.on("websocket", lambda connection: connection.on("framereceived", self._hear))
+        self.page, self.state, self.idles, self.asked, self.complaints = page, "starting", 0, 0, []
+        page.on("websocket", self._listen)
+
+    def _listen(self, connection) -> None:
+        connection.on("framereceived", self._hear)
+        connection.on("framesent", lambda _frame: setattr(self, "asked", self.asked + 1))
 
     def _hear(self, frame) -> None:
         frame = frame.encode() if isinstance(frame, str) else frame
@@ -150,16 +154,18 @@ class Kernel:
         if said and b"No such comm" not in frame:  # the page asks for widgets before any exists
             self.complaints.append(re.sub(rb"[^\x20-\x7e]+", b" ", frame)[-600:].decode())
 
-    def wait_until_idle(self, since: int, seconds: float = 5.0) -> bool:
-        """Wait for the kernel to finish something new. False if it never began."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.idles > since and self.state == "idle":
+    def after(self, action, seconds: float = 2.0) -> None:
+        """Do something on the page and wait until the kernel has answered, or until it is clear that nothing was asked."""
+        idles, asked, started = self.idles, self.asked, time.monotonic()
+        action()
+        while time.monotonic() < started + seconds:
+            if self.idles > idles and self.state == "idle":
                 self.page.wait_for_timeout(60)  # what comes after: the page draws, or a second change follows
                 if self.state == "idle":
-                    return True
+                    return
+            elif self.asked == asked and time.monotonic() > started + 0.3:
+                return  # a slider that stood at its end already
             self.page.wait_for_timeout(20)
-        return False
 
 
 @pytest.fixture

@@ -78,9 +78,8 @@ class Panel:
 
     def after(self, action) -> str:
         """Do something and return what is shown once the kernel has answered."""
-        idles, started = self.page.kernel.idles, time.monotonic()
-        action()
-        self.page.kernel.wait_until_idle(idles, 2.0)
+        started = time.monotonic()
+        self.page.kernel.after(action)
         self.slowest = max(self.slowest, time.monotonic() - started)
         return self.shown()
 
