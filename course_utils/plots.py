@@ -873,10 +873,11 @@ def roofline(
         )
         for name, (intensity, speed) in points.items():
             axes.plot(intensity, speed / 1e9, "o", color=COLOURS["navy"], markersize=7)
-            label = axes.annotate(
-                name, (intensity, speed / 1e9), xytext=(9, -4), textcoords="offset points", size=BODY - 1
+            # Away from the roof: to the left of it where it climbs, below it where it is flat.
+            way, side = ((-9, -3), "right") if intensity < ridge else ((0, -18), "center")
+            axes.annotate(
+                name, (intensity, speed / 1e9), xytext=way, textcoords="offset points", size=BODY - 1, ha=side
             )
-            label.set_bbox({"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 1})  # the roof may pass behind
         axes.set(xscale="log", yscale="log", xlim=(low, high))
         axes.set_xlabel("arithmetic intensity (FLOP/byte)")
         axes.set_ylabel("GFLOP/s")

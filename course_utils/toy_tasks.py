@@ -229,24 +229,21 @@ def topics(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     """Sentences of the toy language with the topic of their document (`TOPIC_LABELS`).
 
     The rule: the generator drew the topic first and the words after it. Sentences without a word that depends on the
-    topic ("it was happy") are left out; some of the others fit two topics ("watch the ducks").
+    topic ("it was happy") are left out; some of the others fit two topics ("watch the ducks"). Each sentence comes from
+    a document of its own: two of one document would have one topic, and ten examples would be worth three.
     """
-    documents, waiting = iter(()), []
+    documents = iter(())
 
     def make(rng):
         nonlocal documents
-        while not waiting:
+        while True:
             document = next(documents, None)
             if document is None:  # 200 documents at a time, each time from another seed of the language
                 documents = iter(ToyLanguage(seed=int(rng.integers(2**31))).documents(200))
                 continue
-            label = TOPIC_LABELS.index(document.topic)
-            waiting.extend(
-                LabelledText(sentence.text, label)
-                for sentence in document.sentences
-                if TOPICAL_WORDS & set(sentence.words)
-            )
-        return waiting.pop()
+            topical = [sentence.text for sentence in document.sentences if TOPICAL_WORDS & set(sentence.words)]
+            if topical:
+                return LabelledText(one_of(rng, topical), TOPIC_LABELS.index(document.topic))
 
     return draw(n, seed, part, make)
 

@@ -141,8 +141,10 @@ def test_the_topic_of_a_sentence_is_one_that_can_write_it():
     for example in examples:
         words = set(example.text.split()) & toy_tasks.TOPICAL_WORDS
         assert words and words <= written[toy_tasks.TOPIC_LABELS[example.label]] | general, example
-    counts = np.bincount([example.label for example in examples], minlength=8)
-    assert counts.min() > 0.07 * 1500
+    labels = np.array([example.label for example in examples])
+    assert np.bincount(labels, minlength=8).min() > 0.07 * 1500
+    # Independent draws: neighbours agree as often as topics do by chance, one time in eight.
+    assert abs((labels[1:] == labels[:-1]).mean() - 1 / 8) < 4 * np.sqrt(1 / 8 * 7 / 8 / 1500)
 
 
 # ------------------------------------------------------------------------------------------ entities

@@ -1,0 +1,86 @@
+"""What the experiments' commands share: nothing is lost when one is interrupted, and what they write has the stored form."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from course_utils import experiments
+from course_utils.experiments import family, masking, recipe, rivals
+
+
+def note(folder: str, name: str, seed: int) -> dict:
+    """A stand-in for a training: leaves a mark each time it is called, and fails once for seed 2."""
+    marks = Path(folder) / f"{name}-{seed}"
+    called = len(marks.read_text()) if marks.exists() else 0
+    marks.write_text("x" * (called + 1))
+    if seed == 2 and not called:
+        raise KeyError("interrupted")
+    return {"loss": seed + 0.123456}
+
+
+def test_an_interrupted_run_goes_on_and_a_finished_one_is_made_again(tmp_path):
+    options = argparse.Namespace(output=tmp_path / "result.json", processes=1)
+    jobs = [(str(tmp_path), "a", seed) for seed in range(4)]
+    with pytest.raises(KeyError, match="interrupted"):
+        experiments.train_all(note, jobs, options)
+    assert experiments.unfinished(options.output).is_file() and not options.output.exists()
+
+    found = experiments.train_all(note, jobs, options)
+    assert found == {job: {"loss": job[2] + 0.1235} for job in jobs}
+    assert [len((tmp_path / f"a-{seed}").read_text()) for seed in range(3)] == [1, 1, 2]
+    experiments.finish(options, {"all": list(found.values())})
+    assert [path.name for path in tmp_path.glob("*.json")] == ["result.json"]
+    assert len(json.loads(options.output.read_text())["all"]) == 4
+
+    experiments.train_all(note, jobs[:1], options)
+    assert (tmp_path / "a-0").read_text() == "xx"
+
+
+def form(value):
+    """The keys of a nested result, and the lengths of its lists."""
+    if isinstance(value, dict):
+        return {key: form(part) for key, part in value.items()}
+    return [form(part) for part in value] if isinstance(value, list) else None
+
+
+RUNS = {
+    family: lambda job: family.load()["models"][job[0]][str(job[1])],
+    masking: lambda job: {
+        key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
+    },
+    recipe: lambda job: recipe.load()["losses"][job[0]][job[1]],
+    rivals: lambda job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0},
+}
+
+
+@pytest.mark.parametrize("module", RUNS, ids=lambda module: module.__name__.split(".")[-1])
+def test_a_command_writes_the_form_that_is_stored(module, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "train_all", lambda run, jobs, options: {job: RUNS[module](job) for job in jobs})
+    path = tmp_path / "result.json"
+    assert module.main(["--output", str(path)]) == 0
+    assert form(experiments.read(path)) == form(module.load())
+
+
+# --- How two tables of rivals are compared
+
+
+def table(values) -> dict:
+    return {"accuracy": {"sentiment": {"bag of words": {"10": list(values)}}}}
+
+
+def test_the_spread_holds_99_times_in_100():
+    """By simulation: runs of one distribution, two tables of ten seeds each."""
+    rng = np.random.default_rng(0)
+    runs = rng.normal(0.7, 0.05, size=(4000, 2, 10))
+    missed = sum(bool(rivals.outside(table(first), table(second))) for first, second in runs)
+    assert 0.006 < missed / len(runs) < 0.014
+
+
+def test_another_mean_is_named():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0.7, 0.02, size=10), rng.normal(0.8, 0.02, size=10)
+    (line,) = rivals.outside(table(first), table(second))
+    assert line.startswith("sentiment, bag of words, 10: 0.") and line.endswith(f"again {second.mean():.3f}")
