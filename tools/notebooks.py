@@ -41,7 +41,6 @@ KERNEL_ENVIRONMENT = {
     "BERT_COURSE_PROGRESS": "off",  # what a run passes is no progress of a reader
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "2",
-    "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits leaves its core to the other notebook
     "TOKENIZERS_PARALLELISM": "false",
 }
 

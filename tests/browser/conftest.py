@@ -77,7 +77,7 @@ def lab(tmp_path_factory):
         "IPYTHONDIR": home / "ipython",
     }
     environment = os.environ | KERNEL_ENVIRONMENT | {name: str(path) for name, path in folders.items()}
-    environment["PYTHONPATH"] = str(OFFLINE)
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(OFFLINE)}  # two notebooks run side by side
     port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-c", bootstrap.START_LAB, "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
@@ -168,10 +168,16 @@ class Kernel:
             self.page.wait_for_timeout(20)
 
 
+# Without a graphics card each turn of a spinning wheel is drawn by the processor, which the kernel needs.
+STILL = """addEventListener('DOMContentLoaded', () => document.head.append(Object.assign(
+    document.createElement('style'), {textContent: '*, ::before, ::after {animation: none !important; transition: none !important}'})))"""
+
+
 @pytest.fixture
 def page(chromium):
     """A page whose doings are watched: `page.watch` (network, console) and `page.kernel`."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context.add_init_script(STILL)
     page = context.new_page()
     page.watch, page.kernel = browser.Watch(page), Kernel(page)
     yield page
