@@ -78,7 +78,7 @@ def table(heads: list[str], rows: list[list[str]], caption: str) -> str:
         for row in rows
     )
     return (
-        f'<table style="{TABLE_STYLE}"><caption style="text-align:left">{html.escape(caption)}</caption>'
+        f'<table style="{TABLE_STYLE}"><caption style="text-align:left;white-space:nowrap">{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -495,7 +495,7 @@ def masking_html(model, tokenizer, language, sentence: str, rate: float, seed: i
             best, truth = answer[n].topk(k), answer[n, input_ids[0, place]]
             pieces = tokenizer.convert_ids_to_tokens(best.indices.tolist())
             guesses = [f"{piece} {p:.1%}" for piece, p in zip(pieces, best.values.tolist(), strict=True)]
-            rows.append([f"{encoding.tokens[place]} ({fates[place]}), {name}", *guesses, f"{-truth.log():.2f}"])
+            rows.append([f"{encoding.tokens[place]} ({fates[place]}), {name}", *guesses, f"{abs(truth.log()):.2f}"])
     heads = ["label, and who answers", *(f"guess {i}" for i in range(1, k + 1)), "loss"]
     return view + table(heads, rows, "Best guesses at the selected positions; loss: -log p(label), in nats") + note
 

@@ -42,6 +42,14 @@ class Lab:
     def page(self, name: str) -> str:
         return f"{self.address}/lab/tree/notebooks/{name}?token={self.token}&reset"
 
+    def stop_kernels(self) -> None:
+        """End what the last notebook has left running: its memory is needed for the next one."""
+        with urllib.request.urlopen(f"{self.address}/api/sessions?token={self.token}") as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            address = f"{self.address}/api/sessions/{session['id']}?token={self.token}"
+            urllib.request.urlopen(urllib.request.Request(address, method="DELETE")).close()
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -173,12 +181,20 @@ STILL = """addEventListener('DOMContentLoaded', () => document.head.append(Objec
     document.createElement('style'), {textContent: '*, ::before, ::after {animation: none !important; transition: none !important}'})))"""
 
 
-@pytest.fixture
-def page(chromium):
-    """A page whose doings are watched: `page.watch` (network, console) and `page.kernel`."""
+@pytest.fixture(scope="session")
+def context(chromium):
+    """What all pages share: the scripts of JupyterLab, kept from the first page on."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.add_init_script(STILL)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context, lab):
+    """A page whose doings are watched: `page.watch` (network, console) and `page.kernel`."""
     page = context.new_page()
     page.watch, page.kernel = browser.Watch(page), Kernel(page)
     yield page
-    context.close()
+    page.close()
+    lab.stop_kernels()
