@@ -39,8 +39,10 @@ class Lab:
     def __init__(self, address: str, token: str):
         self.address, self.token = address, token
 
-    def page(self, name: str) -> str:
-        return f"{self.address}/lab/tree/notebooks/{name}?token={self.token}&reset"
+    @property
+    def start(self) -> str:
+        """A page with a notebook: JupyterLab asks for pictures relative to its own address before it knows better."""
+        return f"{self.address}/lab/tree/notebooks/00_start_here.ipynb?token={self.token}&reset"
 
     def stop_kernels(self) -> None:
         """End what the last notebook has left running: its memory is needed for the next one."""
@@ -181,20 +183,40 @@ STILL = """addEventListener('DOMContentLoaded', () => document.head.append(Objec
     document.createElement('style'), {textContent: '*, ::before, ::after {animation: none !important; transition: none !important}'})))"""
 
 
+def close_everything(page, lab: Lab) -> None:
+    """Close all notebooks without saving, and end their kernels."""
+    page.evaluate("() => { jupyterapp.commands.execute('application:close-all') }")
+    page.wait_for_function(
+        "() => { document.querySelector('.jp-Dialog button.jp-mod-warn')?.click();"
+        " return !document.querySelector('.jp-Notebook') && !document.querySelector('.jp-Dialog') }",
+        timeout=START_SECONDS * 1000,
+    )
+    lab.stop_kernels()
+
+
+WINDOW = {"width": 1000, "height": 600}  # a large one takes longer to draw
+
+
 @pytest.fixture(scope="session")
-def context(chromium):
-    """What all pages share: the scripts of JupyterLab, kept from the first page on."""
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+def window(chromium, lab):
+    """JupyterLab in a browser, loaded once for all notebooks."""
+    context = chromium.new_context(viewport=WINDOW)
     context.add_init_script(STILL)
-    yield context
+    page = context.new_page()
+    page.goto(lab.start, wait_until="domcontentloaded", timeout=START_SECONDS * 1000)
+    page.wait_for_function("window.jupyterapp?.shell?.isAttached", timeout=START_SECONDS * 1000)
+    page.evaluate("jupyterapp.restored")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=START_SECONDS * 1000)
+    close_everything(page, lab)
+    yield page
     context.close()
 
 
 @pytest.fixture
-def page(context, lab):
+def page(window, lab):
     """A page whose doings are watched: `page.watch` (network, console) and `page.kernel`."""
-    page = context.new_page()
-    page.watch, page.kernel = browser.Watch(page), Kernel(page)
-    yield page
-    page.close()
-    lab.stop_kernels()
+    window.watch, window.kernel = browser.Watch(window), Kernel(window)
+    yield window
+    window.set_viewport_size(WINDOW)
+    window.evaluate("window.carriedOut = undefined")
+    close_everything(window, lab)

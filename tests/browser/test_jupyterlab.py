@@ -36,12 +36,12 @@ PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].m
 ERRORS = '[...document.querySelectorAll(\'[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]\')].map(e => e.textContent)'
 
 
-def run_cell_by_cell(page, lab, path: Path) -> None:
+def run_cell_by_cell(page, path: Path) -> None:
     """Open a notebook and press Shift+Enter on each cell, as a reader does, until everything has run."""
     notebook = nbformat.read(path, as_version=4)
     cells = len(notebook.cells)
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
-    page.goto(lab.page(path.name), wait_until="domcontentloaded", timeout=OPEN_SECONDS * 1000)
+    page.evaluate("path => { jupyterapp.commands.execute('docmanager:open', {path}) }", f"notebooks/{path.name}")
     page.wait_for_function(
         f"document.querySelectorAll('.jp-Notebook .jp-Cell').length === {cells}"
         " && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'",
@@ -209,7 +209,6 @@ def type_odd_texts(panel: Panel) -> list[str]:
                 found.append(f"{what}: the markup was carried out")
             if panel.locator.locator("script, img[src=x], b:text('MASK')").count():
                 found.append(f"{what}: the markup became part of the page")
-            panel.page.wait_for_timeout(50)
         panel.after(lambda field=field, text=before: (field.fill(text), field.press("Enter")))
     return found
 
@@ -244,13 +243,13 @@ def look_at_panels(page, axe: Path, name: str) -> list[str]:
     for theme in THEMES:
         page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
-        page.wait_for_timeout(300)
+        page.wait_for_timeout(100)
         found += [f"{theme}: {fault}" for fault in page.evaluate(CONTRAST)]
         if pictures:
             photograph(theme.split()[-1].lower())
-    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")  # as one does where room is short
+    page.evaluate("jupyterapp.shell.collapseLeft()")  # as one does where room is short
     page.set_viewport_size({"width": 700, "height": 500})  # half of 1400 x 1000: each letter twice as large
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(200)
     found += [f"cut off at 200 %: {element}" for element in page.evaluate(BEYOND)]
     if pictures:
         photograph("zoom")
@@ -306,9 +305,9 @@ SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_in_jupyterlab(page, lab, axe, path):
+def test_notebook_in_jupyterlab(page, axe, path):
     started = time.monotonic()
-    run_cell_by_cell(page, lab, path)
+    run_cell_by_cell(page, path)
     ran = time.monotonic()
     found, slowest = [], 0.0
     panels = [Panel(page, locator) for locator in page.locator(".course-panel").all()]
