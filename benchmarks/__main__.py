@@ -11,7 +11,8 @@ import torch
 
 from benchmarks import protocol, report
 
-# goal -> module and function; the function gives one or more rows, the first of them under the goal's own name
+# goal -> module and function; the function gives one or more rows, the first of them under the goal's own
+# name
 GOALS = {
     "P1": ("training_step", "speed"),
     "P2": ("masking", "run"),

@@ -1,7 +1,8 @@
-"""P4: how far the embedded model is from the best possible one. Exact counts on fixed held-out rows, no timing.
+"""P4: how far the embedded model is from the best possible one. Exact counts on fixed held-out rows, no
+timing.
 
-The held-out rows and their masks are fixed, so the comparison is position by position; `mean` and its interval
-are over positions (normal approximation, 1.96 standard errors).
+The held-out rows and their masks are fixed, so the comparison is position by position; `mean` and its
+interval are over positions (normal approximation, 1.96 standard errors).
 
     python -m benchmarks P4
 """

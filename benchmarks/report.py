@@ -1,4 +1,6 @@
-"""The results as a table on the terminal, as JSON, and as the page RESULTS.md, which is written from the JSON."""
+"""The results as a table on the terminal, as JSON, and as the page RESULTS.md, which is written from the
+JSON.
+"""
 
 import json
 from pathlib import Path

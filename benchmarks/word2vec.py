@@ -128,8 +128,8 @@ def compare_results(sentences, words, exact_pmi):
 def measure(text, what, blocks):
     """One text, compared and timed, as a row of the results.
 
-    Met means: the lower end of the interval reaches the goal, and the mean correlation with the exact PMI is not
-    below gensim's. The correlation with the optimum is noted beside it.
+    Met means: the lower end of the interval reaches the goal, and the mean correlation with the exact PMI is
+    not below gensim's. The correlation with the optimum is noted beside it.
     """
     sentences, words, exact_pmi = text
     correlation = compare_results(sentences, words, exact_pmi)

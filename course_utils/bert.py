@@ -25,8 +25,9 @@ from course_utils.masks import check_mask, to_attention_bias
 
 IGNORE_INDEX = -100  # the label of a position that the loss skips
 
-# The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later Google's
-# BERT code use a tanh approximation that differs by up to 5e-4; checkpoints say which one they were trained with.
+# The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later
+# Google's BERT code use a tanh approximation that differs by up to 5e-4; checkpoints say which one they were
+# trained with.
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_new": partial(F.gelu, approximate="tanh"),

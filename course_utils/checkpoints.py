@@ -12,10 +12,11 @@ Two come with the course, both trained by `python -m course_utils.pretraining` o
 "embedded", and its twin "embedded-causal", which was trained with the causal attention mask and wants it when
 it is used.
 
-Any other BERT loads into the same model: from a folder, or by its name on the model hub ("google-bert/bert-base-uncased").
-`make models` fetches one ahead of time (`python -m course_utils.checkpoints NAME`). Sections of the course that
-read real English ask for `load(chosen())`: the environment variable BERT_COURSE_MODEL chooses; without it, or
-where its model cannot be had, they take the embedded one.
+Any other BERT loads into the same model: from a folder, or by its name on the model hub
+("google-bert/bert-base-uncased"). `make models` fetches one ahead of time (`python -m
+course_utils.checkpoints NAME`). Sections of the course that read real English ask for `load(chosen())`: the
+environment variable BERT_COURSE_MODEL chooses; without it, or where its model cannot be had, they take the
+embedded one.
 """
 
 import argparse
@@ -157,8 +158,8 @@ def read_pickled(path: Path) -> dict[str, torch.Tensor]:
 def chosen() -> str:
     """The model for real English: the one that the variable BERT_COURSE_MODEL names, if it can be had.
 
-    Otherwise "embedded"; if another was wanted, one printed line says why it is not there. A model of the hub is
-    fetched here if need be. Without the variable no network is asked.
+    Otherwise "embedded"; if another was wanted, one printed line says why it is not there. A model of the hub
+    is fetched here if need be. Without the variable no network is asked.
     """
     name = os.environ.get(SWITCH, "").strip()
     if not name:
@@ -264,7 +265,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch models into the hub's cache and see that they load: `make models`."""
     parser = argparse.ArgumentParser(
         prog="python -m course_utils.checkpoints",
-        description=f"Fetch published BERT models ahead of time, for use without a network; {SWITCH} chooses one.",
+        description=(
+            f"Fetch published BERT models ahead of time, for use without a network; {SWITCH} chooses one."
+        ),
     )
     parser.add_argument(
         "names", nargs="*", default=[DEFAULT_MODEL], help=f"on the hub; default {DEFAULT_MODEL}"

@@ -10,9 +10,9 @@ One loop serves every task (`finetune`). What differs between tasks is in three 
 | `TokenClassification` | dropout, Linear | a word, read at its first piece | entity F1 |
 | `QuestionAnswering` | Linear, two scores a token | the ends of a span | exact match, span F1 |
 
-Examples are those of `toy_tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them with
-`labelled(texts, labels)`. Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and appendix A.3, called
-"the paper" below.
+Examples are those of `toy_tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
+with `labelled(texts, labels)`. Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and
+appendix A.3, called "the paper" below.
 """
 
 import copy
@@ -48,8 +48,8 @@ RARE = 0.1  # a class with a smaller share of the examples than this is called r
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a run depends on beside model and examples. The values suit the embedded model; see the paper's A.3
-    for BERT-base: learning rates of 2e-5 to 5e-5, 2 to 4 epochs, batches of 16 or 32.
+    """Everything a run depends on beside model and examples. The values suit the embedded model; see the
+    paper's A.3 for BERT-base: learning rates of 2e-5 to 5e-5, 2 to 4 epochs, batches of 16 or 32.
 
     Attributes:
         epochs: passes over the examples, at most; the dev examples are scored after each.
@@ -98,9 +98,10 @@ class Settings:
 class Row:
     """One encoded example, or one window of it.
 
-    `target` is what the head must say: a label, a label for each token (-100: none), or (first, last) token of an
-    answer. `example` is the number of the example; `origins` leads back to it: for tags the word that each token
-    begins (-1: none), for questions the (start, end) characters of the context for each token (None: none).
+    `target` is what the head must say: a label, a label for each token (-100: none), or (first, last) token
+    of an answer. `example` is the number of the example; `origins` leads back to it: for tags the word that
+    each token begins (-1: none), for questions the (start, end) characters of the context for each token
+    (None: none).
     """
 
     input_ids: list[int]
@@ -111,7 +112,9 @@ class Row:
 
 
 def collate(rows: Sequence[Row], pad_token_id: int, device="cpu") -> dict[str, Tensor]:
-    """Pad rows to the longest: `input_ids`, `token_type_ids`, `attention_mask` (batch, seq_len), and `target`."""
+    """Pad rows to the longest: `input_ids`, `token_type_ids`, `attention_mask` (batch, seq_len), and
+    `target`.
+    """
     seq_len = max(len(row.input_ids) for row in rows)
 
     def padded(values: list[int], filler: int) -> list[int]:
@@ -144,7 +147,8 @@ def labelled(
 
 
 class Task:
-    """What a head needs to know about its data. Subclasses say how to encode, to weigh a loss, to predict, to score.
+    """What a head needs to know about its data. Subclasses say how to encode, to weigh a loss, to predict, to
+    score.
 
     Args:
         tokenizer: that of the pretrained model.
@@ -191,7 +195,8 @@ class Task:
 def run_model(
     model: nn.Module, task: Task, rows: Sequence[Row], batch_size: int = 64
 ) -> Iterator[tuple[Row, object]]:
-    """Each row with the model's output for it, in the order of the rows, in evaluation mode and without gradients.
+    """Each row with the model's output for it, in the order of the rows, in evaluation mode and without
+    gradients.
 
     The output is `logits` (num_labels,) or (seq_len, num_labels), or the pair `start_logits`, `end_logits`
     (seq_len,); padding is taken off.
@@ -334,7 +339,9 @@ class TokenClassification(Task):
         return [tuple(each) for each in tags]
 
     def score(self, model: nn.Module, examples: Sequence[TaggedWords]) -> dict[str, float]:
-        """`entity_f1`, `entity_precision`, `entity_recall` (whole entities) and `tag_accuracy` (single words)."""
+        """`entity_f1`, `entity_precision`, `entity_recall` (whole entities) and `tag_accuracy` (single
+        words).
+        """
         guess = self.predict(model, examples)
         truth = [example.tags for example in examples]
         right = [a == b for t, g in zip(truth, guess, strict=True) for a, b in zip(t, g, strict=True)]
@@ -342,12 +349,13 @@ class TokenClassification(Task):
 
 
 class QuestionAnswering(Task):
-    """The answer is a stretch of the context, or nothing. Source: the paper, sections 4.2 and 4.3, figure 4 (c).
+    """The answer is a stretch of the context, or nothing. Source: the paper, sections 4.2 and 4.3, figure 4
+    (c).
 
-    A row reads [CLS] question [SEP] context [SEP]. A context that does not fit is read in overlapping windows, each
-    `stride` pieces further than the one before. A window that does not hold the whole answer is trained to point at
-    [CLS], which means "not here". The best span of all windows wins, unless "not here" scores higher in the window
-    that believes least in it.
+    A row reads [CLS] question [SEP] context [SEP]. A context that does not fit is read in overlapping
+    windows, each `stride` pieces further than the one before. A window that does not hold the whole answer is
+    trained to point at [CLS], which means "not here". The best span of all windows wins, unless "not here"
+    scores higher in the window that believes least in it.
 
     Args:
         stride: pieces from the start of one window to the start of the next.
@@ -376,8 +384,8 @@ class QuestionAnswering(Task):
     def encode(self, examples: Sequence[Question]) -> list[Row]:
         """One row a window. The first accepted answer is the target.
 
-        Raises ValueError for an empty question or context, for an answer that does not stand where it says, and for
-        a question that leaves less than half of the row, or of the stride, to the context.
+        Raises ValueError for an empty question or context, for an answer that does not stand where it says,
+        and for a question that leaves less than half of the row, or of the stride, to the context.
         """
         rows = []
         for number, example in enumerate(examples):
@@ -397,8 +405,9 @@ class QuestionAnswering(Task):
             room = self.max_length - len(question) - 3
             if room < min(self.stride, self.max_length // 2):
                 raise ValueError(
-                    f"question of example {number} has {len(question)} pieces; that leaves {room} of max_length="
-                    f"{self.max_length} for the context; allowed is {min(self.stride, self.max_length // 2)} or more"
+                    f"question of example {number} has {len(question)} pieces; that leaves {room} of"
+                    f" max_length={self.max_length} for the context; allowed is"
+                    f" {min(self.stride, self.max_length // 2)} or more"
                 )
             first_last = token_span(context.offsets, example.answers[0]) if example.answers else None
             for start in range(0, max(1, len(context) - room + self.stride), self.stride):
@@ -436,7 +445,9 @@ class QuestionAnswering(Task):
         ]
 
     def score(self, model: nn.Module, examples: Sequence[Question]) -> dict[str, float]:
-        """`exact_match` and `span_f1`, each the best over the accepted answers; "" is right where there is none."""
+        """`exact_match` and `span_f1`, each the best over the accepted answers; "" is right where there is
+        none.
+        """
         guess = self.predict(model, examples)
         accepted = [[answer.text for answer in example.answers] or [""] for example in examples]
         pairs = list(zip(guess, accepted, strict=True))
@@ -474,7 +485,8 @@ def best_span(start: Tensor, end: Tensor, origins: list, max_answer: int) -> tup
 def entities_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     """The entities that BIO tags spell: (type, first word, one past the last word).
 
-    I-X goes on an entity of type X; where there is none to go on, it begins one, as the CoNLL evaluation has it.
+    I-X goes on an entity of type X; where there is none to go on, it begins one, as the CoNLL evaluation has
+    it.
     """
     found, kind, begin = set(), None, 0
     for place, tag in enumerate([*tags, "O"]):
@@ -591,8 +603,8 @@ def freeze(model: nn.Module, what: int | str) -> None:
 def parameter_groups(model: nn.Module, settings: Settings) -> list[dict]:
     """Groups for AdamW: `share` is the learning rate of a part as a share of `settings.learning_rate`.
 
-    Head and pooler have 1, the top layer `layer_decay`, each part below that times `layer_decay`. Biases and LayerNorms
-    (the parameters with one axis) have no weight decay. Frozen parameters are left out.
+    Head and pooler have 1, the top layer `layer_decay`, each part below that times `layer_decay`. Biases and
+    LayerNorms (the parameters with one axis) have no weight decay. Frozen parameters are left out.
     """
     steps_down = 0
     groups = []
@@ -608,7 +620,9 @@ def parameter_groups(model: nn.Module, settings: Settings) -> list[dict]:
 
 
 def class_weights(counts: np.ndarray) -> Tensor:
-    """Weight of each class, (num_labels,): n / (classes that occur * its count); 1 for one that does not occur."""
+    """Weight of each class, (num_labels,): n / (classes that occur * its count); 1 for one that does not
+    occur.
+    """
     present = counts > 0
     weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)
     return torch.tensor(weights, dtype=torch.float32)
@@ -641,10 +655,11 @@ def warn_of_rare_classes(counts: np.ndarray, labels: Sequence[str]) -> None:
 
 @dataclass
 class Result:
-    """What `finetune` gives back. `model` holds the weights of `best_epoch`; epoch 0 is the model before training.
+    """What `finetune` gives back. `model` holds the weights of `best_epoch`; epoch 0 is the model before
+    training.
 
-    `log` has one entry an epoch: `epoch`, `loss` (mean over the training examples as they came by; None at epoch 0),
-    `dev_loss`, and the scores on dev.
+    `log` has one entry an epoch: `epoch`, `loss` (mean over the training examples as they came by; None at
+    epoch 0), `dev_loss`, and the scores on dev.
     """
 
     model: nn.Module
@@ -662,11 +677,12 @@ def finetune(
     settings: Settings | None = None,
     progress: bool = True,
 ) -> Result:
-    """Train `model`, in place, until `epochs` are over, or dev has not got better for `patience` epochs, or Ctrl-C.
+    """Train `model`, in place, until `epochs` are over, or dev has not got better for `patience` epochs, or
+    Ctrl-C.
 
-    Whichever it was, the model ends with the weights that scored best on `dev`, the earliest of equals. The dev score
-    of the best epoch is chosen from several, so it is a little too good: report the score on examples that chose
-    nothing, the test part.
+    Whichever it was, the model ends with the weights that scored best on `dev`, the earliest of equals. The
+    dev score of the best epoch is chosen from several, so it is a little too good: report the score on
+    examples that chose nothing, the test part.
 
     Raises:
         ValueError: for examples that the task refuses, and for training examples of a single class.

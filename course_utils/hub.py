@@ -1,8 +1,9 @@
-"""The one place that knows about the network: files of the model hub (huggingface.co), and whether it is there.
+"""The one place that knows about the network: files of the model hub (huggingface.co), and whether it is
+there.
 
-Nothing in the course needs it. Left alone, the hub's own libraries wait half a minute for each file when there is no
-network; so one short probe decides, once in a process and before any of those libraries is imported, and what
-is already on the disk is used without asking anybody.
+Nothing in the course needs it. Left alone, the hub's own libraries wait half a minute for each file when
+there is no network; so one short probe decides, once in a process and before any of those libraries is
+imported, and what is already on the disk is used without asking anybody.
 
     HF_HUB_OFFLINE=1    no network: not even the probe
     HF_HOME             where the hub's libraries keep what they fetched (default ~/.cache/huggingface)

@@ -3,9 +3,10 @@
     from course_utils import machine
     machine.check()
 
-On a shared server, such as Binder, the variables CPU_LIMIT and MEM_LIMIT say what one reader may use, while the machine
-itself shows all its cores and memory. There `settle`, which runs when the package is imported, holds torch to the cores,
-and says so when memory is nearly used up: a kernel that takes more is ended by the server without a word.
+On a shared server, such as Binder, the variables CPU_LIMIT and MEM_LIMIT say what one reader may use, while
+the machine itself shows all its cores and memory. There `settle`, which runs when the package is imported,
+holds torch to the cores, and says so when memory is nearly used up: a kernel that takes more is ended by the
+server without a word.
 """
 
 import os
@@ -31,7 +32,9 @@ class Finding:
 
 
 def cores() -> int:
-    """Cores this process may use: the limit of a container, a shared server or the machine, whichever is lowest."""
+    """Cores this process may use: the limit of a container, a shared server or the machine, whichever is
+    lowest.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("CPU_LIMIT", "")  # set by Binder and JupyterHub
     try:
@@ -90,8 +93,8 @@ def warn_if_full(*_) -> bool:
     full = used > MEMORY_WARNING * limit
     if full:
         print(
-            f"Memory is nearly used up: {used / 1e9:.1f} of {limit / 1e9:.1f} GB. Shut down the kernels of other "
-            "notebooks (the square icon at the left lists them), or restart this one."
+            f"Memory is nearly used up: {used / 1e9:.1f} of {limit / 1e9:.1f} GB. Shut down the kernels of"
+            " other notebooks (the square icon at the left lists them), or restart this one."
         )
     return full
 

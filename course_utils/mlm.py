@@ -1,10 +1,12 @@
-"""Masked language modelling: which tokens are hidden, what stands in their place, and where the loss is taken.
+"""Masked language modelling: which tokens are hidden, what stands in their place, and where the loss is
+taken.
 
 Of all ordinary tokens a share `rate` is *selected*. Of the selected ones 80 % become [MASK], 10 % become a
 random piece and 10 % stay as they are; the model must name the original at every one of them (Devlin et al.
 2018, section 3.1).
 
-One uniform draw a selected token settles all of 80/10/10, the random piece included. It picks a ticket from an urn:
+One uniform draw a selected token settles all of 80/10/10, the random piece included. It picks a ticket from
+an urn:
 
     0 ----------------------------------------- 0.8 ------------------- 0.9 -------------- 1
       tickets that say [MASK]                       one ticket a piece      tickets that say: keep
@@ -21,7 +23,8 @@ KEEP = -1  # the ticket that leaves a token as it is
 
 
 def select_positions(n: int, rate: float, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Which of n positions are selected, each with chance `rate` and on its own: ascending, about (rate * n,).
+    """Which of n positions are selected, each with chance `rate` and on its own: ascending, about (rate *
+    n,).
 
     Few are selected, so it is quicker to draw how far apart they lie than to draw a number for every token.
     The number of tokens passed over before the next selected one is geometric, P(gap >= k) = (1 - rate)^k,

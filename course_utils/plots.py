@@ -626,9 +626,14 @@ def curves(
         axes.set_title(title or "", loc="left")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=2)
     # Nobody wants to hear a hundred numbers: of many places about twenty are read out.
-    told = np.arange(len(places)) if len(places) <= 30 else np.linspace(0, len(places) - 1, 21).round().astype(int)
+    told = (
+        np.arange(len(places))
+        if len(places) <= 30
+        else np.linspace(0, len(places) - 1, 21).round().astype(int)
+    )
     lines = [
-        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {places[i]:g}" for i in told) for name, numbers in values.items()
+        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {places[i]:g}" for i in told)
+        for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""
     some = "" if len(told) == len(places) else f" at {len(told)} of {len(places)} places"
@@ -691,9 +696,9 @@ def word_maps(
 ) -> Picture:
     """The same words at several moments, all panels in one plane: markers say the group, one word is named.
 
-    The plane is the one through the middles of the groups in the last panel (for four groups, the one nearest to
-    them); the vectors of all panels are projected on it, so that movement is movement. The named word has no
-    part in its choice.
+    The plane is the one through the middles of the groups in the last panel (for four groups, the one nearest
+    to them); the vectors of all panels are projected on it, so that movement is movement. The named word has
+    no part in its choice.
 
     Args:
         panels: pairs (title, vectors), at most four; vectors ``(len(words), dim)``.
@@ -703,7 +708,8 @@ def word_maps(
     """
     if not 1 <= len(panels) <= 4 or not 3 <= len(groups) <= len(MARKERS):
         raise ValueError(
-            f"there are {len(panels)} panels and {len(groups)} groups; allowed are 1 to 4 and 3 to {len(MARKERS)}"
+            f"there are {len(panels)} panels and {len(groups)} groups; allowed are 1 to 4 and 3 to"
+            f" {len(MARKERS)}"
         )
     row = {word: i for i, word in enumerate(words)}
     wanted = [word for group in groups.values() for word in group] + [named]
@@ -760,9 +766,11 @@ def describe_groups(place: np.ndarray, groups: list[tuple[str, Sequence[str]]], 
 
 
 def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> Picture:
-    """Labelled points at several moments, each panel in its own plane: the one in which its points differ most.
+    """Labelled points at several moments, each panel in its own plane: the one in which its points differ
+    most.
 
-    The plane holds the first two principal components of the panel's vectors. The labels have no part in its choice.
+    The plane holds the first two principal components of the panel's vectors. The labels have no part in its
+    choice.
 
     Args:
         panels: pairs (title, vectors), at most four; vectors ``(len(labels), size)``.
@@ -771,7 +779,8 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
     kinds = list(dict.fromkeys(labels))
     if not 1 <= len(panels) <= 4 or not 2 <= len(kinds) <= len(MARKERS):
         raise ValueError(
-            f"there are {len(panels)} panels and {len(kinds)} different labels; allowed are 1 to 4 and 2 to {len(MARKERS)}"
+            f"there are {len(panels)} panels and {len(kinds)} different labels; allowed are 1 to 4 and 2 to"
+            f" {len(MARKERS)}"
         )
     side = min(2.3, (MAX_WIDTH - 0.4) / len(panels) - 0.1)
     said = []
@@ -783,7 +792,8 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
             centred = as_numbers(vectors)
             if centred.ndim != 2 or len(centred) != len(labels):
                 raise ValueError(
-                    f"{title!r} has the shape {centred.shape}; with {len(labels)} labels one row each is wanted"
+                    f"{title!r} has the shape {centred.shape}; with {len(labels)} labels one row each is"
+                    " wanted"
                 )
             centred = centred - centred.mean(axis=0)
             lengths, plane = np.linalg.svd(centred, full_matrices=False)[1:]
@@ -835,9 +845,9 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
         axes.set_title(title or "", loc="left")
         axes.legend(loc="upper left")
     alt = (
-        f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which both "
-        f"are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():.1f} to {x.max():.1f}, y from "
-        f"{y.min():.1f} to {y.max():.1f}."
+        f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which"
+        f" both are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():.1f} to {x.max():.1f},"
+        f" y from {y.min():.1f} to {y.max():.1f}."
     )
     return Picture(figure, alt)
 
@@ -891,8 +901,8 @@ def roofline(
     ]
     return Picture(
         figure,
-        f"{title + '. ' if title else ''}A roof that rises to {peak / 1e9:.3g} GFLOP/s and is flat from the ridge, "
-        f"{ridge:.3g} FLOP/byte, on. {'; '.join(said)}.",
+        f"{title + '. ' if title else ''}A roof that rises to {peak / 1e9:.3g} GFLOP/s and is flat from the"
+        f" ridge, {ridge:.3g} FLOP/byte, on. {'; '.join(said)}.",
     )
 
 
@@ -1038,9 +1048,10 @@ def row_lengths(lengths: Sequence[float], used: int, fresh: float, name: str = "
         axes.set_xlabel(name)
         axes.set_ylabel("length of its row")
     alt = (
-        f"The length of each of {len(values)} {name} rows. The first {used} have lengths from "
-        f"{values[:used].min():.2f} to {values[:used].max():.2f}; the other {len(values) - used} lie between "
-        f"{values[used:].min():.2f} and {values[used:].max():.2f}, around {fresh:.3f}, the length of a fresh row."
+        f"The length of each of {len(values)} {name} rows. The first {used} have lengths from"
+        f" {values[:used].min():.2f} to {values[:used].max():.2f}; the other {len(values) - used} lie between"
+        f" {values[used:].min():.2f} and {values[used:].max():.2f}, around {fresh:.3f}, the length of a fresh"
+        " row."
     )
     return Picture(figure, alt)
 
@@ -1057,7 +1068,8 @@ def learning_curves(
     floor: tuple[str, float],
     title: str | None = None,
 ) -> Picture:
-    """How a score grows with the number of examples: for each rival the mean over seeds, with its lowest and highest.
+    """How a score grows with the number of examples: for each rival the mean over seeds, with its lowest and
+    highest.
 
     Args:
         sizes: numbers of examples, rising, at least 1; drawn by factors.

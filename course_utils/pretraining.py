@@ -21,8 +21,8 @@ Train (Ctrl-C stops and loses nothing), go on where it stopped, train in two pro
     python -m course_utils.pretraining --output runs/mine --resume
     torchrun --nproc_per_node 2 -m course_utils.pretraining --output runs/mine
 
-Who outgrows one machine uses the same script. On a host with eight GPUs, and on two such hosts (the second line on
-each of them, with the name of the first in place of HOST):
+Who outgrows one machine uses the same script. On a host with eight GPUs, and on two such hosts (the second
+line on each of them, with the name of the first in place of HOST):
 
     torchrun --nproc_per_node 8 -m course_utils.pretraining --output runs/mine --device cuda
     torchrun --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 \\

@@ -3,9 +3,9 @@
     profile(BertConfig.named("base"), batch_size=1, seq_len=128).totals.flops        22348431360
     python -m course_utils.profiler --model bert-base-uncased --batch 1 --seq-len 128
 
-The forward pass of :mod:`course_utils.bert` runs once on PyTorch's meta device, where tensors have a shape and
-no numbers: nothing is allocated, downloaded or computed. Every call of a PyTorch function on the way notes its
-work and its bytes. A closed formula then has to give the same totals, or the profile is refused: a
+The forward pass of :mod:`course_utils.bert` runs once on PyTorch's meta device, where tensors have a shape
+and no numbers: nothing is allocated, downloaded or computed. Every call of a PyTorch function on the way
+notes its work and its bytes. A closed formula then has to give the same totals, or the profile is refused: a
 counter that misses a kernel, as counters do with fused attention, cannot go unnoticed.
 
 Units. A MAC is one multiplication and the addition that follows it: two FLOPs. Tensors are float32, 4 bytes a
@@ -92,7 +92,8 @@ def size(*tensors: Tensor) -> int:
 
 
 class Recorder(TorchFunctionMode):
-    """While active, PyTorch functions with arithmetic only note their work and return a result in shape alone.
+    """While active, PyTorch functions with arithmetic only note their work and return a result in shape
+    alone.
 
     Functions that are not in the table RULES run as they are: views, transposes. One with arithmetic that
     were missing there would be caught by the comparison with the closed formula.
@@ -373,7 +374,8 @@ def profile(
         model(ids, token_type_ids=segments, output_attentions=not fused)
     operations = recorder.operations
     check_against_formula(model, config, batch_size, seq_len, operations, pretraining_heads)
-    # Before the first layer the library turns the mask into numbers to add; the published profile counts that.
+    # Before the first layer the library turns the mask into numbers to add; the published profile counts
+    # that.
     mask = Operation(module="", kind="mask", published=batch_size * seq_len**2)
     counted = [*operations, mask] if convention == "linear" else operations
     rows = list(rows_of(model, counted, convention, passes=3 if training else 1))
@@ -642,12 +644,14 @@ def bottlenecks(found: Profile, ridge: float) -> list[str]:
         work = passes * sum(operation.flops_by("all") for operation in same) / flops
         moved = passes * sum(operation.traffic_bytes for operation in same) / traffic
         lines.append(
-            f"{kind}: {moment / whole:.1%} of the least time, {work:.1%} of all FLOPs, {moved:.1%} of the traffic"
+            f"{kind}: {moment / whole:.1%} of the least time, {work:.1%} of all FLOPs, {moved:.1%} of the"
+            " traffic"
         )
     busy = [operation for operation in found.operations if operation.traffic_bytes]
     compute = sum(operation.flops_by("all") / operation.traffic_bytes >= ridge for operation in busy)
     lines.append(
-        f"{compute} of {len(busy)} operations that move data are compute-bound, {len(busy) - compute} memory-bound"
+        f"{compute} of {len(busy)} operations that move data are compute-bound, {len(busy) - compute}"
+        " memory-bound"
     )
     return lines
 

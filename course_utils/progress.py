@@ -4,9 +4,10 @@
     progress.show()      a table: for each notebook, what is passed and what is open
     progress.forget()    delete the file
 
-Every `ex.name.check(...)` that passes is written down; nothing else is, and nothing leaves the machine. The file is
-`.bert-course/progress.json` in your home folder: JSON, a few lines, yours to read, to copy or to delete. The environment
-variable BERT_COURSE_PROGRESS names another file, or switches the record off with the value `off`. Tests record nothing.
+Every `ex.name.check(...)` that passes is written down; nothing else is, and nothing leaves the machine. The
+file is `.bert-course/progress.json` in your home folder: JSON, a few lines, yours to read, to copy or to
+delete. The environment variable BERT_COURSE_PROGRESS names another file, or switches the record off with the
+value `off`. Tests record nothing.
 """
 
 import json
@@ -122,7 +123,9 @@ def _names_in(module) -> list[str]:
 
 
 def number(module: str) -> str:
-    """The number of the notebook: the first line of a module of exercises says `Exercises of notebook 05: ...`."""
+    """The number of the notebook: the first line of a module of exercises says `Exercises of notebook 05:
+    ...`.
+    """
     first_line = (import_module(f"course_utils.exercises.{module}").__doc__ or "").partition("\n")[0]
     digits = first_line.partition("notebook ")[2][:2]
     return digits if digits.isdigit() else "--"

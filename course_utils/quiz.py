@@ -3,9 +3,9 @@
     from course_utils import quiz
     quiz.show("masks")
 
-Open an option to read what is said about it. The page uses nothing but the browser's own disclosure boxes (HTML
-`details`): it works with the keyboard, without a kernel, without a network and with any theme. The questions stand in
-`course_utils/quizzes/<name>.json`.
+Open an option to read what is said about it. The page uses nothing but the browser's own disclosure boxes
+(HTML `details`): it works with the keyboard, without a kernel, without a network and with any theme. The
+questions stand in `course_utils/quizzes/<name>.json`.
 """
 
 import html

@@ -5,9 +5,10 @@
     conll2003   which words are persons, places, organisations?     Tjong Kim Sang & De Meulder 2003  TaggedWords
     squad       which words of a paragraph answer the question?     Rajpurkar et al. 2016  Question
 
-The course ships none of them: their licences do not allow it, or are unknown. `load` asks the hub's public data
-viewer for as many examples as are wanted, a hundred at a time, and keeps them in a folder of yours (safe to delete,
-and the variable BERT_COURSE_DATA names another one), so that the same call works without a network the next time.
+The course ships none of them: their licences do not allow it, or are unknown. `load` asks the hub's public
+data viewer for as many examples as are wanted, a hundred at a time, and keeps them in a folder of yours (safe
+to delete, and the variable BERT_COURSE_DATA names another one), so that the same call works without a network
+the next time.
 """
 
 import json

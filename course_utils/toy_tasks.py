@@ -1,7 +1,7 @@
 """Five tasks in the words of the toy language, with labels that are right by construction.
 
-People who annotate real text disagree, tire and err; so a model's "errors" are partly theirs. Here each example
-is written *from* its label by a rule that is stated below, so every error is the model's own:
+People who annotate real text disagree, tire and err; so a model's "errors" are partly theirs. Here each
+example is written *from* its label by a rule that is stated below, so every error is the model's own:
 
 - `reviews`: is a film review positive or negative? With negation ("not bad") and contrast ("but").
 - `topics`: which of eight topics does a sentence of the toy language belong to?
@@ -9,13 +9,13 @@ is written *from* its label by a rule that is stated below, so every error is th
 - `questions`: which words of the context answer the question, if any do?
 - `pairs`: does the first sentence entail the second, contradict it, or leave it open?
 
-Only words of the embedded vocabulary are used, each of which is one piece. Every example belongs to one of three
-parts, "train", "dev" or "test", settled by a checksum of its text alone: whatever the seeds, no text of one part
-ever turns up in another. Asking for more examples of a seed only appends.
+Only words of the embedded vocabulary are used, each of which is one piece. Every example belongs to one of
+three parts, "train", "dev" or "test", settled by a checksum of its text alone: whatever the seeds, no text of
+one part ever turns up in another. Asking for more examples of a seed only appends.
 
-Only `topics` gives way to a list of words, once the list is long enough. In the other four the same words stand for
-different things ("london won the match", "ben lives in london"), or two examples of the same words have different labels. How far such short cuts get
-is measured in `tests/test_toy_tasks.py`.
+Only `topics` gives way to a list of words, once the list is long enough. In the other four the same words
+stand for different things ("london won the match", "ben lives in london"), or two examples of the same words
+have different labels. How far such short cuts get is measured in `tests/test_toy_tasks.py`.
 """
 
 import re
@@ -41,7 +41,8 @@ ENTITY_TAGS = ("O", *(f"{prefix}-{kind}" for kind in ENTITY_TYPES for prefix in 
 class LabelledText:
     """A text, or a pair of texts, with a label: the index of its name in the task's list of labels.
 
-    `kind` says how the example was made ("negation", "contrast" ...): errors are sorted by it. Empty if unknown.
+    `kind` says how the example was made ("negation", "contrast" ...): errors are sorted by it. Empty if
+    unknown.
     """
 
     text: str
@@ -186,8 +187,9 @@ def clause(rng, positive: bool, negation: float = 0.3) -> tuple[str, bool]:
 def reviews(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     """Short film reviews: label 1 positive, 0 negative, about half each.
 
-    The rule: only the clause after "but" counts, where there is one; "not" turns its opinion word round. Clauses
-    joined by "and" agree. `kind` is "plain", "negation" (a "not" somewhere), "contrast" (a "but") or "both".
+    The rule: only the clause after "but" counts, where there is one; "not" turns its opinion word round.
+    Clauses joined by "and" agree. `kind` is "plain", "negation" (a "not" somewhere), "contrast" (a "but") or
+    "both".
     """
 
     def make(rng):
@@ -228,9 +230,10 @@ TOPICAL_WORDS = {
 def topics(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     """Sentences of the toy language with the topic of their document (`TOPIC_LABELS`).
 
-    The rule: the generator drew the topic first and the words after it. Sentences without a word that depends on the
-    topic ("it was happy") are left out; some of the others fit two topics ("watch the ducks"). Each sentence comes from
-    a document of its own: two of one document would have one topic, and ten examples would be worth three.
+    The rule: the generator drew the topic first and the words after it. Sentences without a word that depends
+    on the topic ("it was happy") are left out; some of the others fit two topics ("watch the ducks"). Each
+    sentence comes from a document of its own: two of one document would have one topic, and ten examples
+    would be worth three.
     """
     documents = iter(())
 
@@ -241,7 +244,9 @@ def topics(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
             if document is None:  # 200 documents at a time, each time from another seed of the language
                 documents = iter(ToyLanguage(seed=int(rng.integers(2**31))).documents(200))
                 continue
-            topical = [sentence.text for sentence in document.sentences if TOPICAL_WORDS & set(sentence.words)]
+            topical = [
+                sentence.text for sentence in document.sentences if TOPICAL_WORDS & set(sentence.words)
+            ]
             if topical:
                 return LabelledText(one_of(rng, topical), TOPIC_LABELS.index(document.topic))
 
@@ -296,11 +301,12 @@ def person(rng) -> str:
 
 
 def entities(n: int, seed: int = 0, part: str = "train") -> list[TaggedWords]:
-    """One or two clauses whose persons, places, organisations and times are tagged word by word (`ENTITY_TAGS`).
+    """One or two clauses whose persons, places, organisations and times are tagged word by word
+    (`ENTITY_TAGS`).
 
-    The rule is the frame: a city is a place (LOC) if somebody is there and an organisation (ORG) if it plays or
-    lends; a colour after a first name is a surname; "rose" is a person or a flower, "spring" a time or a place,
-    "bank" a lender or the side of a river.
+    The rule is the frame: a city is a place (LOC) if somebody is there and an organisation (ORG) if it plays
+    or lends; a colour after a first name is a surname; "rose" is a person or a flower, "spring" a time or a
+    place, "bank" a lender or the side of a river.
     """
 
     def make(rng):
@@ -333,12 +339,12 @@ def questions(
 ) -> list[Question]:
     """A context of several sentences, and a question about one of them.
 
-    The rule: each sentence says who was where on which day. "where did anna go on monday ?" is answered by the
-    place ("the paris museum"), "who was at the park on monday ?" by the person, "who met at the park on monday ?"
-    by both ("anna and her sister"). No two sentences of a context share person and day, or share their place; but
-    the person occurs with other days and the day with other people, so that one clue alone points to several
-    places. A question without an answer asks for a person and a day, or a place and a day, that both occur, though
-    not together.
+    The rule: each sentence says who was where on which day. "where did anna go on monday ?" is answered by
+    the place ("the paris museum"), "who was at the park on monday ?" by the person, "who met at the park on
+    monday ?" by both ("anna and her sister"). No two sentences of a context share person and day, or share
+    their place; but the person occurs with other days and the day with other people, so that one clue alone
+    points to several places. A question without an answer asks for a person and a day, or a place and a day,
+    that both occur, though not together.
 
     Args:
         sentences: fewest and most sentences of a context. With (20, 30) it no longer fits into 128 positions.
@@ -442,9 +448,9 @@ class Quality:
 def relation(premise: list[Stay | Quality], claim: Stay | Quality) -> int:
     """The label of `claim` in the light of `premise`, by two laws of this small world.
 
-    On one day a person is at one place; of two opposites ("good", "bad") exactly one is true of a thing. What is
-    true in every world in which the premise is true is entailed, what is true in none is contradicted, and the
-    rest is neutral.
+    On one day a person is at one place; of two opposites ("good", "bad") exactly one is true of a thing. What
+    is true in every world in which the premise is true is entailed, what is true in none is contradicted, and
+    the rest is neutral.
     """
     for fact in premise:
         if isinstance(claim, Quality):
@@ -461,9 +467,9 @@ def relation(premise: list[Stay | Quality], claim: Stay | Quality) -> int:
 def pairs(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     """Premise (`text`) and hypothesis (`text_pair`): 0 entailment, 1 neutral, 2 contradiction, a third each.
 
-    The rule is `relation`. `kind` is "stay" (somebody was somewhere on a day), "some day" (the day is left out) or
-    "quality" ("the soup was not bad"). The hypothesis mixes names, places and days of the premise, so its words
-    alone tell little.
+    The rule is `relation`. `kind` is "stay" (somebody was somewhere on a day), "some day" (the day is left
+    out) or "quality" ("the soup was not bad"). The hypothesis mixes names, places and days of the premise, so
+    its words alone tell little.
     """
 
     def make(rng):

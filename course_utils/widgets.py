@@ -1,10 +1,11 @@
 """Things to move in a notebook, all built from one small vocabulary.
 
-A widget here is a handful of controls above a piece of HTML. `panel` ties them: whenever a control changes, `render` is
-called with the values of all controls and its HTML replaces the old one. What a reader types is escaped before it is
-shown, and a `ValueError` becomes a sentence under the controls, never a traceback.
+A widget here is a handful of controls above a piece of HTML. `panel` ties them: whenever a control changes,
+`render` is called with the values of all controls and its HTML replaces the old one. What a reader types is
+escaped before it is shown, and a `ValueError` becomes a sentence under the controls, never a traceback.
 
-Colours come from the page (`currentColor`), so light and dark themes both work; nothing is said by colour alone.
+Colours come from the page (`currentColor`), so light and dark themes both work; nothing is said by colour
+alone.
 """
 
 import base64
@@ -53,7 +54,9 @@ def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
 
 
 def wide(em: int, description: int | None = None) -> dict[str, dict]:
-    """Layout and style of a control `em` letters wide, less where the page is narrower; its name `description` letters."""
+    """Layout and style of a control `em` letters wide, less where the page is narrower; its name
+    `description` letters.
+    """
     style = {} if description is None else {"style": {"description_width": f"{description}em"}}
     return {"layout": {"width": f"{em}em", "max_width": "100%"}, **style}
 
@@ -78,7 +81,8 @@ def table(heads: list[str], rows: list[list[str]], caption: str) -> str:
         for row in rows
     )
     return (
-        f'<table style="{TABLE_STYLE}"><caption style="text-align:left;white-space:nowrap">{html.escape(caption)}</caption>'
+        f'<table style="{TABLE_STYLE}"><caption'
+        f' style="text-align:left;white-space:nowrap">{html.escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -132,15 +136,20 @@ def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
 # ------------------------------------------------------------------------------------------------- notebook 03
 
 
-def embedding_sum(embeddings, tokenizer, first: str = "the cat sat", second: str = "it was happy") -> ipw.VBox:
-    """Type one sentence or two, choose a token, shift its position, and read the three rows and what comes of them.
+def embedding_sum(
+    embeddings, tokenizer, first: str = "the cat sat", second: str = "it was happy"
+) -> ipw.VBox:
+    """Type one sentence or two, choose a token, shift its position, and read the three rows and what comes of
+    them.
 
     `embeddings` is a `course_utils.bert.BertEmbeddings`.
     """
     last = embeddings.position_embeddings.num_embeddings - 1
     size = wide(34, 8)
     return panel(
-        lambda first, second, token, shift: embedding_sum_html(embeddings, tokenizer, first, second, token, shift),
+        lambda first, second, token, shift: embedding_sum_html(
+            embeddings, tokenizer, first, second, token, shift
+        ),
         first=ipw.Text(value=first, description="First sentence", **size),
         second=ipw.Text(value=second, description="Second", **size),
         token=ipw.IntSlider(value=2, min=0, max=last, description="Token", **size),
@@ -149,7 +158,9 @@ def embedding_sum(embeddings, tokenizer, first: str = "the cat sat", second: str
 
 
 @torch.no_grad()
-def embedding_sum_html(embeddings, tokenizer, first: str, second: str, token: int, shift: int, shown: int = 5) -> str:
+def embedding_sum_html(
+    embeddings, tokenizer, first: str, second: str, token: int, shift: int, shown: int = 5
+) -> str:
     """The three rows of one token, their sum, and the sum after LayerNorm, as a table.
 
     `shift` is added to the position of the token; `shown` is how many of the hidden_size numbers are printed.
@@ -169,12 +180,19 @@ def embedding_sum_html(embeddings, tokenizer, first: str, second: str, token: in
     rows["sum"] = sum(rows.values())
     rows["after LayerNorm"] = embeddings.LayerNorm(rows["sum"])
     lines = [
-        [name, *(f"{x:.2f}" for x in row[:shown].tolist()), f"{row.mean():.2f}", f"{row.std(correction=0):.2f}"]
+        [
+            name,
+            *(f"{x:.2f}" for x in row[:shown].tolist()),
+            f"{row.mean():.2f}",
+            f"{row.std(correction=0):.2f}",
+        ]
         for name, row in rows.items()
     ]
     size = len(rows["sum"])
     heads = ["", *(f"[{k}]" for k in range(min(shown, size))), "mean", "spread"]
-    caption = f"Token {token} of 0 to {len(encoding) - 1}; the first {len(heads) - 3} of {size} numbers of each row"
+    caption = (
+        f"Token {token} of 0 to {len(encoding) - 1}; the first {len(heads) - 3} of {size} numbers of each row"
+    )
     marked = [f"→ {name} ←" if i == token else name for i, name in enumerate(encoding.tokens)]
     return message(" ".join(marked)) + table(heads, lines, caption)
 
@@ -185,8 +203,9 @@ def embedding_sum_html(embeddings, tokenizer, first: str, second: str, token: in
 class AttentionExplorer(ipw.VBox):
     """Type a sentence, choose layer, head and token, and read where it looks and who looks at it.
 
-    Controls: `field` (the sentence), `layer`, `head` and `token`, each counted from 0 where the model counts, and shown
-    from 1 for layers and heads. Attributes: `tokens`, `weights` (seq_len, seq_len) of the chosen head.
+    Controls: `field` (the sentence), `layer`, `head` and `token`, each counted from 0 where the model counts,
+    and shown from 1 for layers and heads. Attributes: `tokens`, `weights` (seq_len, seq_len) of the chosen
+    head.
     """
 
     def __init__(self, model, tokenizer, text: str):
@@ -238,7 +257,9 @@ class AttentionExplorer(ipw.VBox):
             [f"looks at {name}", *(f"{w:.2f}" for w in looked_at.tolist()), f"{looked_at.sum():.2f}"],
         ]
         strongest = self.tokens[int(looks.argmax())]
-        said = f"Token {token + 1} of {len(self.tokens)}, {name}, looks most at {strongest} ({looks.max():.2f})."
+        said = (
+            f"Token {token + 1} of {len(self.tokens)}, {name}, looks most at {strongest} ({looks.max():.2f})."
+        )
         heads = ["", *self.tokens, "sum"]
         return table(heads, rows, f"Layer {layer + 1}, head {head + 1}: attention weights") + message(said)
 
@@ -259,7 +280,8 @@ class MaskPlayground(ipw.VBox):
     def __init__(self, vectors: torch.Tensor, tokens: list[str]):
         if vectors.dim() != 2 or len(vectors) != len(tokens):
             raise ValueError(
-                f"vectors has shape {tuple(vectors.shape)}; one row for each of {len(tokens)} tokens is wanted"
+                f"vectors has shape {tuple(vectors.shape)}; one row for each of {len(tokens)} tokens is"
+                " wanted"
             )
         self.vectors, self.tokens = vectors, tokens
         self.scores = vectors @ vectors.T / math.sqrt(vectors.shape[1])
@@ -358,7 +380,9 @@ def piece_reader(tokenizers: dict, text: str = "the bank was robbed yesterday") 
         text: what stands in the field at first.
     """
     field = ipw.Text(value=text, description="Text", **wide(34), continuous_update=True)
-    choice = ipw.Dropdown(options=list(tokenizers), description="Vocabulary", style={"description_width": "initial"})
+    choice = ipw.Dropdown(
+        options=list(tokenizers), description="Vocabulary", style={"description_width": "initial"}
+    )
     return panel(
         lambda typed, vocabulary: pieces_html(tokenizers[vocabulary], typed), typed=field, vocabulary=choice
     )
@@ -372,7 +396,9 @@ def pieces_html(tokenizer, text: str) -> str:
         raise ValueError(f"This text has {len(encoding):,} pieces; up to {MOST_PIECES} are shown.")
     rows = [
         [piece, index, *(["added", ""] if start == end else [f"{start} to {end}", text[start:end]])]
-        for piece, index, (start, end) in zip(encoding.tokens, encoding.input_ids, encoding.offsets, strict=True)
+        for piece, index, (start, end) in zip(
+            encoding.tokens, encoding.input_ids, encoding.offsets, strict=True
+        )
     ]
     caption = f"Pieces: {len(encoding)}, [CLS] and [SEP] among them. Characters: {len(text)}."
     return table(["piece", "id", "offsets", "in the text"], rows, caption)
@@ -382,7 +408,8 @@ def pieces_html(tokenizer, text: str) -> str:
 
 
 def neighbours(models: dict, word: str = "bank", k: int = 6) -> ipw.VBox:
-    """Type a word, choose window and negatives, and read its nearest neighbours in vectors that are trained already.
+    """Type a word, choose window and negatives, and read its nearest neighbours in vectors that are trained
+    already.
 
     Args:
         models: {(window, negatives): Word2Vec}, one for every combination of the windows and negatives in it.
@@ -409,7 +436,8 @@ def neighbours_html(model, word: str, k: int = 6) -> str:
 
 
 def training_replay(snapshots: dict[int, torch.Tensor], perfect, sentences: list[str], tokenizer) -> ipw.VBox:
-    """Move through a training run: what the model answered in the blank at each noted step, beside the perfect model.
+    """Move through a training run: what the model answered in the blank at each noted step, beside the
+    perfect model.
 
     Args:
         snapshots: for each noted step the model's probabilities, (sentences, vocab_size).
@@ -465,7 +493,9 @@ def masking_playground(model, tokenizer, language, sentences: list[str]) -> ipw.
 
 
 def masking_html(model, tokenizer, language, sentence: str, rate: float, seed: int, k: int) -> str:
-    """Every token with its fate, and the k best pieces of model and perfect model at each selected one, as tables."""
+    """Every token with its fate, and the k best pieces of model and perfect model at each selected one, as
+    tables.
+    """
     encoding = tokenizer.encode(check_text(sentence))
     if len(encoding) > (limit := model.config.max_position_embeddings):
         raise ValueError(f"This sentence has {len(encoding)} pieces; the model reads up to {limit}.")
@@ -488,23 +518,32 @@ def masking_html(model, tokenizer, language, sentence: str, rate: float, seed: i
         language.check_possible(input_ids)
         answers["perfect model"] = torch.tensor(language.posteriors(masked_ids, labels != IGNORE_INDEX, rate))
     except ValueError:
-        note = message("The perfect model knows sentences of the toy language only, and this is none: no row for it.")
+        note = message(
+            "The perfect model knows sentences of the toy language only, and this is none: no row for it."
+        )
     rows = []
     for n, place in enumerate(places):
         for name, answer in answers.items():
             best, truth = answer[n].topk(k), answer[n, input_ids[0, place]]
             pieces = tokenizer.convert_ids_to_tokens(best.indices.tolist())
             guesses = [f"{piece} {p:.1%}" for piece, p in zip(pieces, best.values.tolist(), strict=True)]
-            rows.append([f"{encoding.tokens[place]} ({fates[place]}), {name}", *guesses, f"{abs(truth.log()):.2f}"])
+            rows.append(
+                [f"{encoding.tokens[place]} ({fates[place]}), {name}", *guesses, f"{abs(truth.log()):.2f}"]
+            )
     heads = ["label, and who answers", *(f"guess {i}" for i in range(1, k + 1)), "loss"]
-    return view + table(heads, rows, "Best guesses at the selected positions; loss: -log p(label), in nats") + note
+    return (
+        view
+        + table(heads, rows, "Best guesses at the selected positions; loss: -log p(label), in nats")
+        + note
+    )
 
 
 # ------------------------------------------------------------------------------------------------- notebook 06
 
 
 def residual_dial(model, tokenizer, text: str = "the bank was robbed yesterday") -> ipw.VBox:
-    """Turn the residual of every layer down from 1 (BERT) to 0, choose a depth, and read how alike the tokens have become.
+    """Turn the residual of every layer down from 1 (BERT) to 0, choose a depth, and read how alike the tokens
+    have become.
 
     `model` is a `course_utils.bert.BertModel`.
     """
@@ -537,7 +576,9 @@ def residual_dial_html(model, tokenizer, text: str, depth: int, keep: float) -> 
         for token, row in zip(encoding.tokens, cosines.tolist(), strict=True)
     ]
     caption = f"Cosines between the tokens after {depth} layers, residual times {keep:.1f}"
-    return table(["", *encoding.tokens], rows, caption) + message(f"The two least alike: {cosines.min():.2f}.")
+    return table(["", *encoding.tokens], rows, caption) + message(
+        f"The two least alike: {cosines.min():.2f}."
+    )
 
 
 def end_of_sublayer(part, sublayer_states: torch.Tensor, residual: torch.Tensor, keep: float) -> torch.Tensor:
@@ -572,7 +613,10 @@ def review_html(model, task, review: str) -> str:
     label = int(probabilities.argmax())
     shares = ", ".join(f"{name} {p:.1%}" for name, p in zip(task.labels, probabilities, strict=True))
     if (words := len(review.split())) > MOST_OCCLUDED:
-        return message(f"{shares}. With {words} words, more than {MOST_OCCLUDED}, the table of their influence is left out.")
+        return message(
+            f"{shares}. With {words} words, more than {MOST_OCCLUDED}, the table of their influence is left"
+            " out."
+        )
     rows = [
         [word, f"{influence:+.2f}", ("+" if influence > 0 else "\u2212") * round(10 * abs(influence))]
         for word, influence in occlusion(model, task, review, label)
@@ -583,8 +627,10 @@ def review_html(model, task, review: str) -> str:
 
 # ------------------------------------------------------------------------------------------------- notebook 13
 
+
 def cost_calculator(peak: float, bandwidth: float) -> ipw.VBox:
-    """Move the sizes of a BERT and of its batch; read parameters, FLOPs, memory and the least time, among the known sizes.
+    """Move the sizes of a BERT and of its batch; read parameters, FLOPs, memory and the least time, among the
+    known sizes.
 
     Args:
         peak, bandwidth: FLOPs and bytes a second of the machine for which the time is predicted.
@@ -595,7 +641,9 @@ def cost_calculator(peak: float, bandwidth: float) -> ipw.VBox:
         return ipw.SelectionSlider(options=options, value=value, description=name, **size)
 
     return panel(
-        lambda layers, hidden, heads, seq_len, batch: cost_html(layers, hidden, heads, seq_len, batch, peak, bandwidth),
+        lambda layers, hidden, heads, seq_len, batch: cost_html(
+            layers, hidden, heads, seq_len, batch, peak, bandwidth
+        ),
         layers=ipw.IntSlider(value=12, min=1, max=24, description="Layers", **size),
         hidden=choice("Hidden size", [128, 256, 384, 512, 768, 1024], 768),
         heads=choice("Heads", [1, 2, 4, 6, 8, 12, 16], 12),
@@ -609,7 +657,9 @@ def cost_html(
 ) -> str:
     """The chosen model as a row of a table between the published sizes, in the order of their FLOPs."""
     if hidden % heads:
-        raise ValueError(f"Hidden size {hidden} is no multiple of {heads} heads, and the heads share it equally.")
+        raise ValueError(
+            f"Hidden size {hidden} is no multiple of {heads} heads, and the heads share it equally."
+        )
     own = BertConfig(
         hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * hidden
     )
@@ -629,8 +679,9 @@ def cost_html(
     caption = f"{batch} x {seq_len} tokens, fp32, forward, in the order of their FLOPs"
     training = training_bytes(own, batch, seq_len)
     said = (
-        f"Your model has {heads} heads of {hidden // heads} numbers each; how many there are changes no cost above. "
-        f"Training it: {training / 1e6:,.0f} MB for weights, gradients, Adam's moments and kept activations."
+        f"Your model has {heads} heads of {hidden // heads} numbers each; how many there are changes no cost"
+        f" above. Training it: {training / 1e6:,.0f} MB for weights, gradients, Adam's moments and kept"
+        " activations."
     )
     return table(heads_of_table, rows, caption) + message(said)
 
@@ -640,7 +691,9 @@ def cost_of(config: BertConfig, batch: int, seq_len: int, peak: float, bandwidth
 
     All layers cost the same: the profile of one layer, times their number, and of what stands around them.
     """
-    found = _profile(config.hidden_size, config.num_attention_heads, config.intermediate_size, 1, batch, seq_len)
+    found = _profile(
+        config.hidden_size, config.num_attention_heads, config.intermediate_size, 1, batch, seq_len
+    )
     layer = next(row for row in found.rows if row.name == "encoder.layer.0")
     more = config.num_hidden_layers - 1
     seconds = 0.0
@@ -679,7 +732,9 @@ def roofline_view(machines: dict[str, dict]) -> ipw.VBox:
         machines: for each name what `experiments.machine_time.measure` gives.
     """
     choice = ipw.Dropdown(options=list(machines), description="Machine")
-    pages = {name: roofline_html(measured, name) for name, measured in machines.items()}  # a picture takes a while
+    pages = {
+        name: roofline_html(measured, name) for name, measured in machines.items()
+    }  # a picture takes a while
     return panel(lambda machine: pages[machine], machine=choice)
 
 
@@ -689,7 +744,9 @@ def roofline_html(measured: dict, name: str) -> str:
     from course_utils.experiments import machine_time
 
     work = machine_time.work()
-    points = {kind: (flops / moved, flops / measured["operations"][kind]) for kind, (flops, moved) in work.items()}
+    points = {
+        kind: (flops / moved, flops / measured["operations"][kind]) for kind, (flops, moved) in work.items()
+    }
     picture = plots.roofline(points, measured["peak_flops"], measured["bytes_per_second"], name)
     png = base64.b64encode(picture.png()).decode()
     rows = [
@@ -701,7 +758,9 @@ def roofline_html(measured: dict, name: str) -> str:
         for dtype, seconds in measured["dtypes"].items()
     ]
     image = f'<img alt="{html.escape(picture.alt)}" src="data:image/png;base64,{png}" style="max-width:44em">'
-    return image + table(["operation", "MFLOP", "MB moved", "microseconds"], rows, f"{name}: one row of 128 tokens")
+    return image + table(
+        ["operation", "MFLOP", "MB moved", "microseconds"], rows, f"{name}: one row of 128 tokens"
+    )
 
 
 # ------------------------------------------------------------------------------------------------- notebook 14
@@ -719,7 +778,9 @@ def relatives(members: dict[str, dict[str, int]]) -> ipw.VBox:
     return panel(lambda member, tokens: relatives_html(members, member, tokens), member=member, tokens=tokens)
 
 
-def relatives_html(members: dict[str, dict[str, int]], member: str, tokens: int, hidden_size: int = 768) -> str:
+def relatives_html(
+    members: dict[str, dict[str, int]], member: str, tokens: int, hidden_size: int = 768
+) -> str:
     """One relative beside the first one, as a table; refuses a text longer than the relative takes."""
     base = next(iter(members))
     limit = members[member]["positions"]
@@ -727,7 +788,9 @@ def relatives_html(members: dict[str, dict[str, int]], member: str, tokens: int,
         raise ValueError(f"{member} has positions for {limit} tokens; {tokens} do not fit.")
 
     def flops(name: str) -> int:
-        of_a_layer = 24 * tokens * hidden_size**2 + 4 * tokens**2 * hidden_size  # all matrix products of a layer
+        of_a_layer = (
+            24 * tokens * hidden_size**2 + 4 * tokens**2 * hidden_size
+        )  # all matrix products of a layer
         return members[name]["layers_run"] * of_a_layer
 
     rows = [
@@ -770,7 +833,9 @@ def next_sentence(model, tokenizer, language, pairs: list[tuple[str, str]]) -> i
 
 @torch.no_grad()
 def next_sentence_html(model, tokenizer, language, first: str, second: str) -> str:
-    """P(IsNext) of a pair and of the same pair read the other way round, by the model and exactly, as a table."""
+    """P(IsNext) of a pair and of the same pair read the other way round, by the model and exactly, as a
+    table.
+    """
     first, second = check_text(first), check_text(second)
     rows, reason = [], ""
     for name, pair in {"first, then second": (first, second), "second, then first": (second, first)}.items():
@@ -786,9 +851,14 @@ def next_sentence_html(model, tokenizer, language, first: str, second: str) -> s
             exact = f"{language.next_sentence_posterior(ids, rate=0.0)[0]:.2f}"
         except ValueError:
             exact = "none"
-            reason = "The toy language cannot write one of these sentences, so there is no exact answer to compare with."
+            reason = (
+                "The toy language cannot write one of these sentences, so there is no exact answer to compare"
+                " with."
+            )
         rows.append([name, f"{answer:.2f}", exact])
-    shown = table(["", "model", "perfect model"], rows, "P(IsNext): does the second of the two follow in its document?")
+    shown = table(
+        ["", "model", "perfect model"], rows, "P(IsNext): does the second of the two follow in its document?"
+    )
     return shown + (message(reason) if reason else "")
 
 
@@ -798,18 +868,25 @@ def next_sentence_html(model, tokenizer, language, first: str, second: str) -> s
 def sense_explorer(
     model, tokenizer, occurrences: list[tuple[str, int, str]], text: str = "the bank was wet after the rain"
 ) -> ipw.VBox:
-    """Type a sentence with the word, move the layer, and see which labelled occurrences lie nearest to it there.
+    """Type a sentence with the word, move the layer, and see which labelled occurrences lie nearest to it
+    there.
 
     Args:
         occurrences: (sentence, place of the word among its words, sense); the same word in each, one piece a word.
         text: the sentence to begin with.
     """
     places = [place + 1 for _, place, _ in occurrences]  # [CLS] stands before
-    batch = {name: torch.tensor(rows) for name, rows in tokenizer.batch([s for s, _, _ in occurrences]).items()}
+    batch = {
+        name: torch.tensor(rows) for name, rows in tokenizer.batch([s for s, _, _ in occurrences]).items()
+    }
     with torch.no_grad():
-        states = model.bert(batch["input_ids"], batch["attention_mask"], output_hidden_states=True).hidden_states
+        states = model.bert(
+            batch["input_ids"], batch["attention_mask"], output_hidden_states=True
+        ).hidden_states
     rows = torch.arange(len(places))
-    known = [F.normalize(layer[rows, places], dim=1) for layer in states]  # (occurrences, hidden_size) a layer
+    known = [
+        F.normalize(layer[rows, places], dim=1) for layer in states
+    ]  # (occurrences, hidden_size) a layer
     field = ipw.Text(value=text, description="Sentence", **wide(34), continuous_update=True)
     layer = ipw.IntSlider(value=len(known) - 1, min=0, max=len(known) - 1, description="Layer")
     count = ipw.IntSlider(value=6, min=1, max=12, description="Neighbours")
@@ -820,9 +897,17 @@ def sense_explorer(
 
 
 def sense_html(
-    model, tokenizer, occurrences: list[tuple[str, int, str]], known: list[torch.Tensor], text: str, depth: int, k: int
+    model,
+    tokenizer,
+    occurrences: list[tuple[str, int, str]],
+    known: list[torch.Tensor],
+    text: str,
+    depth: int,
+    k: int,
 ) -> str:
-    """The k occurrences whose vectors after `depth` layers have the largest cosine with that of the typed sentence."""
+    """The k occurrences whose vectors after `depth` layers have the largest cosine with that of the typed
+    sentence.
+    """
     encoding = tokenizer.encode(check_text(text))
     limit = model.config.max_position_embeddings
     if len(encoding) > limit:
@@ -856,7 +941,9 @@ def answer_finder(model, task, question: str, context: str) -> ipw.VBox:
     """
     asked = ipw.Text(value=question, description="Question", **wide(44))
     text = ipw.Textarea(value=context, description="Text", rows=4, **wide(44))
-    return panel(lambda question, context: answer_html(model, task, question, context), question=asked, context=text)
+    return panel(
+        lambda question, context: answer_html(model, task, question, context), question=asked, context=text
+    )
 
 
 def answer_html(model, task, question: str, context: str, k: int = 4) -> str:

@@ -224,8 +224,8 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
     survivors = (torch.rand(len(ids), generator=generator) < keep.float()[ids]).nonzero().squeeze(1)
     if not len(survivors):
         raise ValueError(
-            f"sample is so low that sub-sampling dropped all {len(ids)} words of the text; give a higher one, or "
-            "sample=0 to keep every word"
+            f"sample is so low that sub-sampling dropped all {len(ids)} words of the text; give a higher one,"
+            " or sample=0 to keep every word"
         )
     ids, sentence = ids[survivors], sentence[survivors]
     reach = torch.randint(1, window + 1, ids.shape, generator=generator, dtype=REACH_TYPE)

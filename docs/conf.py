@@ -1,4 +1,6 @@
-"""Settings of the reading site. `tools/website.py` gathers the pages in one folder and runs Sphinx there (`make site`)."""
+"""Settings of the reading site. `tools/website.py` gathers the pages in one folder and runs Sphinx there
+(`make site`).
+"""
 
 import sys
 from pathlib import Path
@@ -17,7 +19,8 @@ extensions = ["myst_nb"]
 exclude_patterns = ["**/.ipynb_checkpoints"]
 suppress_warnings = ["config.cache"]  # the function below cannot be stored between two runs, and need not be
 
-# The notebooks are stored with their outputs; nothing is run here. Widgets need a kernel: their static pictures do.
+# The notebooks are stored with their outputs; nothing is run here. Widgets need a kernel: their static
+# pictures do.
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 myst_enable_extensions = ["dollarmath"]

@@ -1,4 +1,6 @@
-"""How a review becomes a prediction: text, pieces, encoder, [CLS], pooler, dropout, classifier, softmax, loss."""
+"""How a review becomes a prediction: text, pieces, encoder, [CLS], pooler, dropout, classifier, softmax,
+loss.
+"""
 
 from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 

@@ -1,4 +1,6 @@
-"""How a pair of sentences becomes a verdict: documents, row with segment ids, encoder, pooled [CLS], NSP head."""
+"""How a pair of sentences becomes a verdict: documents, row with segment ids, encoder, pooled [CLS], NSP
+head.
+"""
 
 from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 

@@ -1,4 +1,6 @@
-"""A probe beside the model: it reads the residual stream of one token, and a control shows what it can learn alone."""
+"""A probe beside the model: it reads the residual stream of one token, and a control shows what it can learn
+alone.
+"""
 
 from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 

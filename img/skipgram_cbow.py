@@ -22,7 +22,13 @@ def draw() -> Diagram:
     diagram = Diagram(1000, 430, "Skip-gram and CBOW: who predicts whom", DESCRIPTION)
     draw_skipgram(diagram, LEFT_EDGES["skip-gram"])
     draw_cbow(diagram, LEFT_EDGES["CBOW"])
-    diagram.text(500, 412, "an arrow to an output vector: a score, the dot product of the two vectors", SMALL, colour=GREY)
+    diagram.text(
+        500,
+        412,
+        "an arrow to an output vector: a score, the dot product of the two vectors",
+        SMALL,
+        colour=GREY,
+    )
     return diagram
 
 

@@ -1,4 +1,5 @@
-"""The benchmarks: the protocol against closed forms, the equal results that come first, and the page of results.
+"""The benchmarks: the protocol against closed forms, the equal results that come first, and the page of
+results.
 
 Nothing here asserts a time.
 """

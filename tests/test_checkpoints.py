@@ -354,7 +354,9 @@ def test_a_cased_model_reads_capitals(model, tmp_path):
 
 
 def test_real_weights_load_and_lack_only_heads(real_bert):
-    """Names without a prefix, weight and bias: the other dialect. The numbers: transformers on the same files."""
+    """Names without a prefix, weight and bias: the other dialect. The numbers: transformers on the same
+    files.
+    """
     with pytest.raises(ValueError, match=r"missing: cls\.predictions\.bias"):
         checkpoints.load(real_bert)
     ours, tokenizer = checkpoints.load(real_bert, allow_missing_heads=True)

@@ -71,7 +71,10 @@ def test_prose_is_kept_and_the_rest_is_not(plant):
         f"Open the valve {n} and wait until {n} the left tank {n} is even.",
         f"Shut the Valve with handle {n} before the evening shift {n} leaves the hall.",
         f"An inner function {n} tells the night shift {n} that every door {n} has been locked.",
-        f"Hold the water {n} of this spring {n} for the dry months {n}. It has room for much {n} more than that.",
+        (
+            f"Hold the water {n} of this spring {n} for the dry months {n}. It has room for much {n} more"
+            " than that."
+        ),
     ]
 
 

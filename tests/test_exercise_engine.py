@@ -155,8 +155,9 @@ def test_the_solution_shown_runs_and_passes(subject, capsys):
 
 
 def test_the_solution_keeps_its_comments():
-    assert add_one.solution_source() == (
-        "def add_one(x):\n    # Broadcasting adds the number to each value.\n    return x + 1"
+    assert (
+        add_one.solution_source()
+        == "def add_one(x):\n    # Broadcasting adds the number to each value.\n    return x + 1"
     )
 
 
@@ -748,7 +749,7 @@ def test_values_print_short(value, text):
         ({"stub": ..., "hints": []}, "'broken' has no 'solution'"),
         ({"solution": 1, "hints": []}, "'broken' has no 'stub'"),
         ({"stub": ..., "solution": 1, "hints": [], "hint": "?"}, "holds 'hint', which is none of"),
-        ({"stub": ..., "solution": 1, "hints": ("one")}, "one string as 'hints'"),
+        ({"stub": ..., "solution": 1, "hints": "one"}, "one string as 'hints'"),
     ],
 )
 def test_a_slip_in_a_definition_is_named(body, words):

@@ -51,7 +51,9 @@ def test_the_masked_word_loss_before_fine_tuning_is_that_of_the_embedded_model()
 @pytest.mark.parametrize("task", rivals.TASKS)
 def test_every_draw_holds_two_labels_or_more(task):
     make = rivals.TASKS[task][0]
-    assert all(len({example.label for example in make(10, seed)}) > 1 for seed in rivals.SEEDS + rivals.OTHER_SEEDS)
+    assert all(
+        len({example.label for example in make(10, seed)}) > 1 for seed in rivals.SEEDS + rivals.OTHER_SEEDS
+    )
 
 
 def test_a_bag_counts_the_words_of_the_training_texts():
@@ -60,7 +62,9 @@ def test_a_bag_counts_the_words_of_the_training_texts():
 
 
 def test_regression_chooses_on_dev():
-    """The weakest regularisation fits train, but dev was drawn with other noise: the choice is at least as good."""
+    """The weakest regularisation fits train, but dev was drawn with other noise: the choice is at least as
+    good.
+    """
     rng = np.random.default_rng(0)
     tables, labels = [], []
     for n in (40, 200):
@@ -90,7 +94,9 @@ def test_a_rerun_says_what_is_outside(tmp_path, monkeypatch, capsys):
 
     def train_all(run_one, jobs, options):
         asked.extend(jobs)
-        return {job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0} for job in jobs}
+        return {
+            job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0} for job in jobs
+        }
 
     monkeypatch.setattr(rivals, "train_all", train_all)
     path = tmp_path / "result.json"

@@ -1,4 +1,6 @@
-"""What the experiments' commands share: nothing is lost when one is interrupted, and what they write has the stored form."""
+"""What the experiments' commands share: nothing is lost when one is interrupted, and what they write has the
+stored form.
+"""
 
 import argparse
 import json
@@ -58,7 +60,9 @@ RUNS = {
 
 @pytest.mark.parametrize("module", RUNS, ids=lambda module: module.__name__.split(".")[-1])
 def test_a_command_writes_the_form_that_is_stored(module, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "train_all", lambda run, jobs, options: {job: RUNS[module](job) for job in jobs})
+    monkeypatch.setattr(
+        module, "train_all", lambda run, jobs, options: {job: RUNS[module](job) for job in jobs}
+    )
     path = tmp_path / "result.json"
     assert module.main(["--output", str(path)]) == 0
     assert form(experiments.read(path)) == form(module.load())

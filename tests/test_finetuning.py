@@ -1,4 +1,6 @@
-"""Fine-tuning: scores against sklearn and hand-made cases, windows, freezing, learning rates, seeds, refusals."""
+"""Fine-tuning: scores against sklearn and hand-made cases, windows, freezing, learning rates, seeds,
+refusals.
+"""
 
 import itertools
 import os
@@ -88,7 +90,8 @@ def test_entities_of_hand_made_tags(tags, entities):
 def test_entity_scores_by_hand():
     truth = [["B-PER", "I-PER", "O", "B-LOC"], ["B-ORG", "O"]]
     guess = [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "B-LOC"]]
-    # Wanted 3, given 4. Right: only the LOC of the first sentence: the PER is cut short, the ORG has the wrong type.
+    # Wanted 3, given 4. Right: only the LOC of the first sentence: the PER is cut short, the ORG has the
+    # wrong type.
     scores = finetuning.entity_scores(truth, guess)
     assert scores == pytest.approx({"entity_f1": 2 / 7, "entity_precision": 1 / 4, "entity_recall": 1 / 3})
 
@@ -424,7 +427,9 @@ def test_early_stopping_keeps_the_best(scores, best, epochs, monkeypatch):
 
 
 def test_a_falling_dev_loss_earns_patience(monkeypatch):
-    """The score stands still; the loss falls until epoch 3: two more epochs, and the model as it was at first."""
+    """The score stands still; the loss falls until epoch 3: two more epochs, and the model as it was at
+    first.
+    """
     losses = iter([1.0, 0.9, 0.8, 0.7, 0.8, 0.9, 0.6])
     monkeypatch.setattr(finetuning, "mean_loss", lambda *_: next(losses))
     task = Scripted([0.0] * 9)

@@ -246,7 +246,11 @@ def test_greedy_match_tries_what_the_rule_tries():
             assert (("##" if start else "") + word[start:end] in vocab) == found
         expected, start = [], 0
         while start < len(word):
-            ends = [end for end in range(len(word), start, -1) if (("##" if start else "") + word[start:end]) in vocab]
+            ends = [
+                end
+                for end in range(len(word), start, -1)
+                if (("##" if start else "") + word[start:end]) in vocab
+            ]
             last = ends[0] if ends else start + 1
             expected += [(start, end, end in ends) for end in range(len(word), last - 1, -1)]
             if not ends:
@@ -259,7 +263,9 @@ def test_architecture_cuts_and_numbers_its_sentence_as_bert_does():
     import json
 
     script = load("architecture")
-    known = json.loads((FOLDER.parent / "course_utils" / "data" / "standard_ids.json").read_text(encoding="utf-8"))["ids"]
+    known = json.loads(
+        (FOLDER.parent / "course_utils" / "data" / "standard_ids.json").read_text(encoding="utf-8")
+    )["ids"]
     assert [known[piece] for piece in script.PIECES] == script.IDS
 
 
@@ -268,9 +274,13 @@ def test_encoder_layer_has_two_pluses_and_two_norms_in_each_order():
     places = {"post": [], "pre": []}
     for element in root.iter():
         if element.tag == SVG + "circle" and element.get("r") == "11":
-            places["post" if float(element.get("cx")) < 500 else "pre"].append((float(element.get("cy")), "plus"))
+            places["post" if float(element.get("cx")) < 500 else "pre"].append(
+                (float(element.get("cy")), "plus")
+            )
         elif element.tag == SVG + "text" and element.text in ("LayerNorm", "self-attention", "Linear, GELU"):
-            places["post" if float(element.get("x")) < 500 else "pre"].append((float(element.get("y")), element.text))
+            places["post" if float(element.get("x")) < 500 else "pre"].append(
+                (float(element.get("y")), element.text)
+            )
     order = {side: [what for _, what in sorted(found)] for side, found in places.items()}
     assert order["post"] == ["self-attention", "plus", "LayerNorm", "Linear, GELU", "plus", "LayerNorm"]
     assert order["pre"] == ["LayerNorm", "self-attention", "plus", "LayerNorm", "Linear, GELU", "plus"]

@@ -1,4 +1,6 @@
-"""The truth ledger: every row has its cell, every link leads somewhere, and the page is the one that is committed."""
+"""The truth ledger: every row has its cell, every link leads somewhere, and the page is the one that is
+committed.
+"""
 
 import re
 import sys

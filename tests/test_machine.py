@@ -65,7 +65,9 @@ def test_torch_keeps_to_the_cores_of_a_shared_server(order):
     code = THREADS.format(first=order[0], second=order[1])
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment | {"CPU_LIMIT": "1.0"}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment | {"CPU_LIMIT": "1.0"}, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["1", "1"]
 
 

@@ -98,7 +98,8 @@ NAMES = [
     "loss",
     "bars",
     "curves",
-    "roofline", "similar",
+    "roofline",
+    "similar",
     "lengths",
     "maps",
     "points",
@@ -407,8 +408,10 @@ def test_mask_grid_names_its_axes_and_tokens():
     assert {"token that looks", "token looked at", "causal", *TOKENS} <= set(words(picture.figure))
     assert any("may not look" in text for text in words(picture.figure))
     assert [label.get_text() for label in picture.figure.axes[0].get_xticklabels()] == TOKENS
-    assert picture.alt == (
-        "causal: 15 of 25 looks allowed: 'the' at 'the'; 'bank' at 'the', 'bank'; 'was' at all but 'robbed', "
+    assert (
+        picture.alt
+        == "causal: 15 of 25 looks allowed: 'the' at 'the'; 'bank' at 'the', 'bank'; 'was' at all but"
+        " 'robbed', "
         "'yesterday'; 'robbed' at all but 'yesterday'; 'yesterday' at all."
     )
 
@@ -765,8 +768,10 @@ def test_timeline_puts_names_at_their_dates_and_apart():
 def test_learning_curves_show_mean_and_spread():
     scores = {"bag": [[0.5, 0.6, 0.7], [0.8, 0.8, 0.8]], "tuned": [[0.4, 0.5, 0.6], [0.9, 1.0, 0.8]]}
     picture = plots.learning_curves([10, 100], scores, "accuracy", ("coin", 0.5), "Rivals")
-    assert picture.alt == (
-        "Rivals. Lines of accuracy over the number of labelled examples, with the lowest and highest seed. "
+    assert (
+        picture.alt
+        == "Rivals. Lines of accuracy over the number of labelled examples, with the lowest and highest"
+        " seed. "
         "bag: 0.60 (0.50 to 0.70) at 10, 0.80 (0.80 to 0.80) at 100; "
         "tuned: 0.50 (0.40 to 0.60) at 10, 0.90 (0.80 to 1.00) at 100. A dotted line: coin, 0.5."
     )
@@ -797,17 +802,22 @@ def test_learning_curves_refuse_what_cannot_be_drawn(sizes, scores, complaint):
 
 
 def test_roofline_bends_at_the_ridge_and_says_on_which_side_each_point_lies():
-    picture = plots.roofline({"add": (0.1, 2e9), "Linear": (50, 9e10)}, peak=1e11, bandwidth=1e10, title="Roof")
+    picture = plots.roofline(
+        {"add": (0.1, 2e9), "Linear": (50, 9e10)}, peak=1e11, bandwidth=1e10, title="Roof"
+    )
     (axes,) = picture.figure.axes
     roof = axes.lines[0].get_xydata()
-    assert roof[1].tolist() == [10, 100] and roof[2, 1] == 100 and roof[0, 1] == pytest.approx(10 * roof[0, 0])
+    assert (
+        roof[1].tolist() == [10, 100] and roof[2, 1] == 100 and roof[0, 1] == pytest.approx(10 * roof[0, 0])
+    )
     assert {"add", "Linear", "Roof", "ridge 10.0"} <= set(words(picture.figure))
     assert "add: 2 GFLOP/s at 0.1 FLOP/byte, left of the ridge" in picture.alt
     assert "Linear: 90 GFLOP/s at 50 FLOP/byte, right of the ridge" in picture.alt
 
 
 @pytest.mark.parametrize(
-    ("points", "peak"), [({}, 1.0), ({"a": (0.0, 1.0)}, 1.0), ({"a": (1.0, 1.0)}, 0.0), ({"a": (1.0, float("inf"))}, 1.0)]
+    ("points", "peak"),
+    [({}, 1.0), ({"a": (0.0, 1.0)}, 1.0), ({"a": (1.0, 1.0)}, 0.0), ({"a": (1.0, float("inf"))}, 1.0)],
 )
 def test_roofline_refuses_what_cannot_be_drawn(points, peak):
     with pytest.raises(ValueError, match="1 to 8"):

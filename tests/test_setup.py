@@ -130,7 +130,9 @@ def test_post_build_needs_the_course_and_not_the_published_model(tmp_path, fetch
 @pytest.mark.skipif(sys.platform == "win32", reason="Binder runs Linux")
 @pytest.mark.parametrize(("limit", "threads"), [("", "1"), ("0.5", "1"), ("1.0", "1"), ("2.5", "2")])
 def test_binder_starts_with_as_many_threads_as_cores(limit, threads):
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {"CPU_LIMIT": limit}
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | {
+        "CPU_LIMIT": limit
+    }
     command = [str(ROOT / "start"), "sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == (threads, 3)
@@ -169,7 +171,10 @@ COLAB = [
     "",
     'if "google.colab" in sys.modules:',
     f'    course = "git+{ADDRESS}"',
-    '    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", course], check=True)',
+    (
+        '    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", course],'
+        " check=True)"
+    ),
 ]
 
 
@@ -387,8 +392,9 @@ def test_no_index_means_one_line_and_exit_code_1(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == (
-        "The package index cannot be reached: check the network or the proxy settings, then run again.\n"
+    assert (
+        done.stderr
+        == "The package index cannot be reached: check the network or the proxy settings, then run again.\n"
     )
     assert not (clone / ".venv").exists()
 

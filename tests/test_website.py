@@ -13,7 +13,10 @@ import website
 from course_utils import progress
 
 ROOT = Path(__file__).resolve().parent.parent
-WELL = '<!DOCTYPE html><html lang="en"><head><title>Page</title></head><body><main><h1 id="top">Page</h1>{}</main></body></html>'
+WELL = (
+    '<!DOCTYPE html><html lang="en"><head><title>Page</title></head><body><main><h1'
+    ' id="top">Page</h1>{}</main></body></html>'
+)
 
 
 def test_every_page_says_under_its_title_where_to_run_it():
@@ -21,8 +24,12 @@ def test_every_page_says_under_its_title_where_to_run_it():
     source = website.with_links(notebook, "05_masks.ipynb").cells[0].source
     title, links, promise = source.split("\n\n")
     assert (title, promise) == ("# Masks", "Promise.")
-    assert "mybinder.org/v2/gh/bert-course/bert-course/main?urlpath=lab/tree/notebooks/05_masks.ipynb" in links
-    assert "colab.research.google.com/github/bert-course/bert-course/blob/main/notebooks/05_masks.ipynb" in links
+    assert (
+        "mybinder.org/v2/gh/bert-course/bert-course/main?urlpath=lab/tree/notebooks/05_masks.ipynb" in links
+    )
+    assert (
+        "colab.research.google.com/github/bert-course/bert-course/blob/main/notebooks/05_masks.ipynb" in links
+    )
 
 
 def test_the_index_of_exercises_names_each_of_them_once():

@@ -584,7 +584,12 @@ def test_sense_explorer_finds_the_sentence_itself_at_every_layer(model, tokenize
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "Type a sentence"), ("the cat sat", "must hold the word"), ("bank " * 60, "reads up to"), ("<b>bank</b>", "")],
+    [
+        ("", "Type a sentence"),
+        ("the cat sat", "must hold the word"),
+        ("bank " * 60, "reads up to"),
+        ("<b>bank</b>", ""),
+    ],
 )
 def test_sense_explorer_says_what_it_cannot_show(model, tokenizer, text, says):
     box = widgets.sense_explorer(model, tokenizer, OCCURRENCES)

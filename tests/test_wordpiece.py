@@ -77,8 +77,9 @@ KINDS = {
     ),
     "emoji": characters((0x1F300, 0x1F6FF), (0x1F3FB, 0x1F3FF), (0x2600, 0x27BF)) + ["\u200d", "\ufe0f"],
     "combining": characters((0x300, 0x36F), (0x1AB0, 0x1AFF), (0x20D0, 0x20FF)),
-    "zero width": characters((0x200B, 0x200F), (0x2028, 0x202F), (0x2060, 0x206F))
-    + ["\ufeff", "\u00ad", "\u180e"],
+    "zero width": (
+        characters((0x200B, 0x200F), (0x2028, 0x202F), (0x2060, 0x206F)) + ["\ufeff", "\u00ad", "\u180e"]
+    ),
     "control": characters((0, 31), (127, 159)) + ["\ufffd"],
     "spaces": [" ", "\t", "\n", "\r", "\u00a0", "\u1680", "\u3000"] + characters((0x2000, 0x200A)),
     "punctuation": characters((0x2010, 0x205E), (0x3001, 0x303F), (0x2E00, 0x2E7F), (0xFE30, 0xFF65)),

@@ -1,9 +1,10 @@
-"""Scripts that pages need in a browser, taken from npm once and kept in build/assets, so that no page loads from afar.
+"""Scripts that pages need in a browser, taken from npm once and kept in build/assets, so that no page loads
+from afar.
 
     python tools/assets.py          fetch all of them
 
-Each is one exact version with its digest. `npm pack` fetches it from whatever registry npm is set up with; a file with
-another digest is refused.
+Each is one exact version with its digest. `npm pack` fetches it from whatever registry npm is set up with; a
+file with another digest is refused.
 """
 
 import base64

@@ -1,13 +1,15 @@
-"""Run the course as Binder would: one core, a real JupyterLab server beside the kernel, and 2 GB for both together.
+"""Run the course as Binder would: one core, a real JupyterLab server beside the kernel, and 2 GB for both
+together.
 
     python tools/binder_check.py               every notebook; prints a table
     python tools/binder_check.py 03 09         only those whose names begin so
     python tools/binder_check.py --gb 1.5      under another limit
 
-Where the system lets us (Linux with control groups that this user may change), the limit is real: what does not fit is
-ended. Elsewhere server and kernel are only measured. The columns: seconds on one core; the most memory that the server
-and the kernel had in their lives (resident, added up: a little too much, since they share libraries); and the most that
-the control group ever held, page cache included. The exit code is 1 if a notebook fails or does not fit.
+Where the system lets us (Linux with control groups that this user may change), the limit is real: what does
+not fit is ended. Elsewhere server and kernel are only measured. The columns: seconds on one core; the most
+memory that the server and the kernel had in their lives (resident, added up: a little too much, since they
+share libraries); and the most that the control group ever held, page cache included. The exit code is 1 if a
+notebook fails or does not fit.
 """
 
 import argparse
@@ -34,7 +36,9 @@ NAME = "bert-course-binder"
 
 
 class Group:
-    """A control group of Linux with a limit on memory (version 1 or 2); `Group.make` gives None where there is none."""
+    """A control group of Linux with a limit on memory (version 1 or 2); `Group.make` gives None where there
+    is none.
+    """
 
     def __init__(self, folder: Path, limit: str, peak: str):
         self.folder, self.limit_file, self.peak_file = folder, folder / limit, folder / peak
@@ -107,7 +111,9 @@ def ask(address: str, seconds: float = 60) -> None:
 
 
 def run(path: Path, limit: int) -> tuple[float, int, int, int]:
-    """Run one notebook under the limit. Returns seconds and the peaks of server, kernel and control group, in bytes."""
+    """Run one notebook under the limit. Returns seconds and the peaks of server, kernel and control group, in
+    bytes.
+    """
     environment = (
         os.environ | KERNEL_ENVIRONMENT | {"CPU_LIMIT": "1", "MEM_LIMIT": str(limit), "OMP_NUM_THREADS": "1"}
     )
@@ -158,7 +164,8 @@ def main() -> int:
     if probe:
         remove(probe.folder)
     print(
-        f"one core; limit {arguments.gb:g} GB, {'real (control group)' if probe else 'not enforced here, only measured'}"
+        f"one core; limit {arguments.gb:g} GB,"
+        f" {'real (control group)' if probe else 'not enforced here, only measured'}"
     )
     print(
         f"{'notebook':28} {'seconds':>8} {'server MB':>10} {'kernel MB':>10} {'both MB':>8} {'group MB':>9}",

@@ -55,8 +55,9 @@ NEEDED_GB = 4.0
 TORCH_INDEX = "https://download.pytorch.org/whl"
 PROBE_SECONDS = 3.0
 
-# The server's event log can check international addresses, which nothing here uses: the grammar for that takes
-# two of the three seconds that the server needs to start, and jsonschema does without it if it is not there.
+# The server's event log can check international addresses, which nothing here uses: the grammar for that
+# takes two of the three seconds that the server needs to start, and jsonschema does without it if it is not
+# there.
 START_LAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()"
 
 NO_SPACE = re.compile(r"No space left on device|Errno 28|not enough space on the disk", re.IGNORECASE)

@@ -1,4 +1,5 @@
-"""Chromium for the checks of pages: where it is, and how it is started so that it asks nothing of the network itself.
+"""Chromium for the checks of pages: where it is, and how it is started so that it asks nothing of the network
+itself.
 
 from browser import find, opened
 with opened() as chromium:

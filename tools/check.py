@@ -50,8 +50,8 @@ def steps() -> list[Step]:
     # One notebook stays on one worker (loadscope), for its cells share a kernel.
     nbval = [*pytest, "-n", WORKERS, "--dist", "loadscope", "--nbval", "--nbval-current-env"]
     nbval += [f"--nbval-cell-timeout={CELL_TIMEOUT}", "--nbval-sanitize-with=tests/nbval_sanitize.cfg"]
-    # Two notebooks side by side, one thread each. Their outputs were stored with two threads, so what is compared
-    # strictly is shown not to depend on the order of sums.
+    # Two notebooks side by side, one thread each. Their outputs were stored with two threads, so what is
+    # compared strictly is shown not to depend on the order of sums.
     one_thread = {"OMP_NUM_THREADS": "1"}
     closed_network = KERNEL_ENVIRONMENT | one_thread | {"PYTHONPATH": str(OFFLINE)}
     found = [
@@ -60,17 +60,30 @@ def steps() -> list[Step]:
         Step(
             "unit",
             "unit tests",
-            [*pytest, "-n", WORKERS, "--dist", "worksteal", "--ignore=tests/test_notebooks.py", "--ignore=tests/browser", "tests"],
+            [
+                *pytest,
+                "-n",
+                WORKERS,
+                "--dist",
+                "worksteal",
+                "--ignore=tests/test_notebooks.py",
+                "--ignore=tests/browser",
+                "tests",
+            ],
             one_thread,
         ),
-        Step("mutants", "a sample of mistakes, each of which must turn a test red", ["tools/mutants.py", "--sample", "3"]),
+        Step(
+            "mutants",
+            "a sample of mistakes, each of which must turn a test red",
+            ["tools/mutants.py", "--sample", "3"],
+        ),
     ]
     if any((ROOT / "notebooks").glob("*.ipynb")):
         found.append(
             Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
         )
-        # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium every test
-        # is skipped, except in CI, where that is an error.
+        # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
+        # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
         title = "notebooks and controls in JupyterLab, in Chromium"
         found.append(Step("browser", title, arguments))

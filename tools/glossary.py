@@ -2,8 +2,8 @@
 
     python tools/glossary.py
 
-A notebook lists its terms at the end, after "**New terms**:". Each of them stands in bold once more in the text above,
-where it is explained: that sentence is the entry. A test holds the page to the notebooks.
+A notebook lists its terms at the end, after "**New terms**:". Each of them stands in bold once more in the
+text above, where it is explained: that sentence is the entry. A test holds the page to the notebooks.
 """
 
 import re

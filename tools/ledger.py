@@ -2,9 +2,9 @@
 
     python tools/ledger.py
 
-The rows stand in `docs/ledger.toml`. Each names its proof: a notebook, and a piece of code that stands in one cell of it
-and nowhere else. The page links the heading above that cell. A proof that is gone, or that stands in a cell without an
-assert or without a run, stops the page; `tests/test_ledger.py` follows every link anew.
+The rows stand in `docs/ledger.toml`. Each names its proof: a notebook, and a piece of code that stands in one
+cell of it and nowhere else. The page links the heading above that cell. A proof that is gone, or that stands
+in a cell without an assert or without a run, stops the page; `tests/test_ledger.py` follows every link anew.
 """
 
 import sys

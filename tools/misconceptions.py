@@ -1,9 +1,10 @@
-"""Write docs/misconceptions.md: what students get wrong, notebook by notebook, from the checks of the exercises.
+"""Write docs/misconceptions.md: what students get wrong, notebook by notebook, from the checks of the
+exercises.
 
     python tools/misconceptions.py
 
-Every exercise holds named wrong answers, and the check tells each apart. The page lists what the check says to each: the
-mistakes that are worth time in class. A test holds the page to the exercises.
+Every exercise holds named wrong answers, and the check tells each apart. The page lists what the check says
+to each: the mistakes that are worth time in class. A test holds the page to the exercises.
 """
 
 import re
@@ -26,7 +27,9 @@ NUMBERS = re.compile(r" (?:At \[|\d+ of \d+ values|Got |got |The number of value
 
 
 def said(subject, name: str) -> str:
-    """What the check says to one wrong answer: its sentence, without the stages passed and the numbers of the case."""
+    """What the check says to one wrong answer: its sentence, without the stages passed and the numbers of the
+    case.
+    """
     words = " ".join(subject.check(subject.wrong_answers[name]).message.split()).partition(": ")[2]
     words = words.split(" Called:")[0].split(" Returned:")[0]
     for stage in subject.stages:

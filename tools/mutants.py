@@ -4,9 +4,9 @@
     python tools/mutants.py --sample 3     the first three, as CI does
     python tools/mutants.py scale eps      only those with these names
 
-Each mutant is one edit of one module in a copy of the course. The tests that know the module best run first; if they
-all pass, the rest of `make test` follows. A mutant that survives everything means that nobody would notice this
-mistake: the exit code is then 1.
+Each mutant is one edit of one module in a copy of the course. The tests that know the module best run first;
+if they all pass, the rest of `make test` follows. A mutant that survives everything means that nobody would
+notice this mistake: the exit code is then 1.
 """
 
 import argparse
@@ -101,7 +101,8 @@ def try_mutant(mutant: Mutant, tree: Path) -> str | None:
     source = path.read_text(encoding="utf-8")
     if mutant.old not in source:
         raise SystemExit(
-            f"mutant {mutant.name}: {path.name} no longer holds {mutant.old!r}; bring tools/mutants.py up to date"
+            f"mutant {mutant.name}: {path.name} no longer holds {mutant.old!r}; bring tools/mutants.py up to"
+            " date"
         )
     path.write_text(source.replace(mutant.old, mutant.new, 1), encoding="utf-8")
     try:

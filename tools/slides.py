@@ -1,4 +1,5 @@
-"""Make the lecture from the notebooks: one deck of slides for each, in build/slides, to show without a network.
+"""Make the lecture from the notebooks: one deck of slides for each, in build/slides, to show without a
+network.
 
     python tools/slides.py                make all decks
     python tools/slides.py 04 05          only those whose names begin so
@@ -6,10 +7,10 @@
 
 Open build/slides/index.html; S opens the speaker's window with notes and clock, F fills the screen.
 
-What stands where is said by the cells themselves. `slideshow.slide_type` is "slide" (a new section), "subslide" (a new
-slide below it), "-" or "fragment" (on the same slide), "skip" (not in the lecture) or "notes". `speaker_notes` holds what
-to say. Notes of a skipped cell go with the slide before it. A slide that is too full is set smaller, then continued on
-a second one: see deck/deck.js.
+What stands where is said by the cells themselves. `slideshow.slide_type` is "slide" (a new section),
+"subslide" (a new slide below it), "-" or "fragment" (on the same slide), "skip" (not in the lecture) or
+"notes". `speaker_notes` holds what to say. Notes of a skipped cell go with the slide before it. A slide that
+is too full is set smaller, then continued on a second one: see deck/deck.js.
 """
 
 import argparse
@@ -151,7 +152,9 @@ def to_page(notebook: NotebookNode, folder: Path) -> str:
 
 
 def address_of(target: str, anchor: str) -> str:
-    """Where a link of a notebook leads from a deck: to the deck of another notebook, or to the project's pages."""
+    """Where a link of a notebook leads from a deck: to the deck of another notebook, or to the project's
+    pages.
+    """
     path = Path(target)
     if path.suffix == ".ipynb":
         return f"{path.stem}.html"
@@ -198,7 +201,8 @@ def build(paths: list[Path], folder: Path = FOLDER) -> list[Path]:
     page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Slides</title>'
         '<link rel="stylesheet" href="assets/deck.css"></head><body><main class="contents"><h1>Slides</h1>'
-        f"<p>S opens the speaker's window, F fills the screen.</p><ul>{''.join(links)}</ul></main></body></html>"
+        "<p>S opens the speaker's window, F fills the"
+        f" screen.</p><ul>{''.join(links)}</ul></main></body></html>"
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return decks

@@ -1,10 +1,11 @@
-"""Make the reading site from the executed notebooks, in build/site: open build/site/index.html, with no server at all.
+"""Make the reading site from the executed notebooks, in build/site: open build/site/index.html, with no
+server at all.
 
     python tools/website.py                make the site; a warning of Sphinx fails
     python tools/website.py --check        make it, then follow every link and look at every page in Chromium
 
-The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and axe-core
-must find no serious or critical fault.
+The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and
+axe-core must find no serious or critical fault.
 """
 
 import argparse
@@ -58,7 +59,8 @@ def exercise_index() -> str:
     from course_utils import progress
 
     parts = [
-        "# Exercises\n\nEvery exercise of the course. Open a notebook to solve them: each check names the slip it finds."
+        "# Exercises\n\nEvery exercise of the course. Open a notebook to solve them: each check names the"
+        " slip it finds."
     ]
     for module, names in progress.exercises().items():
         part = import_module(f"course_utils.exercises.{module}")
@@ -175,7 +177,8 @@ def look_at(chromium, path: Path, theme: str) -> tuple[list[str], int]:
     found = page.evaluate("options => axe.run(document, options)", options)
     place = f"{path.stem} ({theme})"
     wrong = [
-        f"{place}: {fault['impact']}: {fault['help']}: {fault['nodes'][0]['html'][:120]} ({len(fault['nodes'])} times)"
+        f"{place}: {fault['impact']}: {fault['help']}: {fault['nodes'][0]['html'][:120]}"
+        f" ({len(fault['nodes'])} times)"
         for fault in found["violations"]
         if fault["impact"] in SERIOUS
     ]

@@ -1,4 +1,5 @@
-"""Exercises of notebook 04: scores, attention, one head cut out of many, the slopes of a softmax, and the bill.
+"""Exercises of notebook 04: scores, attention, one head cut out of many, the slopes of a softmax, and the
+bill.
 
 Rows are the tokens that look (queries), columns the tokens looked at (keys).
 """
@@ -41,8 +42,8 @@ def _attend_by_loops(
 class scaled_scores:
     """Write `scaled_scores(query, key)`: the scores (query_len, key_len), before any softmax.
 
-    `query` is (query_len, head_size), `key` is (key_len, head_size). Entry (i, j) is the dot product of query i and key j,
-    divided by the square root of head_size.
+    `query` is (query_len, head_size), `key` is (key_len, head_size). Entry (i, j) is the dot product of query
+    i and key j, divided by the square root of head_size.
     """
 
     hints = (
@@ -79,8 +80,9 @@ class scaled_scores:
             slips = {
                 "The dot products are right, and the division is missing.": raw,
                 "You divide by head_size; its square root is wanted.": raw / head_size,
-                "You divide by the root of the number of keys. The scores spread with the number of components.": raw
-                / math.sqrt(5),
+                "You divide by the root of the number of keys. The scores spread with the number of components.": (
+                    raw / math.sqrt(5)
+                ),
                 "You multiply by the square root; divide by it.": raw * math.sqrt(head_size),
             }
             check.equal(check.call(query, key), expected, slips=slips)
@@ -111,9 +113,10 @@ class scaled_scores:
 class attend:
     """Write `attend(query, key, value)`: two tensors, the context and the weights, in this order.
 
-    `query` is (..., query_len, head_size), `key` and `value` are (..., key_len, head_size); the axes in front are the same
-    for all three, for example (batch, heads). Weights (..., query_len, key_len): a softmax of the scaled scores, each row
-    sums to 1. Context (..., query_len, head_size): the weighted means of the values.
+    `query` is (..., query_len, head_size), `key` and `value` are (..., key_len, head_size); the axes in front
+    are the same for all three, for example (batch, heads). Weights (..., query_len, key_len): a softmax of
+    the scaled scores, each row sums to 1. Context (..., query_len, head_size): the weighted means of the
+    values.
     """
 
     hints = (
@@ -168,8 +171,9 @@ class attend:
             }
             check.equal(weights, expected_weights, slips=slips)
             slips = {
-                "This is the mean of the keys; the keys only choose, the values are handed over.": weights
-                @ key
+                "This is the mean of the keys; the keys only choose, the values are handed over.": (
+                    weights @ key
+                )
             }
             check.equal(context, expected_context, slips=slips)
 
@@ -227,17 +231,24 @@ class attend:
 
 @exercise
 class head_context:
-    """Write `head_context(x, query_weight, key_weight, value_weight, head, heads)`: the context of one head alone.
+    """Write `head_context(x, query_weight, key_weight, value_weight, head, heads)`: the context of one head
+    alone.
 
-    `x` is (seq_len, hidden_size). The three matrices are (hidden_size, hidden_size), shaped as in nn.Linear: `x @ weight.T`
-    gives the queries (keys, values) of all heads side by side. `head` counts from 0. There is no bias. Return
-    (seq_len, head_size) with head_size = hidden_size / heads.
+    `x` is (seq_len, hidden_size). The three matrices are (hidden_size, hidden_size), shaped as in nn.Linear:
+    `x @ weight.T` gives the queries (keys, values) of all heads side by side. `head` counts from 0. There is
+    no bias. Return (seq_len, head_size) with head_size = hidden_size / heads.
     """
 
     hints = (
         "Which columns of `x @ query_weight.T` belong to head number `head`? How many are there?",
-        "`part = slice(head * head_size, (head + 1) * head_size)`: these columns of the products, that is, these rows of the matrices.",
-        "`query = x @ query_weight[part].T`, the same for keys and values; then attention, divided by the root of head_size.",
+        (
+            "`part = slice(head * head_size, (head + 1) * head_size)`: these columns of the products, that"
+            " is, these rows of the matrices."
+        ),
+        (
+            "`query = x @ query_weight[part].T`, the same for keys and values; then attention, divided by the"
+            " root of head_size."
+        ),
     )
 
     def stub(x, query_weight, key_weight, value_weight, head, heads): ...
@@ -268,8 +279,9 @@ class head_context:
                     "You take every heads-th number; the numbers of a head stand side by side.": values[
                         :, head::heads
                     ],
-                    "You take columns of the matrix. In the shape of nn.Linear a head is a set of rows.": x
-                    @ value[:, 2 * head : 2 * head + 2],
+                    "You take columns of the matrix. In the shape of nn.Linear a head is a set of rows.": (
+                        x @ value[:, 2 * head : 2 * head + 2]
+                    ),
                     "This is the next head: count from 0.": values[:, 2 * head + 2 : 2 * head + 4],
                 }
                 expected = values[:, 2 * head : 2 * head + 2]
@@ -285,9 +297,8 @@ class head_context:
             expected, _ = _attend_by_loops(query, key, value)
             slips = {
                 "You divide by the root of hidden_size. A score has only head_size products.": (
-                    query @ key.T / math.sqrt(12)
-                ).softmax(-1)
-                @ value,
+                    (query @ key.T / math.sqrt(12)).softmax(-1) @ value
+                ),
                 "The scores are not divided by a square root.": (query @ key.T).softmax(-1) @ value,
                 "These are the values of the head; nobody has looked at anybody.": value,
             }
@@ -328,13 +339,16 @@ class head_context:
 class softmax_slopes:
     """Write `softmax_slopes(weights)`: a float tensor (n, n).
 
-    `weights` (n,) is the result of a softmax. Entry (i, j) says how much weight i rises for a small rise of score j:
-    w_i (1 - w_i) where i = j, and - w_i w_j elsewhere.
+    `weights` (n,) is the result of a softmax. Entry (i, j) says how much weight i rises for a small rise of
+    score j: w_i (1 - w_i) where i = j, and - w_i w_j elsewhere.
     """
 
     hints = (
         "Off the diagonal every pair of weights is multiplied: an outer product.",
-        "w_i (1 - w_i) = w_i - w_i w_i: so the whole table is the weights on the diagonal minus the outer product.",
+        (
+            "w_i (1 - w_i) = w_i - w_i w_i: so the whole table is the weights on the diagonal minus the outer"
+            " product."
+        ),
         "`torch.diag(weights)` and `torch.outer(weights, weights)`.",
     )
 
@@ -356,9 +370,12 @@ class softmax_slopes:
             weights = _normal(check, n).softmax(0)
             got = check.call(weights).diagonal()
             slips = {
-                "On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.": weights,
-                "The signs are turned round: a rising score makes its own weight rise.": -weights
-                * (1 - weights),
+                "On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.": (
+                    weights
+                ),
+                "The signs are turned round: a rising score makes its own weight rise.": (
+                    -weights * (1 - weights)
+                ),
                 "The diagonal lacks its own term w_i: this is - w_i w_i.": -weights * weights,
             }
             check.equal(got, weights * (1 - weights), slips=slips)
@@ -371,11 +388,9 @@ class softmax_slopes:
             got = check.call(scores.softmax(0))
             weights = scores.softmax(0)
             slips = {
-                "All weights rise here; but they sum to 1, so the others must lose what one wins.": torch.diag(
-                    weights
-                )
-                + torch.outer(weights, weights)
-                - 2 * torch.diag(weights**2),
+                "All weights rise here; but they sum to 1, so the others must lose what one wins.": (
+                    torch.diag(weights) + torch.outer(weights, weights) - 2 * torch.diag(weights**2)
+                ),
                 "Off the diagonal nothing happens here; the denominator of the softmax ties all weights together.": torch.diag(
                     weights * (1 - weights)
                 ),
@@ -411,13 +426,17 @@ class softmax_slopes:
 class attention_multiplications:
     """Write `attention_multiplications(seq_len, hidden_size, heads)`: a whole number.
 
-    It counts the multiplications in the scores (query times key) and in the weighted means (weight times value) of one
-    layer, all heads together. The Linear layers, the division by the square root and the softmax do not count.
+    It counts the multiplications in the scores (query times key) and in the weighted means (weight times
+    value) of one layer, all heads together. The Linear layers, the division by the square root and the
+    softmax do not count.
     """
 
     hints = (
         "One head: how many scores are there, and how many multiplications does one score take?",
-        "A score takes head_size of them, and the weighted means as many again: 2 * seq_len**2 * head_size for one head.",
+        (
+            "A score takes head_size of them, and the weighted means as many again: 2 * seq_len**2 *"
+            " head_size for one head."
+        ),
         "All heads: heads * head_size is hidden_size.",
     )
 
@@ -432,9 +451,9 @@ class attention_multiplications:
             scores = sum(1 for _ in range(seq_len) for _ in range(seq_len) for _ in range(5))
             slips = {
                 "This counts the scores alone; the weighted means of the values cost as much again.": scores,
-                "This grows with the tokens, not with their square: every token looks at every token.": 2
-                * seq_len
-                * 5,
+                "This grows with the tokens, not with their square: every token looks at every token.": (
+                    2 * seq_len * 5
+                ),
                 "These are floating-point operations, two for each multiplication.": 4 * scores,
             }
             check.equal(check.call(seq_len, 5, 1), 2 * scores, slips=slips)

@@ -1,4 +1,6 @@
-"""Exercises of notebook 10: the head by hand, its loss, learning rates by layer, and two ways to read predictions."""
+"""Exercises of notebook 10: the head by hand, its loss, learning rates by layer, and two ways to read
+predictions.
+"""
 
 import math
 
@@ -10,11 +12,13 @@ from course_utils.exercises.engine import exercise, stage, wrong
 
 @exercise
 class review_logits:
-    """Write `review_logits(cls_state, pooler_weight, pooler_bias, weight, bias)`: the logits (num_labels,) of a text.
+    """Write `review_logits(cls_state, pooler_weight, pooler_bias, weight, bias)`: the logits (num_labels,) of
+    a text.
 
-    `cls_state` (hidden_size,) is the last hidden state of [CLS]. The pooler is a Linear layer with `pooler_weight`
-    (hidden_size, hidden_size) and `pooler_bias` (hidden_size,), then tanh; the classifier is a Linear layer with
-    `weight` (num_labels, hidden_size) and `bias` (num_labels,). As in PyTorch, row k of a weight belongs to output k.
+    `cls_state` (hidden_size,) is the last hidden state of [CLS]. The pooler is a Linear layer with
+    `pooler_weight` (hidden_size, hidden_size) and `pooler_bias` (hidden_size,), then tanh; the classifier is
+    a Linear layer with `weight` (num_labels, hidden_size) and `bias` (num_labels,). As in PyTorch, row k of a
+    weight belongs to output k.
     """
 
     hints = (
@@ -45,9 +49,9 @@ class review_logits:
                     state, weight, bias
                 ),
                 "The tanh of the pooler is missing.": linear(pooled, weight, bias),
-                "The tanh belongs to the pooler: logits are not squeezed.": linear(
-                    pooled.tanh(), weight, bias
-                ).tanh(),
+                "The tanh belongs to the pooler: logits are not squeezed.": (
+                    linear(pooled.tanh(), weight, bias).tanh()
+                ),
                 "The weight of the pooler is the wrong way round: row k belongs to output k.": linear(
                     linear(state, pooler_weight.T, pooler_bias).tanh(), weight, bias
                 ),
@@ -90,8 +94,8 @@ class review_loss:
     """Write `review_loss(logits, labels)`: the mean cross-entropy in nats, a tensor with no axis.
 
     `logits` is (batch, num_labels), `labels` (batch,) holds whole numbers. A softmax over the labels makes
-    probabilities of each row of logits; the loss of a row is minus the natural logarithm of the probability of its
-    label.
+    probabilities of each row of logits; the loss of a row is minus the natural logarithm of the probability
+    of its label.
     """
 
     hints = (
@@ -113,7 +117,9 @@ class review_loss:
             label = torch.randint(num_labels, (1,), generator=check.generator)
             expected = torch.nn.functional.cross_entropy(logits, label)
             slips = {
-                "The sign: a probability below 1 has a negative logarithm, and the loss is positive.": -expected,
+                "The sign: a probability below 1 has a negative logarithm, and the loss is positive.": (
+                    -expected
+                ),
                 "This is the probability; the loss is minus its logarithm.": (-expected).exp(),
                 "This is a logarithm to base 2, in bits; nats want the natural one.": expected / math.log(2),
                 "The softmax is missing: this is minus the logit.": -logits[0, label[0]],
@@ -130,10 +136,9 @@ class review_loss:
             slips = {
                 "This is the sum over the batch.": rows.sum(),
                 "The softmax runs down the batch: the labels of one text share the probability.": down,
-                "The logarithm comes before the mean: each text has a loss of its own.": -(-rows)
-                .exp()
-                .mean()
-                .log(),
+                "The logarithm comes before the mean: each text has a loss of its own.": (
+                    -(-rows).exp().mean().log()
+                ),
             }
             check.equal(check.call(logits, labels), rows.mean(), slips=slips)
 
@@ -160,10 +165,11 @@ class review_loss:
 
 @exercise
 class layer_rates:
-    """Write `layer_rates(num_layers, top, decay)`: a list of num_layers + 2 learning rates, from bottom to top.
+    """Write `layer_rates(num_layers, top, decay)`: a list of num_layers + 2 learning rates, from bottom to
+    top.
 
-    First the embeddings, then layer 1 to layer num_layers, last the head. The head has the rate `top`; every part has
-    `decay` times the rate of the part above it.
+    First the embeddings, then layer 1 to layer num_layers, last the head. The head has the rate `top`; every
+    part has `decay` times the rate of the part above it.
     """
 
     hints = (
@@ -219,9 +225,11 @@ class layer_rates:
 
 @exercise
 class confusion:
-    """Write `confusion(truth, guess, num_labels)`: a table of counts, an int64 tensor (num_labels, num_labels).
+    """Write `confusion(truth, guess, num_labels)`: a table of counts, an int64 tensor (num_labels,
+    num_labels).
 
-    `truth` and `guess` are int64 tensors (n,). Row t, column g counts the examples whose label is t and whose guess is g.
+    `truth` and `guess` are int64 tensors (n,). Row t, column g counts the examples whose label is t and whose
+    guess is g.
     """
 
     hints = (
@@ -285,15 +293,19 @@ class confusion:
 class calibration_error:
     """Write `calibration_error(confidence, right, bins)`: the expected calibration error, a float.
 
-    `confidence` (n,) is a NumPy array of numbers above 0 and at most 1, the probability of the guess; `right` (n,) is a
-    bool array. Cut 0 to 1 into `bins` equal bins; bin k holds the confidences above k / bins and up to (k + 1) / bins.
-    In each bin that is not empty take the distance between the mean confidence and the share that is right, and
-    return the mean of these distances, each weighted by the share of the n examples in its bin.
+    `confidence` (n,) is a NumPy array of numbers above 0 and at most 1, the probability of the guess; `right`
+    (n,) is a bool array. Cut 0 to 1 into `bins` equal bins; bin k holds the confidences above k / bins and up
+    to (k + 1) / bins. In each bin that is not empty take the distance between the mean confidence and the
+    share that is right, and return the mean of these distances, each weighted by the share of the n examples
+    in its bin.
     """
 
     hints = (
         "`np.ceil(confidence * bins).astype(int) - 1` is the bin of each example.",
-        "For each bin: `abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()`; skip empty bins.",
+        (
+            "For each bin: `abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()`; skip"
+            " empty bins."
+        ),
         "`inside = bin_of == k` is a bool array; its mean is the share of the examples. Sum over the bins.",
     )
 
@@ -362,7 +374,9 @@ class calibration_error:
 
 
 def _guesses(check, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n confidences with two decimals, and whether each guess was right; the mean confidence is not the share right."""
+    """n confidences with two decimals, and whether each guess was right; the mean confidence is not the share
+    right.
+    """
     while True:
         confidence = check.rng.uniform(0.02, 0.98, n).round(2)
         right = check.rng.random(n) < 0.5

@@ -33,8 +33,9 @@ def _config(layers: int, hidden: int, wide: int, heads: int) -> BertConfig:
 class layer_parameters:
     """Write `layer_parameters(hidden, wide)`: the number of parameters of one layer of BERT.
 
-    Query, key, value and the output of attention are Linear layers from hidden to hidden; then come one from hidden to wide and one from
-    wide to hidden. Each has a bias. There are two LayerNorms, each with a weight and a bias of length hidden.
+    Query, key, value and the output of attention are Linear layers from hidden to hidden; then come one from
+    hidden to wide and one from wide to hidden. Each has a bias. There are two LayerNorms, each with a weight
+    and a bias of length hidden.
     """
 
     hints = (
@@ -84,7 +85,8 @@ class layer_parameters:
 
 @exercise
 class attention_macs:
-    """Write `attention_macs(batch, heads, seq_len, head_size)`: the MACs of attention's two products, in one layer.
+    """Write `attention_macs(batch, heads, seq_len, head_size)`: the MACs of attention's two products, in one
+    layer.
 
     They are Q K^T and weights times V, for every head of every row. The Linear layers do not belong here.
     """
@@ -135,10 +137,12 @@ class attention_macs:
 
 @exercise
 class published_flops:
-    """Write `published_flops(layers, hidden, wide, seq_len)`: what the published profile calls FLOPs, for one row.
+    """Write `published_flops(layers, hidden, wide, seq_len)`: what the published profile calls FLOPs, for one
+    row.
 
-    It counts 2 for each MAC of the Linear layers: those of all layers, for every token, and the pooler, for one. It adds 1 for each
-    element of the two residual adds of every layer, of ONE of the two embedding adds, and of a mask of seq_len times seq_len.
+    It counts 2 for each MAC of the Linear layers: those of all layers, for every token, and the pooler, for
+    one. It adds 1 for each element of the two residual adds of every layer, of ONE of the two embedding adds,
+    and of a mask of seq_len times seq_len.
     """
 
     hints = (
@@ -169,8 +173,9 @@ class published_flops:
                 "The mask is missing: seq_len * seq_len elements.": expected - seq_len**2,
                 "The pooler is missing.": expected - 2 * hidden**2,
                 "The pooler reads one token, not all.": expected + 2 * (seq_len - 1) * hidden**2,
-                "This counts attention's two products. The profile did not see them.": expected
-                + 4 * layers * seq_len**2 * hidden,
+                "This counts attention's two products. The profile did not see them.": (
+                    expected + 4 * layers * seq_len**2 * hidden
+                ),
             }
             got = check.call(layers, hidden, sizes["wide"], seq_len)
             check.equal(got, expected, slips=slips)
@@ -199,7 +204,8 @@ class published_flops:
 
 @exercise
 class least_seconds:
-    """Write `least_seconds(flops, bytes_moved, peak, bandwidth)`: the least time of one operation, by the roofline.
+    """Write `least_seconds(flops, bytes_moved, peak, bandwidth)`: the least time of one operation, by the
+    roofline.
 
     `peak` is in FLOPs a second, `bandwidth` in bytes a second. Arithmetic and traffic go on at the same time.
     """
@@ -255,8 +261,9 @@ class least_seconds:
 class quantise:
     """Write `quantise(row)`: a float tensor (n,) becomes a pair (numbers, scale).
 
-    `scale` is a float: the largest absolute value of the row, divided by 127. `numbers` is a torch.int8 tensor (n,): each value divided by the scale,
-    rounded to the nearest whole number. So `numbers * scale` is close to the row. No row is all zero.
+    `scale` is a float: the largest absolute value of the row, divided by 127. `numbers` is a torch.int8
+    tensor (n,): each value divided by the scale, rounded to the nearest whole number. So `numbers * scale` is
+    close to the row. No row is all zero.
     """
 
     hints = (

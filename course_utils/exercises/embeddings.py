@@ -1,7 +1,7 @@
 """Exercises of notebook 03: segment ids, the sum of three tables, LayerNorm, dropout, and the size of it all.
 
-Shapes are those of the model: ids are (batch, seq_len), a table is (rows, hidden_size), an input of the encoder is
-(batch, seq_len, hidden_size).
+Shapes are those of the model: ids are (batch, seq_len), a table is (rows, hidden_size), an input of the
+encoder is (batch, seq_len, hidden_size).
 """
 
 import torch
@@ -41,14 +41,20 @@ def _sum_by_loops(input_ids, token_type_ids, words, segments, positions) -> torc
 class segment_ids:
     """Write `segment_ids(first, second)`: the list of segment ids, one for each token of the whole row.
 
-    `first` and `second` are lists of pieces, without special tokens. The row is [CLS], first, [SEP], second, [SEP]. If
-    `second` is an empty list there is no second sentence: the row is [CLS], first, [SEP].
+    `first` and `second` are lists of pieces, without special tokens. The row is [CLS], first, [SEP], second,
+    [SEP]. If `second` is an empty list there is no second sentence: the row is [CLS], first, [SEP].
     """
 
     hints = (
-        "Write the row for ['the', 'cat'] and ['it', 'sat'] on paper: seven tokens. Which of them does each sentence own?",
+        (
+            "Write the row for ['the', 'cat'] and ['it', 'sat'] on paper: seven tokens. Which of them does"
+            " each sentence own?"
+        ),
         "[CLS] and the first [SEP] belong to the first sentence, the last [SEP] to the second.",
-        "`[0] * (len(first) + 2)`, and behind it, if there is a second sentence, as many ones as it has pieces and one more.",
+        (
+            "`[0] * (len(first) + 2)`, and behind it, if there is a second sentence, as many ones as it has"
+            " pieces and one more."
+        ),
     )
 
     def stub(first, second): ...
@@ -64,8 +70,12 @@ class segment_ids:
         for length in range(1, 7):
             first = ["cat"] * length
             slips = {
-                "An empty second sentence has no [SEP] either: the row ends with the first one.": [0] * (length + 2) + [1],
-                "The two special tokens need a segment id too: one id for each token of the row.": [0] * length,
+                "An empty second sentence has no [SEP] either: the row ends with the first one.": (
+                    [0] * (length + 2) + [1]
+                ),
+                "The two special tokens need a segment id too: one id for each token of the row.": (
+                    [0] * length
+                ),
                 "Segments are numbered from 0: the first is 0, the second 1.": [1] * (length + 2),
             }
             check.equal(check.call(first, []), [0] * (length + 2), slips=slips)
@@ -75,7 +85,9 @@ class segment_ids:
         for a in range(1, 6):
             for b in range(1, 5):
                 tokens = ["[CLS]", *["cat"] * a, "[SEP]", *["dog"] * b, "[SEP]"]
-                closed = [tokens[:i].count("[SEP]") for i in range(len(tokens))]  # how many [SEP] stand before token i
+                closed = [
+                    tokens[:i].count("[SEP]") for i in range(len(tokens))
+                ]  # how many [SEP] stand before token i
                 slips = {
                     "The first [SEP] closes the first sentence, so it belongs to segment 0.": [
                         0 if i < a + 1 else 1 for i in range(len(tokens))
@@ -112,18 +124,25 @@ class segment_ids:
 
 @exercise
 class sum_of_tables:
-    """Write `sum_of_tables(input_ids, token_type_ids, words, segments, positions)`: a tensor (batch, seq_len, hidden_size).
+    """Write `sum_of_tables(input_ids, token_type_ids, words, segments, positions)`: a tensor (batch, seq_len,
+    hidden_size).
 
-    `input_ids` and `token_type_ids` are integer tensors (batch, seq_len); `words`, `segments` and `positions` are tables
-    (rows, hidden_size). For every token add the row of its piece, the row of its segment and the row of its place. Places
-    are counted from 0 in every row of the batch, and go on through the second segment. `positions` may have more rows
-    than there are tokens. No LayerNorm yet.
+    `input_ids` and `token_type_ids` are integer tensors (batch, seq_len); `words`, `segments` and `positions`
+    are tables (rows, hidden_size). For every token add the row of its piece, the row of its segment and the
+    row of its place. Places are counted from 0 in every row of the batch, and go on through the second
+    segment. `positions` may have more rows than there are tokens. No LayerNorm yet.
     """
 
     hints = (
         "A tensor of ids is an index: `words[input_ids]` has the shape (batch, seq_len, hidden_size).",
-        "Token 0 reads row 0 of the positions, token 1 row 1: the first seq_len rows, the same for every row of the batch.",
-        "`positions[:seq_len]` is (seq_len, hidden_size) and broadcasts over the batch; seq_len is `input_ids.shape[1]`.",
+        (
+            "Token 0 reads row 0 of the positions, token 1 row 1: the first seq_len rows, the same for every"
+            " row of the batch."
+        ),
+        (
+            "`positions[:seq_len]` is (seq_len, hidden_size) and broadcasts over the batch; seq_len is"
+            " `input_ids.shape[1]`."
+        ),
     )
 
     def stub(input_ids, token_type_ids, words, segments, positions): ...
@@ -166,7 +185,9 @@ class sum_of_tables:
             restarted = [p if p < cut else p - cut for p in range(seq_len)]
             slips = {
                 "Every token got position 0: token p reads row p.": two + positions[0],
-                "The count starts anew in the second segment; it goes on through it.": two + positions[restarted],
+                "The count starts anew in the second segment; it goes on through it.": (
+                    two + positions[restarted]
+                ),
                 "Places are counted from 0, not from 1.": two + positions[1 : seq_len + 1],
                 "The row of the position was chosen by the id of the piece.": two + positions[input_ids],
             }
@@ -191,8 +212,12 @@ class sum_of_tables:
 
     @wrong("starts anew in the second segment")
     def restarted(input_ids, token_type_ids, words, segments, positions):
-        places = torch.stack([torch.cat([torch.arange(int((row == s).sum())) for s in (0, 1)]) for row in token_type_ids])
-        places = torch.where(token_type_ids.any(dim=1, keepdim=True), places, torch.arange(input_ids.shape[1]))
+        places = torch.stack(
+            [torch.cat([torch.arange(int((row == s).sum())) for s in (0, 1)]) for row in token_type_ids]
+        )
+        places = torch.where(
+            token_type_ids.any(dim=1, keepdim=True), places, torch.arange(input_ids.shape[1])
+        )
         return words[input_ids] + segments[token_type_ids] + positions[places]
 
     @wrong("chosen by the id of the piece")
@@ -208,16 +233,23 @@ class sum_of_tables:
 
 @exercise
 class layer_norm:
-    """Write `layer_norm(x, weight, bias, eps)`: every token's vector with mean 0 and spread 1, then times weight, plus bias.
+    """Write `layer_norm(x, weight, bias, eps)`: every token's vector with mean 0 and spread 1, then times
+    weight, plus bias.
 
-    `x` is (batch, seq_len, hidden_size), `weight` and `bias` are (hidden_size,). Without `F.layer_norm`: take the mean
-    and the variance of each token's hidden_size numbers, where the variance is the mean of the squared deviations, and
-    divide the deviations by the square root of (variance + eps).
+    `x` is (batch, seq_len, hidden_size), `weight` and `bias` are (hidden_size,). Without `F.layer_norm`: take
+    the mean and the variance of each token's hidden_size numbers, where the variance is the mean of the
+    squared deviations, and divide the deviations by the square root of (variance + eps).
     """
 
     hints = (
-        "`x.mean(dim=-1, keepdim=True)` is one mean for each token, in a shape that can be subtracted from x.",
-        "The variance is the mean of `(x - mean) ** 2`. `x.var(-1)` divides by hidden_size - 1 unless told otherwise.",
+        (
+            "`x.mean(dim=-1, keepdim=True)` is one mean for each token, in a shape that can be subtracted"
+            " from x."
+        ),
+        (
+            "The variance is the mean of `(x - mean) ** 2`. `x.var(-1)` divides by hidden_size - 1 unless"
+            " told otherwise."
+        ),
         "eps stands inside the root: `(x - mean) / (variance + eps).sqrt()`. Weight and bias come last.",
     )
 
@@ -250,7 +282,9 @@ class layer_norm:
         for batch, seq_len, size in ((1, 2, 4), (2, 3, 4), (3, 2, 5), (2, 4, 4), (4, 4, 6)):
             x = torch.randn(batch, seq_len, size, generator=check.generator) * 3 + 1
             one, zero = torch.ones(size), torch.zeros(size)
-            over_tokens = (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-12).sqrt()
+            over_tokens = (x - x.mean(1, keepdim=True)) / (
+                x.var(1, correction=0, keepdim=True) + 1e-12
+            ).sqrt()
             over_all = (x - x.mean()) / x.std(correction=0)
             slips = {
                 "Mean and variance run over the tokens; each token is normalised over its own numbers, the last axis.": (
@@ -258,7 +292,12 @@ class layer_norm:
                 ),
                 "One mean and one variance for everything: each token has its own.": over_all,
             }
-            check.equal(check.call(x, one, zero, 1e-12), F.layer_norm(x, (size,), eps=1e-12), slips=slips, tolerance=1e-4)
+            check.equal(
+                check.call(x, one, zero, 1e-12),
+                F.layer_norm(x, (size,), eps=1e-12),
+                slips=slips,
+                tolerance=1e-4,
+            )
 
     @stage("eps inside the root")
     def large_eps(check):
@@ -266,7 +305,9 @@ class layer_norm:
             x = torch.randn(2, 3, size, generator=check.generator).round(decimals=1)
             centred, variance = x - x.mean(-1, keepdim=True), x.var(-1, correction=0, keepdim=True)
             slips = {
-                "eps is added to the root; it belongs inside, to the variance.": centred / (variance.sqrt() + 0.1),
+                "eps is added to the root; it belongs inside, to the variance.": (
+                    centred / (variance.sqrt() + 0.1)
+                ),
                 "eps has no effect.": centred / variance.sqrt(),
             }
             got = check.call(x, torch.ones(size), torch.zeros(size), 0.1)
@@ -276,11 +317,16 @@ class layer_norm:
     def weight_and_bias(check):
         for size in (2, 3, 4, 6, 8):
             x = torch.randn(2, 3, size, generator=check.generator).round(decimals=1)
-            weight, bias = torch.rand(size, generator=check.generator) + 0.5, torch.rand(size, generator=check.generator)
+            weight, bias = (
+                torch.rand(size, generator=check.generator) + 0.5,
+                torch.rand(size, generator=check.generator),
+            )
             plain = F.layer_norm(x, (size,), eps=0.1)
             slips = {
                 "weight and bias have no effect.": plain,
-                "The bias is multiplied by the weight: first times weight, then plus bias.": (plain + bias) * weight,
+                "The bias is multiplied by the weight: first times weight, then plus bias.": (
+                    (plain + bias) * weight
+                ),
             }
             check.equal(check.call(x, weight, bias, 0.1), plain * weight + bias, slips=slips, tolerance=1e-4)
 
@@ -295,7 +341,9 @@ class layer_norm:
     @wrong("run over the tokens")
     def over_tokens(x, weight, bias, eps):
         axis = 1 if x.shape[1] > 1 else -1
-        return (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt() * weight + bias
+        return (x - x.mean(axis, keepdim=True)) / (
+            x.var(axis, correction=0, keepdim=True) + eps
+        ).sqrt() * weight + bias
 
     @wrong("One mean and one variance for everything")
     def over_all(x, weight, bias, eps):
@@ -316,15 +364,19 @@ class layer_norm:
 
 @exercise
 class dropout:
-    """Write `dropout(x, keep, p)`: what x becomes in training when the numbers where `keep` is False are dropped.
+    """Write `dropout(x, keep, p)`: what x becomes in training when the numbers where `keep` is False are
+    dropped.
 
-    `x` is (batch, seq_len, hidden_size), `keep` a bool tensor of the same shape, drawn with probability 1 - p of True;
-    `p` is at least 0 and less than 1. A dropped number becomes 0. A kept one grows, so that the expected value of every
-    number stays what it was.
+    `x` is (batch, seq_len, hidden_size), `keep` a bool tensor of the same shape, drawn with probability 1 - p
+    of True; `p` is at least 0 and less than 1. A dropped number becomes 0. A kept one grows, so that the
+    expected value of every number stays what it was.
     """
 
     hints = (
-        "A number is kept with probability 1 - p. By what must it be multiplied so that (1 - p) times the result is x again?",
+        (
+            "A number is kept with probability 1 - p. By what must it be multiplied so that (1 - p) times the"
+            " result is x again?"
+        ),
         "Divide what is kept by 1 - p. With p = 0.5 it doubles.",
         "`x * keep / (1 - p)`: True counts as 1, False as 0.",
     )
@@ -340,7 +392,9 @@ class dropout:
             x = torch.rand(1, 2, size, generator=check.generator) + 1
             keep = torch.rand(1, 2, size, generator=check.generator) >= 0.5
             keep[0, 0, 0], keep[0, 0, 1] = True, False
-            got = check.tensor(check.call(x, keep, 0.5), (1, 2, size), torch.float32, axes="(batch, seq_len, hidden_size)")
+            got = check.tensor(
+                check.call(x, keep, 0.5), (1, 2, size), torch.float32, axes="(batch, seq_len, hidden_size)"
+            )
             check.expect(
                 not torch.allclose((got == 0).float(), keep.float()),
                 "You dropped what is to be kept: True in `keep` means that the number stays.",
@@ -383,10 +437,11 @@ class dropout:
 
 @exercise
 class embedding_parameters:
-    """Write `embedding_parameters(vocab_size, max_position_embeddings, type_vocab_size, hidden_size)`: an int.
+    """Write `embedding_parameters(vocab_size, max_position_embeddings, type_vocab_size, hidden_size)`: an
+    int.
 
-    It is the number of learnt numbers in the whole embedding block of a BERT: the three tables and the LayerNorm behind
-    their sum. Dropout has none.
+    It is the number of learnt numbers in the whole embedding block of a BERT: the three tables and the
+    LayerNorm behind their sum. Dropout has none.
     """
 
     hints = (
@@ -403,7 +458,10 @@ class embedding_parameters:
 
     @stage("the count of the real module, from small to BERT-large")
     def counts(check):
-        counted = {(30522, 512, 2, 768): 23_837_184, (30522, 512, 2, 1024): 31_782_912}  # BERT-base and BERT-large
+        counted = {
+            (30522, 512, 2, 768): 23_837_184,
+            (30522, 512, 2, 1024): 31_782_912,
+        }  # BERT-base and BERT-large
         sizes = ((5, 4, 3, 1), (5, 4, 3, 3), (7, 9, 3, 4), (945, 128, 2, 128), *counted)
         for vocab_size, positions, segments, hidden_size in sizes:
             expected = counted.get((vocab_size, positions, segments, hidden_size))
@@ -415,9 +473,13 @@ class embedding_parameters:
                 expected = count_parameters(BertEmbeddings(config))
             rows = vocab_size + positions + segments
             slips = {
-                "LayerNorm is missing: a weight and a bias for each of the hidden_size numbers.": rows * hidden_size,
+                "LayerNorm is missing: a weight and a bias for each of the hidden_size numbers.": (
+                    rows * hidden_size
+                ),
                 "LayerNorm has two vectors, weight and bias; you count one.": (rows + 1) * hidden_size,
-                "LayerNorm learns hidden_size weights and hidden_size biases, not one of each.": rows * hidden_size + 2,
+                "LayerNorm learns hidden_size weights and hidden_size biases, not one of each.": (
+                    rows * hidden_size + 2
+                ),
                 "The tables are added, not multiplied: there is no row for each combination.": (
                     vocab_size * positions * segments * hidden_size + 2 * hidden_size
                 ),

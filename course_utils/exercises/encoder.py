@@ -1,7 +1,7 @@
 """Exercises of notebook 06: the parts of one layer, the pooler, and the number of parameters.
 
-Shapes as everywhere in the course: hidden states are (batch, seq_len, hidden_size), and the weight of a Linear layer
-is (out_features, in_features).
+Shapes as everywhere in the course: hidden states are (batch, seq_len, hidden_size), and the weight of a
+Linear layer is (out_features, in_features).
 """
 
 import math
@@ -40,7 +40,8 @@ def _feed_forward_inputs(check, rows: int, hidden_size: int) -> tuple[torch.Tens
 class gelu:
     """Write `gelu(x)`: the exact GELU of every number of a float64 tensor of any shape, in a tensor like `x`.
 
-    GELU(x) = x * Phi(x), and Phi(x) = (1 + erf(x / sqrt(2))) / 2. `torch.erf` may be used, the library's GELU not.
+    GELU(x) = x * Phi(x), and Phi(x) = (1 + erf(x / sqrt(2))) / 2. `torch.erf` may be used, the library's GELU
+    not.
     """
 
     hints = (
@@ -107,14 +108,17 @@ class gelu:
 class add_and_norm:
     """Write `add_and_norm(x, sublayer_output, eps)`: the end of a sublayer, as BERT does it.
 
-    `x`, what came in, and `sublayer_output` are float tensors (seq_len, hidden_size). Return a tensor of that shape.
-    LayerNorm here has no learnt weight and bias: per token subtract the mean, then divide by sqrt(variance + eps).
-    Dropout is off.
+    `x`, what came in, and `sublayer_output` are float tensors (seq_len, hidden_size). Return a tensor of that
+    shape. LayerNorm here has no learnt weight and bias: per token subtract the mean, then divide by
+    sqrt(variance + eps). Dropout is off.
     """
 
     hints = (
         "First the sum, then LayerNorm over the numbers of each token: the last axis.",
-        "The variance is the plain mean of the squared deviations: `.var(dim=-1, correction=0, keepdim=True)`.",
+        (
+            "The variance is the plain mean of the squared deviations: `.var(dim=-1, correction=0,"
+            " keepdim=True)`."
+        ),
         "`F.layer_norm(t, t.shape[-1:], eps=eps)` does it in one call, without weight and bias.",
     )
 
@@ -134,12 +138,12 @@ class add_and_norm:
                 check.tensor(got, (seq_len, hidden_size), axes="(seq_len, hidden_size)")
                 slips = {
                     "The residual is missing: what came in must be added.": _standardised(output, 1e-12),
-                    "LayerNorm must come after the sum: here only the output of the sublayer is normalised.": x
-                    + _standardised(output, 1e-12),
-                    "Here what came in is normalised before the sum, as in a pre-norm layer.": _standardised(
-                        x, 1e-12
-                    )
-                    + output,
+                    "LayerNorm must come after the sum: here only the output of the sublayer is normalised.": (
+                        x + _standardised(output, 1e-12)
+                    ),
+                    "Here what came in is normalised before the sum, as in a pre-norm layer.": (
+                        _standardised(x, 1e-12) + output
+                    ),
                     "The sum is right; LayerNorm is missing.": x + output,
                 }
                 for says, slip in slips.items():
@@ -151,14 +155,13 @@ class add_and_norm:
             x, output = torch.randn(2, seq_len, hidden_size, generator=check.generator).round(decimals=1)
             total = x + output
             slips = {
-                "This runs over the tokens: each token must be normalised alone.": _standardised(
-                    total.T, 1e-12
-                ).T,
+                "This runs over the tokens: each token must be normalised alone.": (
+                    _standardised(total.T, 1e-12).T
+                ),
                 "This runs over the whole table at once.": (total - total.mean()) / total.std(correction=0),
-                "This divides the squares by one less than their number: use correction=0.": _standardised(
-                    total, 1e-12
-                )
-                * math.sqrt((hidden_size - 1) / hidden_size),
+                "This divides the squares by one less than their number: use correction=0.": (
+                    _standardised(total, 1e-12) * math.sqrt((hidden_size - 1) / hidden_size)
+                ),
             }
             check.equal(check.call(x, output, 1e-12), _standardised(total, 1e-12), slips=slips)
 
@@ -172,8 +175,9 @@ class add_and_norm:
                 total.var(-1, correction=0, keepdim=True),
             )
             slips = {
-                "This adds eps to the standard deviation; it belongs to the variance, inside the root.": deviations
-                / (variance.sqrt() + EPS_THAT_SHOWS),
+                "This adds eps to the standard deviation; it belongs to the variance, inside the root.": (
+                    deviations / (variance.sqrt() + EPS_THAT_SHOWS)
+                ),
                 "This leaves eps out.": deviations / variance.sqrt(),
             }
             check.equal(
@@ -221,8 +225,9 @@ class add_and_norm:
 class feed_forward:
     """Write `feed_forward(x, w1, b1, w2, b2)`: Linear, exact GELU, Linear, as in BERT's second sublayer.
 
-    `x` (seq_len, hidden_size), `w1` (intermediate_size, hidden_size), `b1` (intermediate_size,),
-    `w2` (hidden_size, intermediate_size), `b2` (hidden_size,). Return (seq_len, hidden_size), without residual and LayerNorm.
+    `x` (seq_len, hidden_size), `w1` (intermediate_size, hidden_size), `b1` (intermediate_size,), `w2`
+    (hidden_size, intermediate_size), `b2` (hidden_size,). Return (seq_len, hidden_size), without residual and
+    LayerNorm.
     """
 
     hints = (
@@ -292,7 +297,8 @@ class feed_forward:
 
 @exercise
 class pooler:
-    """Write `pooler(hidden_states, weight, bias)`: one vector for each row of the batch, (batch, hidden_size).
+    """Write `pooler(hidden_states, weight, bias)`: one vector for each row of the batch, (batch,
+    hidden_size).
 
     `hidden_states` (batch, seq_len, hidden_size) come from the last layer, with `[CLS]` as first token;
     `weight` (hidden_size, hidden_size) and `bias` (hidden_size,) belong to a Linear layer. tanh comes last.
@@ -334,8 +340,8 @@ class pooler:
             expected = torch.stack([torch.stack([row @ w for w in weight]) for row in states[:, 0]]) + bias
             slips = {
                 "The weight must be transposed: a Linear layer computes x @ weight.T + bias.": (
-                    states[:, 0] @ weight + bias
-                ).tanh(),
+                    (states[:, 0] @ weight + bias).tanh()
+                ),
                 "The bias is missing.": (expected - bias).tanh(),
                 "tanh comes last, after the bias.": (expected - bias).tanh() + bias,
             }
@@ -381,17 +387,21 @@ def _parameters(layers: int, hidden: int, wide: int, vocab: int, positions: int)
 
 @exercise
 class count_parameters:
-    """Write `count_parameters(layers, hidden, wide, vocab, positions)`: the number of parameters of a BERT, an int.
+    """Write `count_parameters(layers, hidden, wide, vocab, positions)`: the number of parameters of a BERT,
+    an int.
 
-    Counted are the three embedding tables (there are always two segments) with their LayerNorm, `layers` layers, and the
-    pooler; no pretraining heads. `wide` is the intermediate size. Every Linear layer has a bias, every LayerNorm a weight
-    and a bias.
+    Counted are the three embedding tables (there are always two segments) with their LayerNorm, `layers`
+    layers, and the pooler; no pretraining heads. `wide` is the intermediate size. Every Linear layer has a
+    bias, every LayerNorm a weight and a bias.
     """
 
     hints = (
         "A Linear layer from a to b has a * b + b parameters, a LayerNorm over h numbers 2 * h.",
         "A layer: four Linear from hidden to hidden, one to wide, one back, and two LayerNorms.",
-        "Outside the layers: (vocab + positions + 4) * hidden for the input, hidden * hidden + hidden for the pooler.",
+        (
+            "Outside the layers: (vocab + positions + 4) * hidden for the input, hidden * hidden + hidden for"
+            " the pooler."
+        ),
     )
 
     def stub(layers, hidden, wide, vocab, positions): ...
@@ -426,9 +436,9 @@ class count_parameters:
                 "A layer has two LayerNorms, not one.": expected - 2 * hidden,
                 "The two LayerNorms of the layer are missing.": expected - 4 * hidden,
                 "The biases of the Linear layers are missing.": expected - 5 * hidden - wide,
-                "After the heads comes one more Linear layer: four of them, not three.": expected
-                - hidden * hidden
-                - hidden,
+                "After the heads comes one more Linear layer: four of them, not three.": (
+                    expected - hidden * hidden - hidden
+                ),
                 "The layer counts for nothing yet.": without,
                 "The feed-forward sublayer has the width `wide`, which need not be 4 * hidden.": _parameters(
                     1, hidden, 4 * hidden, 10, 4

@@ -427,8 +427,8 @@ class Check:
         self._refuse_nothing(value, in_place)
         if _explain.has_nan(value) and not _explain.has_nan([*args, *kwargs.values()]):
             self._refuse(
-                "The result holds NaN, which means 'not a number'. It comes from 0 / 0, from inf - inf, from 0 * inf, or "
-                "from a softmax over a row in which every score is -inf."
+                "The result holds NaN, which means 'not a number'. It comes from 0 / 0, from inf - inf, from"
+                " 0 * inf, or from a softmax over a row in which every score is -inf."
             )
         return value
 

@@ -9,10 +9,11 @@ from course_utils.exercises.engine import exercise, stage, wrong
 
 @exercise
 class date_of:
-    """Write `date_of(arxiv_id)`: the year and month in which a paper came to arXiv, as a tuple of two integers.
+    """Write `date_of(arxiv_id)`: the year and month in which a paper came to arXiv, as a tuple of two
+    integers.
 
-    `arxiv_id` is text such as "1810.04805": the first two digits are the year within its century (all of ours are
-    after 2000), the next two the month. "1810.04805" gives (2018, 10).
+    `arxiv_id` is text such as "1810.04805": the first two digits are the year within its century (all of ours
+    are after 2000), the next two the month. "1810.04805" gives (2018, 10).
     """
 
     hints = (
@@ -69,11 +70,12 @@ def _stack(hidden_size: int, layers: int, shared: bool) -> int:
 
 @exercise
 class layer_parameters:
-    """Write `layer_parameters(hidden_size, layers, shared)`: how many numbers the encoder layers learn, an integer.
+    """Write `layer_parameters(hidden_size, layers, shared)`: how many numbers the encoder layers learn, an
+    integer.
 
-    A layer has four Linear maps of hidden_size to hidden_size (queries, keys, values, output), one to 4 * hidden_size
-    and one back, each with a bias, and two LayerNorms with a weight and a bias of hidden_size. If `shared` is True, one layer
-    is used `layers` times (ALBERT); if False, each has its own numbers.
+    A layer has four Linear maps of hidden_size to hidden_size (queries, keys, values, output), one to 4 *
+    hidden_size and one back, each with a bias, and two LayerNorms with a weight and a bias of hidden_size. If
+    `shared` is True, one layer is used `layers` times (ALBERT); if False, each has its own numbers.
     """
 
     hints = (
@@ -126,9 +128,11 @@ class layer_parameters:
 
 @exercise
 class window_mask:
-    """Write `window_mask(seq_len, width)`: a bool tensor (seq_len, seq_len), True where |query - key| <= width.
+    """Write `window_mask(seq_len, width)`: a bool tensor (seq_len, seq_len), True where |query - key| <=
+    width.
 
-    Rows are queries, columns keys, as in notebook 05. Each token sees `width` neighbours on each side, and itself.
+    Rows are queries, columns keys, as in notebook 05. Each token sees `width` neighbours on each side, and
+    itself.
     """
 
     hints = (
@@ -192,9 +196,9 @@ def _turned(x: list[float], position: int) -> list[float]:
 class rotate:
     """Write `rotate(x, position)`: a rotary position embedding, a float tensor like `x`.
 
-    `x` is (size,), size even, half = size / 2. Pair k is (x[k], x[k + half]), k from 0 to half - 1. Turn each pair by the angle
-    position * 10000 ** (-k / half), in radians: a pair (a, b) becomes (a cos - b sin, a sin + b cos). Return
-    the first numbers of all pairs, then the second ones.
+    `x` is (size,), size even, half = size / 2. Pair k is (x[k], x[k + half]), k from 0 to half - 1. Turn each
+    pair by the angle position * 10000 ** (-k / half), in radians: a pair (a, b) becomes (a cos - b sin, a sin
+    + b cos). Return the first numbers of all pairs, then the second ones.
     """
 
     hints = (
@@ -260,10 +264,12 @@ class rotate:
 
 @exercise
 class distillation_loss:
-    """Write `distillation_loss(student_logits, teacher_logits)`: cross-entropy against the teacher, a tensor of shape ().
+    """Write `distillation_loss(student_logits, teacher_logits)`: cross-entropy against the teacher, a tensor
+    of shape ().
 
-    Both are (positions, vocab_size). The teacher's softmax takes the place of the right answer: for each position the sum over the
-    vocabulary of - teacher probability * log of the student's probability; then the mean over positions.
+    Both are (positions, vocab_size). The teacher's softmax takes the place of the right answer: for each
+    position the sum over the vocabulary of - teacher probability * log of the student's probability; then the
+    mean over positions.
     """
 
     hints = (
@@ -285,9 +291,9 @@ class distillation_loss:
             teacher = 80.0 * torch.nn.functional.one_hot(answers, 5)
             nats = -student.log_softmax(-1)[torch.arange(positions), answers]
             slips = {
-                "This is the sum over positions; take the mean.": nats.sum()
-                if positions > 1
-                else nats.sum() + 1,
+                "This is the sum over positions; take the mean.": (
+                    nats.sum() if positions > 1 else nats.sum() + 1
+                ),
                 "Mean over the vocabulary too: it is a sum over the vocabulary.": nats.mean() / 5,
             }
             check.equal(check.call(student, teacher), nats.mean(), slips=slips, tolerance=1e-4)
@@ -298,8 +304,8 @@ class distillation_loss:
             student, teacher = (torch.randn(positions, 6, generator=check.generator) for _ in range(2))
             p, q = teacher.double().softmax(-1), student.double().softmax(-1)
             slips = {
-                "Only the teacher's first choice counts here; use all its probabilities.": torch.nn.functional.cross_entropy(
-                    student, teacher.argmax(-1)
+                "Only the teacher's first choice counts here; use all its probabilities.": (
+                    torch.nn.functional.cross_entropy(student, teacher.argmax(-1))
                 ),
                 "Teacher and student have changed places.": (-(q * p.log()).sum(-1).mean()).float(),
             }

@@ -1,6 +1,7 @@
 """Exercises of notebook 12: measure what vectors hold, switch a head off, and update a belief.
 
-Conventions: `vectors` is a float tensor (n, size), one row for each occurrence of a word; `labels` is a list of n labels.
+Conventions: `vectors` is a float tensor (n, size), one row for each occurrence of a word; `labels` is a list
+of n labels.
 """
 
 import math
@@ -46,16 +47,20 @@ def _share(nearest: list[str], labels: list[str]) -> float:
 
 @exercise
 class neighbour_agreement:
-    """Write `neighbour_agreement(vectors, labels)`: a float, the share of rows whose nearest other row has their label.
+    """Write `neighbour_agreement(vectors, labels)`: a float, the share of rows whose nearest other row has
+    their label.
 
-    `vectors` is a float tensor (n, size), `labels` a list of n strings. Near means: the largest cosine. A row is not its
-    own neighbour.
+    `vectors` is a float tensor (n, size), `labels` a list of n strings. Near means: the largest cosine. A row
+    is not its own neighbour.
     """
 
     hints = (
         "Divide each row by its length; then one matrix product gives the cosines of all pairs, (n, n).",
         "A row is nearest to itself: put minus infinity on the diagonal first, with `fill_diagonal_`.",
-        "`cosines.argmax(dim=1)` gives n places; compare `labels[place]` with the label of the row, and take the mean.",
+        (
+            "`cosines.argmax(dim=1)` gives n places; compare `labels[place]` with the label of the row, and"
+            " take the mean."
+        ),
     )
 
     def stub(vectors, labels): ...
@@ -141,14 +146,17 @@ def _silhouette(vectors: torch.Tensor, labels: list[str], own_counts_itself: boo
 class silhouette:
     """Write `silhouette(vectors, labels)`: a float, the mean over rows of (b - a) / max(a, b).
 
-    `vectors` is a float tensor (n, size), `labels` a list of n strings; every label occurs at least twice, and there are two
-    labels or more. For a row, a is its mean Euclidean distance to the other rows of its label; b is the mean distance to the
-    rows of another label, of the nearest one if there are several.
+    `vectors` is a float tensor (n, size), `labels` a list of n strings; every label occurs at least twice,
+    and there are two labels or more. For a row, a is its mean Euclidean distance to the other rows of its
+    label; b is the mean distance to the rows of another label, of the nearest one if there are several.
     """
 
     hints = (
         "`torch.cdist(vectors, vectors)` holds the Euclidean distances of all pairs, (n, n).",
-        "For a: the sum of the distances to the own group, divided by its size minus 1, since the row itself adds 0.",
+        (
+            "For a: the sum of the distances to the own group, divided by its size minus 1, since the row"
+            " itself adds 0."
+        ),
         "For b: one mean for each other label, and then the smallest of these means.",
     )
 
@@ -173,8 +181,8 @@ class silhouette:
             vectors, labels = _groups(check, [n, n + 1])
             wanted = _silhouette(vectors, labels, False, False)
             slips = {
-                "The row itself counts in a, with distance 0: divide by the size of the group minus 1.": _silhouette(
-                    vectors, labels, True, False
+                "The row itself counts in a, with distance 0: divide by the size of the group minus 1.": (
+                    _silhouette(vectors, labels, True, False)
                 ),
                 "The sign is turned round: near to one's own and far from the others is positive.": -wanted,
             }
@@ -186,8 +194,8 @@ class silhouette:
             vectors, labels = _groups(check, [n, n + 2, 2])
             wanted = _silhouette(vectors, labels, False, False)
             slips = {
-                "All other labels are thrown together for b: take the mean of each, and then the smallest.": _silhouette(
-                    vectors, labels, False, True
+                "All other labels are thrown together for b: take the mean of each, and then the smallest.": (
+                    _silhouette(vectors, labels, False, True)
                 )
             }
             check.equal(check.call(vectors, labels), wanted, slips=slips, tolerance=1e-4)
@@ -237,16 +245,20 @@ def _words(check, kinds: int, n: int) -> list[str]:
 
 @exercise
 class control_labels:
-    """Write `control_labels(words, num_labels, seed)`: a list of whole numbers, one a word, for a control task.
+    """Write `control_labels(words, num_labels, seed)`: a list of whole numbers, one a word, for a control
+    task.
 
-    `words` is a list of n strings in which words repeat. Each *different* word draws one label from 0 to num_labels - 1,
-    all equally likely; wherever the word occurs, it has this label. The same `seed` (a whole number) gives the same labels,
-    another seed others.
+    `words` is a list of n strings in which words repeat. Each *different* word draws one label from 0 to
+    num_labels - 1, all equally likely; wherever the word occurs, it has this label. The same `seed` (a whole
+    number) gives the same labels, another seed others.
     """
 
     hints = (
         "Draw once for each different word, keep the draws in a dict, then look each word up.",
-        "`generator = torch.Generator().manual_seed(seed)`, then `torch.randint(num_labels, (1,), generator=generator).item()`.",
+        (
+            "`generator = torch.Generator().manual_seed(seed)`, then `torch.randint(num_labels, (1,),"
+            " generator=generator).item()`."
+        ),
         "`dict.fromkeys(words)` gives the different words in the order in which they first occur.",
     )
 
@@ -291,7 +303,8 @@ class control_labels:
             one, again, other = (check.call(words, 3, s) for s in (seed, seed, seed + 100))
             check.expect(
                 one == again,
-                "The same seed must give the same labels: draw with a generator of this seed, and with nothing else.",
+                "The same seed must give the same labels: draw with a generator of this seed, and with"
+                " nothing else.",
             )
             check.expect(one != other, "Another seed gives the same labels: nothing is drawn with it.")
             counts = [one.count(label) for label in range(3)]
@@ -333,17 +346,24 @@ class control_labels:
 
 @exercise
 class ablate_head:
-    """Write `ablate_head(context, head, num_heads)`: the same tensor, in which one head says the same at every place.
+    """Write `ablate_head(context, head, num_heads)`: the same tensor, in which one head says the same at
+    every place.
 
-    `context` is a float tensor (batch, seq_len, hidden_size): the outputs of all heads side by side, head 0 first, each
-    hidden_size / num_heads wide. In the result, every number of head `head` (counted from 0) is replaced by its mean over
-    batch and seq_len; the others stay. The input is not edited.
+    `context` is a float tensor (batch, seq_len, hidden_size): the outputs of all heads side by side, head 0
+    first, each hidden_size / num_heads wide. In the result, every number of head `head` (counted from 0) is
+    replaced by its mean over batch and seq_len; the others stay. The input is not edited.
     """
 
     hints = (
-        "Head h has the columns from h * size up to, and without, (h + 1) * size, with size = hidden_size // num_heads.",
+        (
+            "Head h has the columns from h * size up to, and without, (h + 1) * size, with size = hidden_size"
+            " // num_heads."
+        ),
         "Work on a copy: `result = context.clone()`.",
-        "`part.mean(dim=(0, 1))` has one number for each column, and fits when it is put back: it broadcasts.",
+        (
+            "`part.mean(dim=(0, 1))` has one number for each column, and fits when it is put back: it"
+            " broadcasts."
+        ),
     )
 
     def stub(context, head, num_heads): ...
@@ -448,13 +468,17 @@ def _bayes(prior: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
 class beliefs:
     """Write `beliefs(prior, likelihood)`: a float tensor (n, states), what is believed after each of n words.
 
-    `prior` is a float tensor (states,) that sums to 1: what is believed before the first word. `likelihood` is a float tensor
-    (n, states): entry [j, z] is the probability of word j in state z, the words being independent given the state. Row j of the
-    result is the posterior over states after words 0 to j, and sums to 1.
+    `prior` is a float tensor (states,) that sums to 1: what is believed before the first word. `likelihood`
+    is a float tensor (n, states): entry [j, z] is the probability of word j in state z, the words being
+    independent given the state. Row j of the result is the posterior over states after words 0 to j, and sums
+    to 1.
     """
 
     hints = (
-        "Bayes: the belief after a word is the belief before it, times the likelihood of the word, divided by its sum.",
+        (
+            "Bayes: the belief after a word is the belief before it, times the likelihood of the word,"
+            " divided by its sum."
+        ),
         "The belief after one word is the prior of the next: a loop, or a product that runs along the words.",
         "`likelihood.cumprod(dim=0) * prior`, and then each row divided by its sum.",
     )
@@ -485,8 +509,9 @@ class beliefs:
             alone = prior * likelihood
             wanted = _bayes(prior, likelihood).float()
             slips = {
-                "Each word begins with the prior again: what the words before have told is lost.": alone
-                / alone.sum(dim=1, keepdim=True),
+                "Each word begins with the prior again: what the words before have told is lost.": (
+                    alone / alone.sum(dim=1, keepdim=True)
+                ),
                 "The rows come one too late: row 0 is the belief AFTER the first word.": torch.cat(
                     [prior[None], wanted[:-1]]
                 ),

@@ -1,7 +1,7 @@
 """Exercises of notebook 05: build the masks, apply them, and see how far a look reaches.
 
-One convention, as everywhere in the course: True means "may look", rows are queries (who looks), columns are keys
-(who is looked at).
+One convention, as everywhere in the course: True means "may look", rows are queries (who looks), columns are
+keys (who is looked at).
 """
 
 import torch
@@ -16,7 +16,9 @@ def _random_mask(check, seq_len: int) -> torch.Tensor:
 
 
 def _mixed_mask(check, seq_len: int) -> torch.Tensor:
-    """(seq_len, seq_len) bool, with a True and a False in each row and each column, and not its own mirror image."""
+    """(seq_len, seq_len) bool, with a True and a False in each row and each column, and not its own mirror
+    image.
+    """
     while True:
         mask = torch.rand(seq_len, seq_len, generator=check.generator) < 0.5
         mixed = all(part.any(axis).all() for part in (mask, ~mask) for axis in (0, 1))
@@ -41,7 +43,10 @@ class causal_mask:
 
     hints = (
         "For seq_len = 3 the rows are: True False False, then True True False, then True True True.",
-        "`torch.ones(seq_len, seq_len, dtype=torch.bool)` allows everything; one method keeps a lower triangle.",
+        (
+            "`torch.ones(seq_len, seq_len, dtype=torch.bool)` allows everything; one method keeps a lower"
+            " triangle."
+        ),
         "That method is `.tril()`.",
     )
 
@@ -60,7 +65,9 @@ class causal_mask:
         for seq_len in range(2, 12):
             everything = torch.ones(seq_len, seq_len, dtype=torch.bool)
             slips = {
-                "Rows and columns are swapped: this lets a token look at itself and everything after it.": everything.triu(),
+                "Rows and columns are swapped: this lets a token look at itself and everything after it.": (
+                    everything.triu()
+                ),
                 "A token may look at itself: the diagonal belongs to the mask.": everything.tril(-1),
                 "This is the forbidden part: True means may look.": everything.triu(1),
                 "This looks one token into the future.": everything.tril(1),
@@ -97,7 +104,10 @@ class padding_mask:
 
     hints = (
         "`torch.arange(seq_len)` numbers the positions. When is position j of row b a real token?",
-        "Compare the positions (seq_len,) with the lengths as a column (batch, 1): they broadcast to (batch, seq_len).",
+        (
+            "Compare the positions (seq_len,) with the lengths as a column (batch, 1): they broadcast to"
+            " (batch, seq_len)."
+        ),
         "`torch.tensor(lengths)[:, None]` is that column. Position `length` itself is already padding.",
     )
 
@@ -150,12 +160,15 @@ class padding_mask:
 class masked_weights:
     """Write `masked_weights(scores, mask)`: attention weights (seq_len, seq_len) that respect the mask.
 
-    `scores` is a float tensor (seq_len, seq_len), `mask` a bool tensor of the same shape with at least one True in each
-    row. Every row of the result sums to 1 and is 0 where the mask is False.
+    `scores` is a float tensor (seq_len, seq_len), `mask` a bool tensor of the same shape with at least one
+    True in each row. Every row of the result sums to 1 and is 0 where the mask is False.
     """
 
     hints = (
-        "Which number has e to the power of it equal to 0? Put it where the mask is False, before the softmax.",
+        (
+            "Which number has e to the power of it equal to 0? Put it where the mask is False, before the"
+            " softmax."
+        ),
         '`scores.masked_fill(~mask, float("-inf"))` leaves the input as it is and returns the changed copy.',
         "The softmax runs along the keys: the last axis, `dim=-1`.",
     )
@@ -195,8 +208,9 @@ class masked_weights:
                 slips = {
                     "The rows no longer sum to 1: you masked after the softmax.": cut,
                     "This softmax runs down the columns: the keys are the last axis.": blocked.softmax(0),
-                    "Among the allowed tokens the shares are not those of a softmax.": mask
-                    / mask.sum(-1, keepdim=True),
+                    "Among the allowed tokens the shares are not those of a softmax.": (
+                        mask / mask.sum(-1, keepdim=True)
+                    ),
                 }
                 check.equal(check.call(scores, mask), _softmax_over_allowed(scores, mask), slips=slips)
 
@@ -233,13 +247,16 @@ class masked_weights:
 class combine:
     """Write `combine(mask, padding)`: one mask (batch, seq_len, seq_len) that obeys both rules.
 
-    `mask` (seq_len, seq_len) says who may look at whom, `padding` (batch, seq_len) is True at real tokens. A look is
-    allowed only where both allow it. Padding is about the token that is looked at.
+    `mask` (seq_len, seq_len) says who may look at whom, `padding` (batch, seq_len) is True at real tokens. A
+    look is allowed only where both allow it. Padding is about the token that is looked at.
     """
 
     hints = (
         "Both rules must hold: which operator joins two bool tensors cell by cell?",
-        "Padding has one value a key. Give it an axis of length 1 in the place of the queries, so that it broadcasts.",
+        (
+            "Padding has one value a key. Give it an axis of length 1 in the place of the queries, so that it"
+            " broadcasts."
+        ),
         "`padding[:, None, :]` has the shape (batch, 1, seq_len).",
     )
 
@@ -264,15 +281,17 @@ class combine:
                 lengths = torch.randint(1, seq_len, (batch,), generator=check.generator)
                 padding = torch.arange(seq_len) < lengths[:, None]
                 slips = {
-                    "Either rule alone lets a look through here; both must allow it.": mask
-                    | padding[:, None, :],
-                    "Padding rows may look too: only the keys that are padding are forbidden.": mask
-                    & padding[:, None, :]
-                    & padding[:, :, None],
-                    "Padding was laid along the queries. It is about who is looked at: the keys.": mask
-                    & padding[:, :, None],
-                    "The rule of `mask` is lost; only the padding counts here.": padding[:, None, :].expand(
-                        batch, seq_len, seq_len
+                    "Either rule alone lets a look through here; both must allow it.": (
+                        mask | padding[:, None, :]
+                    ),
+                    "Padding rows may look too: only the keys that are padding are forbidden.": (
+                        mask & padding[:, None, :] & padding[:, :, None]
+                    ),
+                    "Padding was laid along the queries. It is about who is looked at: the keys.": (
+                        mask & padding[:, :, None]
+                    ),
+                    "The rule of `mask` is lost; only the padding counts here.": (
+                        padding[:, None, :].expand(batch, seq_len, seq_len)
                     ),
                 }
                 check.equal(check.call(mask, padding), mask & padding[:, None, :], slips=slips)
@@ -297,16 +316,20 @@ class combine:
 
 @exercise
 class reach:
-    """Write `reach(mask, layers)`: a bool tensor (seq_len, seq_len), True where token j can influence token i after
-    that many layers.
+    """Write `reach(mask, layers)`: a bool tensor (seq_len, seq_len), True where token j can influence token i
+    after that many layers.
 
-    In every layer token i reads the tokens that `mask` allows, and keeps what it had (the residual connection). So
-    after two layers it also holds what those tokens had read. 0 layers: every token knows itself alone.
+    In every layer token i reads the tokens that `mask` allows, and keeps what it had (the residual
+    connection). So after two layers it also holds what those tokens had read. 0 layers: every token knows
+    itself alone.
     """
 
     hints = (
         "Begin with the identity: every token knows itself. What does one layer add?",
-        "Token i knows token j after a layer if some token k that i may look at (or i itself) knew j before it.",
+        (
+            "Token i knows token j after a layer if some token k that i may look at (or i itself) knew j"
+            " before it."
+        ),
         "That is a matrix product of 0/1 matrices: `(may_look.float() @ knows.float()) > 0`, once a layer.",
     )
 

@@ -1,4 +1,5 @@
-"""Exercises of notebook 07: which token is selected, what becomes of it, where the loss is taken, and the best answer.
+"""Exercises of notebook 07: which token is selected, what becomes of it, where the loss is taken, and the
+best answer.
 
 `input_ids` are piece ids; a label is the original id at a selected position and -100 elsewhere.
 """
@@ -39,15 +40,22 @@ class fates:
 
     0: not selected, 1: shows [MASK], 2: shows a random piece, 3: selected and kept.
 
-    `u` (batch, seq_len) holds one uniform draw from 0 to 1 a token, `special` (same shape, bool) is True at special
-    tokens, which are never selected, and `rate` is the chance to be selected. Of the selected tokens 80 % show [MASK],
-    10 % a random piece, 10 % are kept, in this order along u: the smallest draws are the [MASK] ones.
+    `u` (batch, seq_len) holds one uniform draw from 0 to 1 a token, `special` (same shape, bool) is True at
+    special tokens, which are never selected, and `rate` is the chance to be selected. Of the selected tokens
+    80 % show [MASK], 10 % a random piece, 10 % are kept, in this order along u: the smallest draws are the
+    [MASK] ones.
     """
 
     hints = (
-        "A token is selected if its draw lies below `rate`. Which part of the stretch from 0 to rate belongs to [MASK]?",
+        (
+            "A token is selected if its draw lies below `rate`. Which part of the stretch from 0 to rate"
+            " belongs to [MASK]?"
+        ),
         "The boundaries are 0.8 * rate, 0.9 * rate and rate.",
-        "Begin with `torch.full(u.shape, 3)`. Set what lies below 0.9 * rate to 2, then below 0.8 * rate to 1, then the rest to 0.",
+        (
+            "Begin with `torch.full(u.shape, 3)`. Set what lies below 0.9 * rate to 2, then below 0.8 * rate"
+            " to 1, then the rest to 0."
+        ),
     )
 
     def stub(u, special, rate): ...
@@ -74,12 +82,11 @@ class fates:
                 swapped = expected.clone()
                 swapped[expected == 2], swapped[expected == 3] = 3, 2
                 slips = {
-                    "Your boundaries are 0.8 and 0.9 of all tokens; they are shares of the selected ones.": torch.where(
-                        u >= rate, 0, 1
+                    "Your boundaries are 0.8 and 0.9 of all tokens; they are shares of the selected ones.": (
+                        torch.where(u >= rate, 0, 1)
                     ),
                     "Random and kept are exchanged: after [MASK] comes the random piece.": swapped,
-                    "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a second "
-                    "draw, among the rest.": torch.where(
+                    "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a second draw, among the rest.": torch.where(
                         u >= rate, 0, torch.where(u < 0.8 * rate, 1, torch.where(u < 1.3 * rate, 2, 3))
                     ),
                 }
@@ -127,8 +134,9 @@ class fates:
 class labels_for:
     """Write `labels_for(input_ids, selected)`: an int64 tensor (batch, seq_len) of labels.
 
-    `input_ids` (batch, seq_len) holds the ids as they were written, before anything was hidden, and `selected` (same
-    shape, bool) is True at selected positions. A label is the original id where selected and -100 elsewhere.
+    `input_ids` (batch, seq_len) holds the ids as they were written, before anything was hidden, and
+    `selected` (same shape, bool) is True at selected positions. A label is the original id where selected and
+    -100 elsewhere.
     """
 
     hints = (
@@ -163,11 +171,11 @@ class labels_for:
                     ]
                 )
                 slips = {
-                    "This labels the positions that were not selected: the condition is turned round.": torch.where(
-                        selected, IGNORE_INDEX, ids
+                    "This labels the positions that were not selected: the condition is turned round.": (
+                        torch.where(selected, IGNORE_INDEX, ids)
                     ),
-                    "0 is the id of [PAD], a class like any other: the loss skips -100 and nothing else.": torch.where(
-                        selected, ids, 0
+                    "0 is the id of [PAD], a class like any other: the loss skips -100 and nothing else.": (
+                        torch.where(selected, ids, 0)
                     ),
                     "Every token has a label here: the loss would be taken over everything.": ids,
                 }
@@ -212,14 +220,21 @@ def _case(check, rows: int, seq_len: int, chosen: int) -> tuple[torch.Tensor, to
 class mlm_loss:
     """Write `mlm_loss(logits, labels)`: the loss, a float32 tensor of shape ().
 
-    `logits` (batch, seq_len, vocab_size) are the scores of every piece at every position, `labels` (batch, seq_len) holds
-    the original id at selected positions and -100 elsewhere. The loss is the mean of -log p(label) over the selected
-    positions, where p is the softmax over the vocabulary. If nothing is selected, the loss is 0.
+    `logits` (batch, seq_len, vocab_size) are the scores of every piece at every position, `labels` (batch,
+    seq_len) holds the original id at selected positions and -100 elsewhere. The loss is the mean of -log
+    p(label) over the selected positions, where p is the softmax over the vocabulary. If nothing is selected,
+    the loss is 0.
     """
 
     hints = (
-        "`labels != -100` picks the selected positions of both tensors: `logits[...]` has then the shape (selected, vocab_size).",
-        "`logits.log_softmax(dim=-1)` are the logarithms of the probabilities; `.gather(1, labels[:, None])` picks one a row.",
+        (
+            "`labels != -100` picks the selected positions of both tensors: `logits[...]` has then the shape"
+            " (selected, vocab_size)."
+        ),
+        (
+            "`logits.log_softmax(dim=-1)` are the logarithms of the probabilities; `.gather(1, labels[:,"
+            " None])` picks one a row."
+        ),
         "The mean of nothing is NaN. Ask `if not selected.any()` first and return `logits.sum() * 0`.",
     )
 
@@ -248,12 +263,12 @@ class mlm_loss:
             logits, labels = _case(check, rows, seq_len, chosen)
             loss = _loss_by_hand(logits, labels)
             slips = {
-                "This is divided by the number of all positions, not of the selected ones.": loss
-                * chosen
-                / labels.numel(),
+                "This is divided by the number of all positions, not of the selected ones.": (
+                    loss * chosen / labels.numel()
+                ),
                 "This is the sum over the selected positions; the mean is wanted.": loss * chosen,
-                "Positions without a label have entered the loss, as if their label were piece 0.": _loss_by_hand(
-                    logits, labels.clamp(min=0)
+                "Positions without a label have entered the loss, as if their label were piece 0.": (
+                    _loss_by_hand(logits, labels.clamp(min=0))
                 ),
             }
             check.equal(check.call(logits, labels), loss, slips=slips)
@@ -297,13 +312,16 @@ class mlm_loss:
 class positions_from_gaps:
     """Write `positions_from_gaps(gaps, n)`: the selected positions, an int64 tensor (selected,), ascending.
 
-    `gaps` (k,) holds whole numbers >= 0: how many tokens are passed over before the first selected one, then between
-    each selected one and the next. Positions count from 0, and only those below n exist. With gaps [2, 0, 3] and
-    n = 6 the positions are 2 and 3: the third would be 7.
+    `gaps` (k,) holds whole numbers >= 0: how many tokens are passed over before the first selected one, then
+    between each selected one and the next. Positions count from 0, and only those below n exist. With gaps
+    [2, 0, 3] and n = 6 the positions are 2 and 3: the third would be 7.
     """
 
     hints = (
-        "A gap of 2 passes over positions 0 and 1: the first selected position is 2. A gap of 0 selects the very next one.",
+        (
+            "A gap of 2 passes over positions 0 and 1: the first selected position is 2. A gap of 0 selects"
+            " the very next one."
+        ),
         "From one selected position to the next are gap + 1 steps. `cumsum(0)` adds up as it goes.",
         "`(gaps + 1).cumsum(0) - 1` are the positions; keep those below n.",
     )
@@ -324,8 +342,8 @@ class positions_from_gaps:
                 place += gap + 1
                 expected.append(place)
             slips = {
-                "The selected token itself takes a place: from one to the next are gap + 1 steps.": gaps.cumsum(
-                    0
+                "The selected token itself takes a place: from one to the next are gap + 1 steps.": (
+                    gaps.cumsum(0)
                 ),
                 "This counts from 1: a first gap of 0 selects position 0.": torch.tensor(expected) + 1,
                 "These are the gaps plus one; add them up as you go.": gaps + 1,
@@ -368,19 +386,30 @@ class positions_from_gaps:
 
 @exercise
 class posterior:
-    """Write `posterior(prior, shown, mask_id, pieces)`: the best possible answer at a selected position, (vocab_size,).
+    """Write `posterior(prior, shown, mask_id, pieces)`: the best possible answer at a selected position,
+    (vocab_size,).
 
-    `prior` (vocab_size,) holds the probability of each piece given all *other* tokens, float32, summing to 1. `shown` is
-    the id that stands at the position after the corruption. A selected token becomes `mask_id` with probability 0.8, each
-    of `pieces` ordinary pieces with probability 0.1 / pieces (itself included), and stays as it is with probability 0.1.
-    The result is P(original | shown): the prior times the probability that each original would show `shown`, divided by
-    the sum. Special tokens have prior 0, so they need no care.
+    `prior` (vocab_size,) holds the probability of each piece given all *other* tokens, float32, summing to 1.
+    `shown` is the id that stands at the position after the corruption. A selected token becomes `mask_id`
+    with probability 0.8, each of `pieces` ordinary pieces with probability 0.1 / pieces (itself included),
+    and stays as it is with probability 0.1. The result is P(original | shown): the prior times the
+    probability that each original would show `shown`, divided by the sum. Special tokens have prior 0, so
+    they need no care.
     """
 
     hints = (
-        "If [MASK] is shown, how likely was that for each original? Equally: 0.8. What does that do to the prior?",
-        "If piece y is shown: an original x other than y shows it with 0.1 / pieces, and y itself with 0.1 / pieces + 0.1.",
-        "`likelihood = torch.full_like(prior, 0.1 / pieces)`, then `likelihood[shown] += 0.1`; multiply and divide by the sum.",
+        (
+            "If [MASK] is shown, how likely was that for each original? Equally: 0.8. What does that do to"
+            " the prior?"
+        ),
+        (
+            "If piece y is shown: an original x other than y shows it with 0.1 / pieces, and y itself with"
+            " 0.1 / pieces + 0.1."
+        ),
+        (
+            "`likelihood = torch.full_like(prior, 0.1 / pieces)`, then `likelihood[shown] += 0.1`; multiply"
+            " and divide by the sum."
+        ),
     )
 
     def stub(prior, shown, mask_id, pieces): ...
@@ -425,10 +454,10 @@ class posterior:
                 "This is sure of the shown piece; it may be a random one.": torch.eye(size)[shown],
                 "The result does not sum to 1: divide by the sum.": unnormalised,
                 "The prior is missing: a likely word is more likely to have been kept.": (
-                    expected * 0 + 0.1 / pieces
-                )
-                .index_add(0, torch.tensor([shown]), torch.tensor([0.1]))
-                .div(0.2),
+                    (expected * 0 + 0.1 / pieces)
+                    .index_add(0, torch.tensor([shown]), torch.tensor([0.1]))
+                    .div(0.2)
+                ),
             }
             check.equal(check.call(prior, shown, 0, pieces), expected, slips=slips)
 

@@ -38,16 +38,20 @@ def _next_stranger(owners, i: int, donor: int) -> int:
 
 @exercise
 class tear:
-    """Write `tear(pairs, owners, torn, donors)`: a list of triples (first, second, label), one for each pair, in order.
+    """Write `tear(pairs, owners, torn, donors)`: a list of triples (first, second, label), one for each pair,
+    in order.
 
-    `pairs` is a list of true pairs (first, second), `owners` the number of the document of each. Where `torn[i]` is
-    False the pair stays as it is, with label 0. Where it is True, its second part is replaced by the second part of pair
-    number `donors[i]`, and the label is 1. If that donor is of the same document, take the next pair (after the last one
-    comes number 0), and so on, until it is of another document.
+    `pairs` is a list of true pairs (first, second), `owners` the number of the document of each. Where
+    `torn[i]` is False the pair stays as it is, with label 0. Where it is True, its second part is replaced by
+    the second part of pair number `donors[i]`, and the label is 1. If that donor is of the same document,
+    take the next pair (after the last one comes number 0), and so on, until it is of another document.
     """
 
     hints = (
-        "Go through the pairs by number: `for i, (first, second) in enumerate(pairs)`. The label follows from torn[i].",
+        (
+            "Go through the pairs by number: `for i, (first, second) in enumerate(pairs)`. The label follows"
+            " from torn[i]."
+        ),
         "The donor of a torn pair starts at donors[i]. While owners[donor] == owners[i], go one further.",
         "`donor = (donor + 1) % len(pairs)` goes one further and comes round at the end.",
     )
@@ -150,10 +154,11 @@ class tear:
 
 @exercise
 class nsp_head:
-    """Write `nsp_head(last_hidden_state, pooler, classifier)`: the logits of the next sentence head, (batch, 2).
+    """Write `nsp_head(last_hidden_state, pooler, classifier)`: the logits of the next sentence head, (batch,
+    2).
 
-    `last_hidden_state` has the shape (batch, seq_len, hidden_size). `pooler` is an nn.Linear from hidden_size to
-    hidden_size, `classifier` one from hidden_size to 2; call them as functions.
+    `last_hidden_state` has the shape (batch, seq_len, hidden_size). `pooler` is an nn.Linear from hidden_size
+    to hidden_size, `classifier` one from hidden_size to 2; call them as functions.
     """
 
     hints = (
@@ -181,9 +186,9 @@ class nsp_head:
             slips = {
                 "The tanh between the two layers is missing.": classifier(pooler(token)),
                 "The pooler is left out: the [CLS] state goes through it first.": classifier(token),
-                "The tanh belongs behind the pooler; logits are not squeezed.": classifier(
-                    pooler(token)
-                ).tanh(),
+                "The tanh belongs behind the pooler; logits are not squeezed.": (
+                    classifier(pooler(token)).tanh()
+                ),
             }
             check.equal(check.call(states, pooler, classifier), classifier(pooler(token).tanh()), slips=slips)
 
@@ -222,7 +227,9 @@ class nsp_head:
 
 
 def _head_inputs(check, batch: int, seq_len: int, size: int = 3) -> tuple[torch.Tensor, nn.Linear, nn.Linear]:
-    """Hidden states (batch, seq_len, size) and two small layers, all with rounded numbers and without gradients."""
+    """Hidden states (batch, seq_len, size) and two small layers, all with rounded numbers and without
+    gradients.
+    """
     states = torch.randn(batch, seq_len, size, generator=check.generator).round(decimals=1)
     layers = []
     for rows in (size, 2):
@@ -235,13 +242,17 @@ def _head_inputs(check, batch: int, seq_len: int, size: int = 3) -> tuple[torch.
 
 @exercise
 class nsp_loss:
-    """Write `nsp_loss(logits, labels)`: the mean over rows of -log P(label), in nats, as a tensor of shape ().
+    """Write `nsp_loss(logits, labels)`: the mean over rows of -log P(label), in nats, as a tensor of shape
+    ().
 
     `logits` is a float tensor (batch, 2), `labels` an integer tensor (batch,): 0 = IsNext, 1 = NotNext.
     """
 
     hints = (
-        "Logits become probabilities by a softmax along the last axis. Which of the two does the label ask for?",
+        (
+            "Logits become probabilities by a softmax along the last axis. Which of the two does the label"
+            " ask for?"
+        ),
         "`logits.log_softmax(dim=-1)` gives the logarithms; row i needs the one in column labels[i].",
         "`F.cross_entropy(logits, labels)` does all of it, mean included. Leave its `ignore_index` alone.",
     )
@@ -259,17 +270,16 @@ class nsp_loss:
             first, second = logits.exp().tolist()[0]
             got = check.tensor(check.call(logits, torch.tensor([1])), ())
             slips = {
-                "The labels are read the other way round: column 0 is IsNext, column 1 NotNext.": torch.tensor(
-                    first / (first + second)
-                ).log()
-                * -1,
+                "The labels are read the other way round: column 0 is IsNext, column 1 NotNext.": (
+                    torch.tensor(first / (first + second)).log() * -1
+                ),
                 "A logit is no probability yet: a softmax first.": -logits[0, 1],
                 "The softmax is taken twice: cross_entropy wants logits.": F.cross_entropy(
                     logits.softmax(-1), torch.tensor([1])
                 ),
-                "The sign: a logarithm of a probability is negative, a loss is not.": torch.tensor(
-                    second / (first + second)
-                ).log(),
+                "The sign: a logarithm of a probability is negative, a loss is not.": (
+                    torch.tensor(second / (first + second)).log()
+                ),
             }
             check.equal(got, -torch.tensor(second / (first + second)).log(), slips=slips)
 
@@ -289,16 +299,15 @@ class nsp_loss:
             labels = torch.arange(batch) % 2
             rows = _nats(logits, labels)
             slips = {
-                "The rows with label 0 are left out: 0 is a class here, not a label to ignore.": rows[
-                    labels == 1
-                ].mean(),
-                "The rows with label 0 add nothing to the sum, though they are counted.": rows[
-                    labels == 1
-                ].sum()
-                / batch,
-                "All rows are judged by column 1: each by the column of its own label.": _nats(
-                    logits, torch.ones_like(labels)
-                ).mean(),
+                "The rows with label 0 are left out: 0 is a class here, not a label to ignore.": (
+                    rows[labels == 1].mean()
+                ),
+                "The rows with label 0 add nothing to the sum, though they are counted.": (
+                    rows[labels == 1].sum() / batch
+                ),
+                "All rows are judged by column 1: each by the column of its own label.": (
+                    _nats(logits, torch.ones_like(labels)).mean()
+                ),
             }
             check.equal(check.tensor(check.call(logits, labels), ()), rows.mean(), slips=slips)
 
@@ -337,15 +346,24 @@ def _nats(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 class topic_posterior:
     """Write `topic_posterior(first, second)`: P(IsNext) from topics alone, as a tensor of shape ().
 
-    `first` (topics,) holds P(topic) of the first sentence, judged by itself, and `second` (topics,) that of the second; each
-    sums to 1. All topics are equally likely beforehand. Half of the pairs are torn; a true pair has one topic, and the
-    topic of a torn second sentence is drawn at random.
+    `first` (topics,) holds P(topic) of the first sentence, judged by itself, and `second` (topics,) that of
+    the second; each sums to 1. All topics are equally likely beforehand. Half of the pairs are torn; a true
+    pair has one topic, and the topic of a torn second sentence is drawn at random.
     """
 
     hints = (
-        "With T topics, how much more likely is the pair if both sentences share their topic than if the second is drawn at random?",
-        "If both topics are certain and equal, T times. If they are uncertain: T times the chance that they are equal, (first * second).sum().",
-        "That ratio is the odds of IsNext, since both hypotheses are equally likely beforehand. P = odds / (1 + odds).",
+        (
+            "With T topics, how much more likely is the pair if both sentences share their topic than if the"
+            " second is drawn at random?"
+        ),
+        (
+            "If both topics are certain and equal, T times. If they are uncertain: T times the chance that"
+            " they are equal, (first * second).sum()."
+        ),
+        (
+            "That ratio is the odds of IsNext, since both hypotheses are equally likely beforehand. P = odds"
+            " / (1 + odds)."
+        ),
     )
 
     def stub(first, second): ...
@@ -367,8 +385,8 @@ class topic_posterior:
             }
             check.equal(check.tensor(check.call(a, a), ()), torch.tensor(topics / (topics + 1)), slips=slips)
             slips = {
-                "This multiplies the two largest numbers, though they belong to different topics.": torch.tensor(
-                    topics / (topics + 1)
+                "This multiplies the two largest numbers, though they belong to different topics.": (
+                    torch.tensor(topics / (topics + 1))
                 )
             }
             check.equal(check.tensor(check.call(a, b), ()), torch.tensor(0.0), slips=slips)
@@ -395,8 +413,9 @@ class topic_posterior:
             shared = sum(a * b for a, b in zip(first.tolist(), second.tolist(), strict=True))
             expected = 1 / (1 + (1 / topics) / shared)
             slips = {
-                "This takes the smaller of two probabilities; both must hold, so multiply them.": 1
-                / (1 + 1 / (topics * torch.minimum(first, second).sum())),
+                "This takes the smaller of two probabilities; both must hold, so multiply them.": (
+                    1 / (1 + 1 / (topics * torch.minimum(first, second).sum()))
+                ),
             }
             check.equal(check.tensor(check.call(first, second), ()), torch.tensor(expected), slips=slips)
 
@@ -433,14 +452,20 @@ class topic_posterior:
 class order_posterior:
     """Write `order_posterior(forward, backward)`: P(A comes first), a tensor (pairs,).
 
-    It is known that A and B follow one another in a document, but not in which order; both orders are equally likely
-    beforehand. `forward` (pairs,) holds P(IsNext | A, B) of a next sentence model, `backward` (pairs,) P(IsNext | B, A); all
-    lie strictly between 0 and 1.
+    It is known that A and B follow one another in a document, but not in which order; both orders are equally
+    likely beforehand. `forward` (pairs,) holds P(IsNext | A, B) of a next sentence model, `backward` (pairs,)
+    P(IsNext | B, A); all lie strictly between 0 and 1.
     """
 
     hints = (
-        "P(IsNext) compares 'B follows A' with 'B is any sentence'. As odds, p / (1 - p), it is a ratio of likelihoods.",
-        "Both odds have the same denominator, P(A) P(B). So odds forward against odds backward compares the two orders.",
+        (
+            "P(IsNext) compares 'B follows A' with 'B is any sentence'. As odds, p / (1 - p), it is a ratio"
+            " of likelihoods."
+        ),
+        (
+            "Both odds have the same denominator, P(A) P(B). So odds forward against odds backward compares"
+            " the two orders."
+        ),
         "`forward_odds / (forward_odds + backward_odds)`.",
     )
 
@@ -456,8 +481,9 @@ class order_posterior:
             p = torch.rand(pairs, generator=check.generator) * 0.8 + 0.1
             slips = {
                 "This is a yes or a no; how sure it is gets lost.": torch.zeros(pairs),
-                "This is P(forward) times P(not backward): it does not sum to 1 over the two orders.": p
-                * (1 - p),
+                "This is P(forward) times P(not backward): it does not sum to 1 over the two orders.": (
+                    p * (1 - p)
+                ),
                 "These are the odds; a probability is wanted.": torch.ones(pairs),
             }
             got = check.tensor(check.call(p, p), (pairs,), axes="(pairs,)")
@@ -469,11 +495,13 @@ class order_posterior:
             forward, backward = (torch.rand(pairs, generator=check.generator) * 0.8 + 0.1 for _ in range(2))
             expected = (forward.logit() - backward.logit()).sigmoid()
             slips = {
-                "These are shares of probabilities; put odds, p / (1 - p), in their place.": forward
-                / (forward + backward),
+                "These are shares of probabilities; put odds, p / (1 - p), in their place.": (
+                    forward / (forward + backward)
+                ),
                 "This is the chance that B comes first.": 1 - expected,
-                "Half the difference of two probabilities is no ratio of likelihoods.": 0.5
-                + (forward - backward) / 2,
+                "Half the difference of two probabilities is no ratio of likelihoods.": (
+                    0.5 + (forward - backward) / 2
+                ),
             }
             got = check.tensor(check.call(forward, backward), (pairs,), axes="(pairs,)")
             check.equal(got, expected, slips=slips)

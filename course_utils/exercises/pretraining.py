@@ -32,16 +32,21 @@ def _nats(logits: torch.Tensor, label: int) -> float:
 
 @exercise
 class joint_loss:
-    """Write `joint_loss(logits, labels, pair_logits, pair_label)`: the pretraining loss, a tensor of shape ().
+    """Write `joint_loss(logits, labels, pair_logits, pair_label)`: the pretraining loss, a tensor of shape
+    ().
 
-    `logits` is (batch, seq_len, vocab_size); `labels` (batch, seq_len) holds the original id at selected positions
-    and -100 elsewhere; `pair_logits` is (batch, 2); `pair_label` (batch,) is 0 (IsNext) or 1 (NotNext). The loss is
-    the mean cross-entropy over the selected positions of the whole batch, plus the mean cross-entropy over the pairs.
+    `logits` is (batch, seq_len, vocab_size); `labels` (batch, seq_len) holds the original id at selected
+    positions and -100 elsewhere; `pair_logits` is (batch, 2); `pair_label` (batch,) is 0 (IsNext) or 1
+    (NotNext). The loss is the mean cross-entropy over the selected positions of the whole batch, plus the
+    mean cross-entropy over the pairs.
     """
 
     hints = (
         "Two calls of `F.cross_entropy`, and a plus. Both take their mean by themselves.",
-        "`F.cross_entropy(logits.flatten(0, 1), labels.flatten())` passes over labels of -100: that is its default.",
+        (
+            "`F.cross_entropy(logits.flatten(0, 1), labels.flatten())` passes over labels of -100: that is"
+            " its default."
+        ),
     )
 
     def stub(logits, labels, pair_logits, pair_label): ...
@@ -87,8 +92,9 @@ class joint_loss:
             hidden = [value for value, label in zip(nats, pair_label.tolist(), strict=True) if label != 0]
             slips = {
                 "The loss of the pairs is missing.": masked,
-                "The pairs with label 0 are left out: 0 means IsNext, it is no sign to ignore.": masked
-                + sum(hidden) / len(hidden),
+                "The pairs with label 0 are left out: 0 means IsNext, it is no sign to ignore.": (
+                    masked + sum(hidden) / len(hidden)
+                ),
                 "This is half the sum; the paper adds the two losses.": (masked + sum(nats) / rows) / 2,
             }
             got = check.call(logits, labels, pair_logits, pair_label)
@@ -118,9 +124,9 @@ class joint_loss:
 class clip_gradients:
     """Write `clip_gradients(gradients, max_norm)`: a list of tensors, shortened together.
 
-    `gradients` is a list of float tensors of any shapes. Their norm is that of all their numbers laid end to end. If it
-    is larger than `max_norm`, multiply every tensor by the same factor, so that the norm becomes `max_norm`; if not,
-    change nothing. Return a new list of tensors in the same order.
+    `gradients` is a list of float tensors of any shapes. Their norm is that of all their numbers laid end to
+    end. If it is larger than `max_norm`, multiply every tensor by the same factor, so that the norm becomes
+    `max_norm`; if not, change nothing. Return a new list of tensors in the same order.
     """
 
     hints = (
@@ -155,11 +161,11 @@ class clip_gradients:
             got = check.call(gradients, max_norm)
             for g, one in zip(gradients, got, strict=True):
                 slips = {
-                    "Each tensor is clipped by its own norm; that changes the direction of the whole. Use one norm for all.": g
-                    * max_norm
-                    / g.norm(),
-                    "You clip number by number; that changes the direction. Multiply all by one factor.": g.clamp(
-                        -max_norm, max_norm
+                    "Each tensor is clipped by its own norm; that changes the direction of the whole. Use one norm for all.": (
+                        g * max_norm / g.norm()
+                    ),
+                    "You clip number by number; that changes the direction. Multiply all by one factor.": (
+                        g.clamp(-max_norm, max_norm)
                     ),
                     "You have not shortened them.": g,
                 }
@@ -192,16 +198,21 @@ def _adamw(w, g, m, v, t, lr, weight_decay, beta1=0.9, beta2=0.98, eps=1e-8):
 
 @exercise
 class adamw_step:
-    """Write `adamw_step(w, g, m, v, t, lr, weight_decay)`: one update of AdamW. Return the tuple `(w, m, v)`, new.
+    """Write `adamw_step(w, g, m, v, t, lr, weight_decay)`: one update of AdamW. Return the tuple `(w, m, v)`,
+    new.
 
-    `w`, `g`, `m`, `v` are float tensors of one shape: weights, gradient, running mean of the gradient, running mean of
-    its square. `t` counts steps from 1. Use beta1 = 0.9, beta2 = 0.98, eps = 1e-8 (added after the root). The decay is
-    `lr * weight_decay * w`, with the old `w`; it does not pass through `m` and `v`.
+    `w`, `g`, `m`, `v` are float tensors of one shape: weights, gradient, running mean of the gradient,
+    running mean of its square. `t` counts steps from 1. Use beta1 = 0.9, beta2 = 0.98, eps = 1e-8 (added
+    after the root). The decay is `lr * weight_decay * w`, with the old `w`; it does not pass through `m` and
+    `v`.
     """
 
     hints = (
         "First the means: `m = 0.9 * m + 0.1 * g` and `v = 0.98 * v + 0.02 * g**2`.",
-        "Both start at 0, so early values are too small: divide them by `1 - 0.9**t` and `1 - 0.98**t` before use.",
+        (
+            "Both start at 0, so early values are too small: divide them by `1 - 0.9**t` and `1 - 0.98**t`"
+            " before use."
+        ),
         "`w - lr * weight_decay * w - lr * m_hat / (v_hat.sqrt() + 1e-8)`",
     )
 
@@ -237,9 +248,9 @@ class adamw_step:
             w, zero = torch.zeros(3), torch.zeros(3)
             got = check.call(w, g, zero, zero, 1, 0.1, 0.0)[0]
             slips = {
-                "Means that start at 0 are too small at first; divide by 1 - beta^t.": -0.1
-                * (0.1 * g)
-                / ((0.02 * g**2).sqrt() + 1e-8),
+                "Means that start at 0 are too small at first; divide by 1 - beta^t.": (
+                    -0.1 * (0.1 * g) / ((0.02 * g**2).sqrt() + 1e-8)
+                ),
                 "You go uphill: the step is against the gradient.": 0.1 * g.sign(),
             }
             check.equal(got, -0.1 * g.sign(), slips=slips, tolerance=1e-4)
@@ -283,14 +294,21 @@ class adamw_step:
 class learning_rate:
     """Write `learning_rate(step, steps, warmup_steps, peak)`: the learning rate of a step, a float.
 
-    `step` counts from 0 to `steps - 1`. In the first `warmup_steps` steps the rate rises by equal amounts and reaches
-    `peak` in the last of them, so step 0 already has peak / warmup_steps. Step `warmup_steps` also has `peak`; from
-    there it falls by equal amounts and would be 0 at step number `steps`. `warmup_steps` is at least 1.
+    `step` counts from 0 to `steps - 1`. In the first `warmup_steps` steps the rate rises by equal amounts and
+    reaches `peak` in the last of them, so step 0 already has peak / warmup_steps. Step `warmup_steps` also
+    has `peak`; from there it falls by equal amounts and would be 0 at step number `steps`. `warmup_steps` is
+    at least 1.
     """
 
     hints = (
-        "Two cases. In the warm-up the rate is a share of peak: which share at step 0, which at step warmup_steps - 1?",
-        "After the warm-up: the share is the number of steps left, `steps - step`, of those left when the fall began.",
+        (
+            "Two cases. In the warm-up the rate is a share of peak: which share at step 0, which at step"
+            " warmup_steps - 1?"
+        ),
+        (
+            "After the warm-up: the share is the number of steps left, `steps - step`, of those left when the"
+            " fall began."
+        ),
     )
 
     def stub(step, steps, warmup_steps, peak): ...
@@ -306,9 +324,9 @@ class learning_rate:
             for step in range(warmup_steps):
                 expected = (step + 1) / warmup_steps * 0.004
                 slips = {
-                    "One step late: step 0 is not without a rate, it has the first share.": step
-                    / warmup_steps
-                    * 0.004
+                    "One step late: step 0 is not without a rate, it has the first share.": (
+                        step / warmup_steps * 0.004
+                    )
                 }
                 check.equal(check.call(step, 50, warmup_steps, 0.004), expected, slips=slips)
 
@@ -319,9 +337,9 @@ class learning_rate:
                 share = 1 - (step - warmup_steps) / (20 - warmup_steps)
                 slips = {
                     "It stays at the peak after the warm-up.": 0.004,
-                    "You divide by the number of all steps: at the end of the warm-up the rate would jump down.": 0.004
-                    * (20 - step)
-                    / 20,
+                    "You divide by the number of all steps: at the end of the warm-up the rate would jump down.": (
+                        0.004 * (20 - step) / 20
+                    ),
                 }
                 check.equal(check.call(step, 20, warmup_steps, 0.004), 0.004 * share, slips=slips)
 
@@ -344,11 +362,13 @@ class learning_rate:
 
 @exercise
 class combine_gradients:
-    """Write `combine_gradients(gradients, counts)`: the gradient that one process would have had for the whole batch.
+    """Write `combine_gradients(gradients, counts)`: the gradient that one process would have had for the
+    whole batch.
 
-    `gradients` is (processes, parameters): row i is the gradient of the mean loss over the `counts[i]` selected
-    positions of process i. `counts` is a list of integers >= 0; a process without any selected position has a row of
-    zeros. Return a tensor (parameters,): the gradient of the mean over all selected positions together.
+    `gradients` is (processes, parameters): row i is the gradient of the mean loss over the `counts[i]`
+    selected positions of process i. `counts` is a list of integers >= 0; a process without any selected
+    position has a row of zeros. Return a tensor (parameters,): the gradient of the mean over all selected
+    positions together.
     """
 
     hints = (

@@ -1,4 +1,6 @@
-"""Exercises of notebook 11: labels for pieces, entities, the best span, windows, and how good a found answer is."""
+"""Exercises of notebook 11: labels for pieces, entities, the best span, windows, and how good a found answer
+is.
+"""
 
 import numpy as np
 import torch
@@ -17,15 +19,18 @@ def _pieces(check, words: int) -> list[int]:
 class first_piece_labels:
     """Write `first_piece_labels(word_of_piece, word_labels)`: a list of ints, one label for each piece.
 
-    `word_of_piece` says for each piece of a row the number of the word it belongs to, and -1 for `[CLS]` and `[SEP]`;
-    the pieces of a word stand side by side. `word_labels` holds one whole number for each word. The first piece of a
-    word gets the label of the word; every other piece, and each special token, gets -100.
+    `word_of_piece` says for each piece of a row the number of the word it belongs to, and -1 for `[CLS]` and
+    `[SEP]`; the pieces of a word stand side by side. `word_labels` holds one whole number for each word. The
+    first piece of a word gets the label of the word; every other piece, and each special token, gets -100.
     """
 
     hints = (
         "Go through the pieces and remember the word of the piece before. When does a new word begin?",
         "A piece is the first one of its word if its number differs from the one before, and is not -1.",
-        "`previous = -1`, then `for word in word_of_piece:` append `word_labels[word]` or -100, and set `previous = word`.",
+        (
+            "`previous = -1`, then `for word in word_of_piece:` append `word_labels[word]` or -100, and set"
+            " `previous = word`."
+        ),
     )
 
     def stub(word_of_piece, word_labels): ...
@@ -139,8 +144,9 @@ def _sentence(check, entities: int) -> list[str]:
 class entities:
     """Write `entities(tags)`: the set of entities in a list of BIO tags, each a tuple (type, begin, end).
 
-    `type` is the text behind the hyphen ("PER"), `begin` the number of the first word, and `end` one past the last
-    word, as in a slice. The tags are well-formed: an entity begins with B-, and I- only follows B- or I- of its type.
+    `type` is the text behind the hyphen ("PER"), `begin` the number of the first word, and `end` one past the
+    last word, as in a slice. The tags are well-formed: an entity begins with B-, and I- only follows B- or I-
+    of its type.
     """
 
     hints = (
@@ -230,10 +236,10 @@ def _f1(truth: set, guess: set) -> float:
 class entity_f1:
     """Write `entity_f1(truth, guess)`: the F1, a float, of two lists of sets of entities.
 
-    `truth[k]` and `guess[k]` are the sets of entities (type, begin, end) of sentence k. An entity that was found is
-    right if exactly the same tuple stands in the truth *of its sentence*. With all sentences taken together, precision
-    is right / found, recall is right / true ones, and F1 = 2 * right / (found + true ones). Where there is nothing to
-    find and nothing was found, F1 is 1.0.
+    `truth[k]` and `guess[k]` are the sets of entities (type, begin, end) of sentence k. An entity that was
+    found is right if exactly the same tuple stands in the truth *of its sentence*. With all sentences taken
+    together, precision is right / found, recall is right / true ones, and F1 = 2 * right / (found + true
+    ones). Where there is nothing to find and nothing was found, F1 is 1.0.
     """
 
     hints = (
@@ -321,8 +327,9 @@ def _search(start, end, longest: int, strict: bool = False, over: int = 0) -> tu
 class best_answer:
     """Write `best_answer(start, end, longest)`: the best span as a tuple of two ints (first, last).
 
-    `start` and `end` are float tensors (seq_len,). Of all spans with first <= last that hold at most `longest` tokens,
-    take the one with the largest start[first] + end[last]. No two spans have the same sum here.
+    `start` and `end` are float tensors (seq_len,). Of all spans with first <= last that hold at most
+    `longest` tokens, take the one with the largest start[first] + end[last]. No two spans have the same sum
+    here.
     """
 
     hints = (
@@ -413,9 +420,9 @@ def _starts(length: int, room: int, stride: int) -> list[int]:
 class window_starts:
     """Write `window_starts(length, room, stride)`: a list of ints, the first piece of each window.
 
-    The context has `length` pieces, a window holds up to `room` of them, and each window begins `stride` pieces after
-    the one before (1 <= stride <= room). The first begins at 0. Stop as soon as a window reaches the end of the
-    context: no window without need.
+    The context has `length` pieces, a window holds up to `room` of them, and each window begins `stride`
+    pieces after the one before (1 <= stride <= room). The first begins at 0. Stop as soon as a window reaches
+    the end of the context: no window without need.
     """
 
     hints = (

@@ -1,6 +1,7 @@
 """Exercises of notebook 01: pairs, PMI, the loss of one pair, its gradient, and an analogy.
 
-Words are ids, but in `skipgram_pairs` strings. Input vectors belong to words in the centre, output vectors to words as neighbours.
+Words are ids, but in `skipgram_pairs` strings. Input vectors belong to words in the centre, output vectors to
+words as neighbours.
 """
 
 import math
@@ -28,9 +29,9 @@ def _vectors(check, *shape: int) -> torch.Tensor:
 class skipgram_pairs:
     """Write `skipgram_pairs(words, window)`: the list of all pairs (centre, neighbour).
 
-    `words` is a list of strings. A neighbour stands at most `window` places to the left or to the right of the
-    centre, and is not the centre itself. The list follows the text: first all pairs of the first word, its
-    neighbours from left to right, then those of the second word, and so on.
+    `words` is a list of strings. A neighbour stands at most `window` places to the left or to the right of
+    the centre, and is not the centre itself. The list follows the text: first all pairs of the first word,
+    its neighbours from left to right, then those of the second word, and so on.
     """
 
     hints = (
@@ -57,7 +58,9 @@ class skipgram_pairs:
                 "A word is no neighbour of itself.": [
                     (words[i], words[j]) for i in range(length) for j in range(length) if abs(i - j) <= 1
                 ],
-                "Only the right-hand neighbours are here; those to the left count too.": list(pairwise(words)),
+                "Only the right-hand neighbours are here; those to the left count too.": list(
+                    pairwise(words)
+                ),
                 "Each pair is turned round: the centre comes first.": [
                     (neighbour, centre) for centre, neighbour in _listed_pairs(words, 1)
                 ],
@@ -81,7 +84,13 @@ class skipgram_pairs:
 
     @stage("a word that stands twice in the sentence")
     def repeated(check):
-        sentences = ["the cat sat on the mat", "the the", "to be or not to be", "a a a", "the dog saw the dog"]
+        sentences = [
+            "the cat sat on the mat",
+            "the the",
+            "to be or not to be",
+            "a a a",
+            "the dog saw the dog",
+        ]
         for sentence in sentences:
             words = sentence.split()
             for window in (1, 3, 4):
@@ -124,11 +133,12 @@ class skipgram_pairs:
 
 @exercise
 class pmi:
-    """Write `pmi(counts)`: log(P(c | w) / P(c)), natural logarithm, for every pair: a tensor (words, neighbours).
+    """Write `pmi(counts)`: log(P(c | w) / P(c)), natural logarithm, for every pair: a tensor (words,
+    neighbours).
 
     `counts` is a float tensor (words, neighbours): how often each pair was counted. The row of w says which
-    neighbours it had. P(c | w) is the share of c in that row; P(c) is the share of column c in the whole table.
-    A pair that was never counted gets minus infinity.
+    neighbours it had. P(c | w) is the share of c in that row; P(c) is the share of column c in the whole
+    table. A pair that was never counted gets minus infinity.
     """
 
     hints = (
@@ -159,11 +169,11 @@ class pmi:
             slips = {
                 "This is the logarithm to the base 2; the natural one is wanted.": expected / math.log(2),
                 "This is log P(c | w) alone: how frequent c is everywhere has not been taken out.": (
-                    counts / rows
-                ).log(),
+                    (counts / rows).log()
+                ),
                 "P(c) is the share of column c in the whole table: divide the column by the total.": (
-                    counts / rows / columns
-                ).log(),
+                    (counts / rows / columns).log()
+                ),
                 "This is the quotient itself: take its logarithm.": expected.exp(),
             }
             check.equal(check.call(counts), expected, slips=slips)
@@ -207,7 +217,8 @@ class pmi:
 
 @exercise
 class pair_loss:
-    """Write `pair_loss(centre, context, noise)`: the negative-sampling loss of one true pair, in nats, a tensor ().
+    """Write `pair_loss(centre, context, noise)`: the negative-sampling loss of one true pair, in nats, a
+    tensor ().
 
     `centre` (dim,) is the input vector of the centre word, `context` (dim,) the output vector of its true
     neighbour, `noise` (k, dim) the output vectors of k noise words. The loss is
@@ -217,7 +228,10 @@ class pair_loss:
     hints = (
         "The dot product of two vectors is `a @ b`; `noise @ centre` gives all k of them at once: (k,).",
         "`F.logsigmoid(x)` is log sigmoid(x). Noise words get a minus sign inside it.",
-        "`-F.logsigmoid(centre @ context)` is the first part. The second sums over k, and has a minus in front too.",
+        (
+            "`-F.logsigmoid(centre @ context)` is the first part. The second sums over k, and has a minus in"
+            " front too."
+        ),
     )
 
     def stub(centre, context, noise): ...
@@ -235,8 +249,8 @@ class pair_loss:
             expected = torch.tensor(math.log(1 + math.exp(-score)) + math.log(2), dtype=torch.float64)
             slips = {
                 "The sign is turned round: a loss falls as the true pair becomes more probable.": -expected,
-                "Here the true pair is pushed apart: its score enters log sigmoid without a minus.": torch.tensor(
-                    math.log(1 + math.exp(score)) + math.log(2), dtype=torch.float64
+                "Here the true pair is pushed apart: its score enters log sigmoid without a minus.": (
+                    torch.tensor(math.log(1 + math.exp(score)) + math.log(2), dtype=torch.float64)
                 ),
             }
             noise = torch.zeros(1, dim, dtype=torch.float64)
@@ -250,8 +264,8 @@ class pair_loss:
             rest = math.log(1 + math.exp(-float(centre @ context)))
             expected = torch.tensor(rest + math.log(1 + math.exp(score)), dtype=torch.float64)
             slips = {
-                "The noise word is pulled closer, like a true one: put a minus before its score.": torch.tensor(
-                    rest + math.log(1 + math.exp(-score)), dtype=torch.float64
+                "The noise word is pulled closer, like a true one: put a minus before its score.": (
+                    torch.tensor(rest + math.log(1 + math.exp(-score)), dtype=torch.float64)
                 ),
             }
             check.equal(check.call(centre, context, noise), expected, slips=slips)
@@ -286,16 +300,20 @@ class pair_loss:
 
 @exercise
 class centre_gradient:
-    """Write `centre_gradient(centre, context, noise)`: the gradient of the loss of exercise 3 at `centre`: (dim,).
+    """Write `centre_gradient(centre, context, noise)`: the gradient of the loss of exercise 3 at `centre`:
+    (dim,).
 
-    Write it out by hand, without autograd. Inputs as in exercise 3: `centre` (dim,), `context` (dim,), `noise`
-    (k, dim). The gradient points UP the loss; gradient descent then goes the other way.
+    Write it out by hand, without autograd. Inputs as in exercise 3: `centre` (dim,), `context` (dim,),
+    `noise` (k, dim). The gradient points UP the loss; gradient descent then goes the other way.
     """
 
     hints = (
         "The derivative of -log sigmoid(s) is sigmoid(s) - 1, and that of -log sigmoid(-s) is sigmoid(s).",
         "The score s = centre . context changes with centre at the rate `context` (chain rule).",
-        "`(sigmoid(s) - 1) * context`, plus `torch.sigmoid(noise @ centre) @ noise`, a sum over the noise words.",
+        (
+            "`(sigmoid(s) - 1) * context`, plus `torch.sigmoid(noise @ centre) @ noise`, a sum over the noise"
+            " words."
+        ),
     )
 
     def stub(centre, context, noise): ...
@@ -333,7 +351,9 @@ class centre_gradient:
 
     @wrong("The axes are (dim,)")
     def one_row_for_each(centre, context, noise):
-        return torch.sigmoid(noise @ centre)[:, None] * noise + (torch.sigmoid(centre @ context) - 1) * context
+        return (
+            torch.sigmoid(noise @ centre)[:, None] * noise + (torch.sigmoid(centre @ context) - 1) * context
+        )
 
     @wrong("it is the step, not the gradient")
     def downhill(centre, context, noise):
@@ -361,7 +381,9 @@ def _analogy(vectors: torch.Tensor, a: int, b: int, c: int, left_out: set[int], 
 
 
 def _question(check, words: int, wanted) -> tuple[torch.Tensor, int, int, int]:
-    """Random vectors (words, 3) of different lengths and three ids for which `wanted(vectors, a, b, c)` holds."""
+    """Random vectors (words, 3) of different lengths and three ids for which `wanted(vectors, a, b, c)`
+    holds.
+    """
     while True:
         lengths = 0.2 + 4 * torch.rand(words, 1, generator=check.generator, dtype=torch.float64)
         vectors = F.normalize(_vectors(check, words, 3), dim=1) * lengths
@@ -395,13 +417,17 @@ def _no_slip_shows(vectors, a, b, c) -> bool:
 class analogy:
     """Write `analogy(vectors, a, b, c)`: "a is to b as c is to ...?", the id of the answer, an int.
 
-    `vectors` is a tensor (words, dim); a, b and c are ids of words. Scale every vector to length 1. The answer is
-    the word whose vector has the largest cosine with b - a + c; the three words themselves are left out.
+    `vectors` is a tensor (words, dim); a, b and c are ids of words. Scale every vector to length 1. The
+    answer is the word whose vector has the largest cosine with b - a + c; the three words themselves are left
+    out.
     """
 
     hints = (
         "`F.normalize(vectors, dim=1)` scales every row to length 1.",
-        "With u for those rows, the query is `u[b] - u[a] + u[c]`, and `u @ query` orders the words by cosine.",
+        (
+            "With u for those rows, the query is `u[b] - u[a] + u[c]`, and `u @ query` orders the words by"
+            " cosine."
+        ),
         "Set the scores of a, b and c to `-torch.inf`, then take `.argmax().item()`.",
     )
 

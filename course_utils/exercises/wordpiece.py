@@ -59,7 +59,9 @@ def _cut_shortest(word: str, vocab: dict[str, int]) -> list[str]:
 
 
 def _cut_longest(word: str, vocab: dict[str, int], mark: str = "##", give_up: bool = True) -> list[str]:
-    """Greedy longest match; with `mark=""` or `give_up=False` (letters without a piece become `[UNK]`), a slip."""
+    """Greedy longest match; with `mark=""` or `give_up=False` (letters without a piece become `[UNK]`), a
+    slip.
+    """
     pieces, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):
@@ -91,15 +93,24 @@ def _any_cover(word: str, vocab: dict[str, int], start: int = 0) -> list[str] | 
 class longest_match:
     """Write `longest_match(word, vocab)`: the pieces of one word, as a list of strings.
 
-    Take the longest piece of `vocab` (a dict, piece to id) that the word begins with, then do the same with the
-    rest. Pieces inside the word carry `##`, in `vocab` and in your list. If some rest begins with no piece at all,
-    the answer is ["[UNK]"], for the whole word. The word has at least one letter.
+    Take the longest piece of `vocab` (a dict, piece to id) that the word begins with, then do the same with
+    the rest. Pieces inside the word carry `##`, in `vocab` and in your list. If some rest begins with no
+    piece at all, the answer is ["[UNK]"], for the whole word. The word has at least one letter.
     """
 
     hints = (
-        "Keep `start`, the place of the first letter that is not covered yet. While start < len(word), look for a piece.",
-        "For the longest piece first, let `end` run down from len(word) to start + 1: `range(len(word), start, -1)`.",
-        "The piece to look up is word[start:end], with `##` before it if start > 0. The `else` of a `for` loop runs if nothing broke it.",
+        (
+            "Keep `start`, the place of the first letter that is not covered yet. While start < len(word),"
+            " look for a piece."
+        ),
+        (
+            "For the longest piece first, let `end` run down from len(word) to start + 1: `range(len(word),"
+            " start, -1)`."
+        ),
+        (
+            "The piece to look up is word[start:end], with `##` before it if start > 0. The `else` of a `for`"
+            " loop runs if nothing broke it."
+        ),
     )
 
     def stub(word, vocab): ...
@@ -150,8 +161,8 @@ class longest_match:
             word = _random_word(check, "ab", 2, 3 + size // 3)
             vocab = _numbered(dict.fromkeys(["a", "ab", "##ab", "##ba", word[:2], "##" + word[1:]]))
             slips = {
-                "[UNK] stands for the whole word: pieces that were found before the dead end are dropped.": _cut_longest(
-                    word, vocab, give_up=False
+                "[UNK] stands for the whole word: pieces that were found before the dead end are dropped.": (
+                    _cut_longest(word, vocab, give_up=False)
                 ),
                 "A shorter piece would have led to the end, but the rule never goes back.": _any_cover(
                     word, vocab
@@ -199,8 +210,8 @@ def _random_sentence(check, words: int, most_pieces: int) -> tuple[list[str], li
 class join_pieces:
     """Write `join_pieces(pieces)`: the text of a list of pieces, as one string.
 
-    One space stands between words and none before a piece that begins with `##`; the mark itself is no part of the
-    text. The first piece of the list begins a word. The list holds no special tokens.
+    One space stands between words and none before a piece that begins with `##`; the mark itself is no part
+    of the text. The first piece of the list begins a word. The list holds no special tokens.
     """
 
     hints = (
@@ -234,8 +245,8 @@ class join_pieces:
                 sentence, pieces = _random_sentence(check, words, 3)
                 slips = {
                     "The marks are still in the text.": " ".join(pieces),
-                    "The marks are gone, but the space before them is not.": " ".join(pieces).replace(
-                        "##", ""
+                    "The marks are gone, but the space before them is not.": (
+                        " ".join(pieces).replace("##", "")
                     ),
                 }
                 check.equal(check.call(pieces), " ".join(sentence), slips=slips)
@@ -311,17 +322,24 @@ def _random_corpus(check, words: int, highest: int) -> tuple[dict[str, list[str]
 
 @exercise
 class most_frequent_pair:
-    """Write `most_frequent_pair(splits, word_counts)`: the pair of neighbouring pieces that occurs most often.
+    """Write `most_frequent_pair(splits, word_counts)`: the pair of neighbouring pieces that occurs most
+    often.
 
-    `splits` is a dict from word to its list of pieces, `word_counts` a dict from word to how often it occurs in the
-    text. Return the pair as a tuple (first, second). If several occur equally often, return the one that comes first in
-    alphabetical order (Python's order of tuples: `min`).
+    `splits` is a dict from word to its list of pieces, `word_counts` a dict from word to how often it occurs
+    in the text. Return the pair as a tuple (first, second). If several occur equally often, return the one
+    that comes first in alphabetical order (Python's order of tuples: `min`).
     """
 
     hints = (
         "`itertools.pairwise(pieces)`, or `zip(pieces, pieces[1:])`, gives the neighbours within one word.",
-        "Add `word_counts[word]` to the count of a pair each time that the pair stands in the word. A `Counter` begins at 0.",
-        "Of all pairs with the highest count take `min`: tuples of strings compare like words in a dictionary.",
+        (
+            "Add `word_counts[word]` to the count of a pair each time that the pair stands in the word. A"
+            " `Counter` begins at 0."
+        ),
+        (
+            "Of all pairs with the highest count take `min`: tuples of strings compare like words in a"
+            " dictionary."
+        ),
     )
 
     def stub(splits, word_counts): ...
@@ -443,14 +461,17 @@ def _step_by_step(pieces: list[str], mark: int = 0) -> list[tuple[int, int]]:
 class piece_offsets:
     """Write `piece_offsets(text, pieces)`: a list of (start, end), one for each piece.
 
-    `text[start:end]` is the piece without its mark. The text is in small letters, words stand apart by one space or more, and
-    the pieces cover all its letters from left to right; none is [UNK].
+    `text[start:end]` is the piece without its mark. The text is in small letters, words stand apart by one
+    space or more, and the pieces cover all its letters from left to right; none is [UNK].
     """
 
     hints = (
         "Keep the place where the last piece ended, and look for the next one from there on.",
         "`text.find(part, position)` looks for `part` from `position` on. Take the `##` off first.",
-        "The end is start + len(part), where `part` has no mark; it is the place of the first letter that is no longer in the piece.",
+        (
+            "The end is start + len(part), where `part` has no mark; it is the place of the first letter that"
+            " is no longer in the piece."
+        ),
     )
 
     def stub(text, pieces): ...
@@ -488,8 +509,8 @@ class piece_offsets:
             words.append(words[0])
             text, pieces, offsets = _lay_out(words, [1] * len(words))
             slips = {
-                "You found the first place of the word once more: go on from where the last piece ended.": _found_anywhere(
-                    text, pieces
+                "You found the first place of the word once more: go on from where the last piece ended.": (
+                    _found_anywhere(text, pieces)
                 )
             }
             check.equal(check.call(text, pieces), offsets, slips=slips)
@@ -503,8 +524,8 @@ class piece_offsets:
             words[0] = words[0][:1] + [_random_word(check, "abc", 1, 3)]
             text, pieces, offsets = _lay_out(words, [1] * count)
             slips = {
-                "The two signs of the mark are counted as letters: take `##` off before you measure.": _step_by_step(
-                    pieces, mark=2
+                "The two signs of the mark are counted as letters: take `##` off before you measure.": (
+                    _step_by_step(pieces, mark=2)
                 )
             }
             check.equal(check.call(text, pieces), offsets, slips=slips)
@@ -549,13 +570,17 @@ def _ids(pieces: list[str], vocab: dict[str, int]) -> list[int]:
 class to_input_ids:
     """Write `to_input_ids(pieces, vocab, max_length)`: the ids of [CLS], the pieces and [SEP], as a list.
 
-    `vocab` is a dict from piece to id. A piece that is not in it gets the id of [UNK]. The list has at most `max_length` ids,
-    [CLS] and [SEP] among them; pieces that do not fit are dropped from the end. max_length is at least 2.
+    `vocab` is a dict from piece to id. A piece that is not in it gets the id of [UNK]. The list has at most
+    `max_length` ids, [CLS] and [SEP] among them; pieces that do not fit are dropped from the end. max_length
+    is at least 2.
     """
 
     hints = (
         "Two of the max_length places belong to [CLS] and [SEP]. How many are left for pieces?",
-        "Cut the list of pieces first, `pieces[: max_length - 2]`, then put [CLS] before it and [SEP] behind it.",
+        (
+            "Cut the list of pieces first, `pieces[: max_length - 2]`, then put [CLS] before it and [SEP]"
+            " behind it."
+        ),
         '`vocab.get(piece, vocab["[UNK]"])` gives the id, or that of [UNK].',
     )
 

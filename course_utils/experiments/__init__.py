@@ -1,7 +1,8 @@
 """Experiments too long for a notebook: each module makes one stored result, a JSON file beside it.
 
-What the modules share is here: the options of their commands, how models are trained side by side so that nothing is lost
-when a run is interrupted, how a result is written and read, and the rounding that keeps the files small.
+What the modules share is here: the options of their commands, how models are trained side by side so that
+nothing is lost when a run is interrupted, how a result is written and read, and the rounding that keeps the
+files small.
 """
 
 import argparse
@@ -44,10 +45,11 @@ def unfinished(output: Path) -> Path:
 
 
 def train_all(run_one: Callable, jobs: list[tuple], options: argparse.Namespace) -> dict[tuple, object]:
-    """`run_one(*job)` for every job, in `options.processes` processes of one thread each. Returns the results by job.
+    """`run_one(*job)` for every job, in `options.processes` processes of one thread each. Returns the results
+    by job.
 
-    A result must be something that JSON can hold. Whatever is done stands at once in a file beside `options.output`, so
-    an interrupted run goes on where it stopped; `finish` takes that file away.
+    A result must be something that JSON can hold. Whatever is done stands at once in a file beside
+    `options.output`, so an interrupted run goes on where it stopped; `finish` takes that file away.
     """
     import torch
     from tqdm.auto import tqdm

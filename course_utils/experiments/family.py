@@ -1,18 +1,21 @@
 """What one idea changes: BERT's forerunners and relatives in small, on one corpus, beside the exact limits.
 
-Every model fills the blanks of the same held-out rows. All are trained on the same documents with masked words alone, for
-the same number of steps, from three seeds; they differ in one thing. `READERS` differ in what they can see:
+Every model fills the blanks of the same held-out rows. All are trained on the same documents with masked
+words alone, for the same number of steps, from three seeds; they differ in one thing. `READERS` differ in
+what they can see:
 
-- "static vectors": the mean of the vectors of the words around the blank (word2vec's way, without its window);
+- "static vectors": the mean of the vectors of the words around the blank (word2vec's way, without its
+  window);
 - "one LSTM": a recurrent network that has read everything to the left;
 - "two LSTMs, joined late": one from each side, put together only in the last layer (ELMo's way);
 - "causal transformer" and "bidirectional transformer": the course's BERT under two masks.
 
-`RELATIVES` change one idea of BERT: masks drawn once or each time anew (RoBERTa), one layer used four times (ALBERT), a small
-student taught by labels or by a teacher's probabilities (DistilBERT), and detecting replaced tokens instead of
-filling blanks (ELECTRA).
+`RELATIVES` change one idea of BERT: masks drawn once or each time anew (RoBERTa), one layer used four times
+(ALBERT), a small student taught by labels or by a teacher's probabilities (DistilBERT), and detecting
+replaced tokens instead of filling blanks (ELECTRA).
 
-The result is stored beside this file; notebook 14 shows it. To make it again (about twenty minutes on two cores):
+The result is stored beside this file; notebook 14 shows it. To make it again (about twenty minutes on two
+cores):
 
     python -m course_utils.experiments.family
 """
@@ -60,9 +63,11 @@ class StaticVectors(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Scores for a blank from an LSTM that has read all to its left, and with `both` another all to its right.
+    """Scores for a blank from an LSTM that has read all to its left, and with `both` another all to its
+    right.
 
-    The two never see each other's states; only the last Linear layer reads both (Peters et al. 2018, section 3.1).
+    The two never see each other's states; only the last Linear layer reads both (Peters et al. 2018, section
+    3.1).
     """
 
     def __init__(self, vocab_size: int, both: bool):
@@ -162,7 +167,9 @@ def teacher() -> BertForPreTraining:
 
 
 def loss_of(name: str, model: nn.Module, batch: Batch, masked_ids, labels, generator) -> torch.Tensor:
-    """What this model learns from: the original pieces, the teacher's probabilities, or which tokens were replaced."""
+    """What this model learns from: the original pieces, the teacher's probabilities, or which tokens were
+    replaced.
+    """
     if name == "replaced tokens":
         logits = teacher()(masked_ids, None, batch.token_type_ids, labels=labels).prediction_logits
         guesses = torch.multinomial(logits.softmax(dim=-1), 1, generator=generator).squeeze(1)
@@ -178,7 +185,9 @@ def loss_of(name: str, model: nn.Module, batch: Batch, masked_ids, labels, gener
 
 
 def train(name: str, seed: int, steps: int = STEPS) -> nn.Module:
-    """One model of `READERS` or `RELATIVES`, trained; the same seed gives the same rows in the same order to all."""
+    """One model of `READERS` or `RELATIVES`, trained; the same seed gives the same rows in the same order to
+    all.
+    """
     tokenizer, rows = tokenizer_and_rows()
     if "few rows" in name:
         rows = [batch.take(slice(0, FEW_ROWS)) for batch in rows]
@@ -209,7 +218,9 @@ def train(name: str, seed: int, steps: int = STEPS) -> nn.Module:
 
 @torch.no_grad()
 def measure(name: str, model: nn.Module) -> dict[str, float]:
-    """Parameters; held-out loss at [MASK] in nats where the model fills blanks; accuracy of a sense classifier."""
+    """Parameters; held-out loss at [MASK] in nats where the model fills blanks; accuracy of a sense
+    classifier.
+    """
     found = {"parameters": count_parameters(model)}
     if name != "replaced tokens":
         data = held_out_rows()
@@ -236,7 +247,9 @@ def run_one(name: str, seed: int) -> dict[str, float]:
 
 
 def load() -> dict:
-    """The stored result: {"command", "steps", "seeds", "floors", "sense_baseline", "models": {name: {seed: ...}}}."""
+    """The stored result: {"command", "steps", "seeds", "floors", "sense_baseline", "models": {name: {seed:
+    ...}}}.
+    """
     return read(RESULT)
 
 

@@ -1,8 +1,8 @@
 """How long one layer of BERT-base takes on this processor, and its operations, beside what they count.
 
-One thread, so that operations are compared and not the ways of sharing them out; each time is that of the quickest of
-several calls. The result is stored beside this file, and notebook 13 shows it next to what it measures live: times
-are facts about one machine on one day. To make it again (half a minute):
+One thread, so that operations are compared and not the ways of sharing them out; each time is that of the
+quickest of several calls. The result is stored beside this file, and notebook 13 shows it next to what it
+measures live: times are facts about one machine on one day. To make it again (half a minute):
 
     python -m course_utils.experiments.machine_time
 """
@@ -96,7 +96,9 @@ def dtype_times(times: int = 5) -> dict[str, float]:
 
 
 def measure(times: int = 5) -> dict:
-    """Everything above, each the best of `times` calls (small ones: of ten times as many), and the machine's limits."""
+    """Everything above, each the best of `times` calls (small ones: of ten times as many), and the machine's
+    limits.
+    """
     with one_thread():
         return {
             "machine": {"processor": platform.machine(), "system": platform.system(), "threads": 1},

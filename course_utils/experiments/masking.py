@@ -1,11 +1,12 @@
 """What the choices of masked language modelling are worth: recipes, rates and losses, over seeds.
 
-Small models, alike in everything but one choice, are trained on the toy language and measured on the same held-out
-documents, at [MASK], at random replacements and at kept words, beside the exact limits. A last measure reads no
-prediction at all: how well a linear classifier tells the sense of "bank", "bat", ... from the word's last hidden
-state, in rows where nothing is masked.
+Small models, alike in everything but one choice, are trained on the toy language and measured on the same
+held-out documents, at [MASK], at random replacements and at kept words, beside the exact limits. A last
+measure reads no prediction at all: how well a linear classifier tells the sense of "bank", "bat", ... from
+the word's last hidden state, in rows where nothing is masked.
 
-The result is stored beside this file; notebook 07 shows it. To make it again (about ten minutes on two cores):
+The result is stored beside this file; notebook 07 shows it. To make it again (about ten minutes on two
+cores):
 
     python -m course_utils.experiments.masking
 """
@@ -84,7 +85,9 @@ def corrupt(input_ids, tokenizer, rate=0.15, mask_share=0.8, random_share=0.1, g
 
 
 def loss_labels(input_ids, masked_ids, labels, tokenizer, loss_over):
-    """The labels of a loss over "selected" positions, over those that show [MASK], or over every ordinary token."""
+    """The labels of a loss over "selected" positions, over those that show [MASK], or over every ordinary
+    token.
+    """
     if loss_over == "masked":
         return labels.masked_fill(masked_ids != tokenizer.mask_token_id, IGNORE_INDEX)
     if loss_over == "everything":
@@ -163,7 +166,8 @@ def measure(model) -> dict[str, float]:
 
 @cache
 def sense_rows() -> list[tuple[list[int], list[int], list[tuple[int, str]], bool]]:
-    """Pairs of neighbouring sentences with ambiguous words, nothing masked, from documents of a seed of their own.
+    """Pairs of neighbouring sentences with ambiguous words, nothing masked, from documents of a seed of their
+    own.
 
     Each is (input_ids, token_type_ids, [(position, sense)], whether it belongs to the test half).
     """
@@ -181,7 +185,9 @@ def sense_rows() -> list[tuple[list[int], list[int], list[tuple[int, str]], bool
 
 
 def sense_tables(state_of) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, senses and "in the test half?" of every ambiguous word; `state_of(ids, types)` gives (seq_len, size)."""
+    """Features, senses and "in the test half?" of every ambiguous word; `state_of(ids, types)` gives
+    (seq_len, size).
+    """
     features, senses, test = [], [], []
     for input_ids, token_type_ids, places, is_test in sense_rows():
         states = state_of(torch.tensor([input_ids]), torch.tensor([token_type_ids]))
@@ -194,7 +200,9 @@ def sense_tables(state_of) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @torch.no_grad()
 def sense_accuracy(model) -> float:
-    """Share of ambiguous words of new documents whose sense a linear classifier reads off the last hidden state."""
+    """Share of ambiguous words of new documents whose sense a linear classifier reads off the last hidden
+    state.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -240,8 +248,10 @@ def main(argv: list[str] | None = None) -> int:
         "floors": {kind: floors.mean(kind) for kind in KINDS},
         "sense_baseline": sense_baseline(),
         "setups": {
-            name: asdict(SETUPS[name])
-            | {key: [found[name, seed][key] for seed in SEEDS] for key in (*KINDS, "sense", "curve")}
+            name: (
+                asdict(SETUPS[name])
+                | {key: [found[name, seed][key] for seed in SEEDS] for key in (*KINDS, "sense", "curve")}
+            )
             for name in SETUPS
         },
     }

@@ -1,7 +1,7 @@
 """What each choice in the training recipe is worth: short runs that differ in one choice, over several seeds.
 
-Too long for a notebook (some ten minutes on two cores), so the result is stored; notebook 09 reads it and runs one
-pair again. Make it anew with
+Too long for a notebook (some ten minutes on two cores), so the result is stored; notebook 09 reads it and
+runs one pair again. Make it anew with
 
     python -m course_utils.experiments.recipe
 

@@ -1,15 +1,16 @@
 """Four ways to learn two tasks from 10 to 1,000 examples, and what a learning rate costs.
 
-The tasks: the sentiment of reviews, about which the toy language says little, and the topic of sentences, which decides
-most of its words.
+The tasks: the sentiment of reviews, about which the toy language says little, and the topic of sentences,
+which decides most of its words.
 
-The rivals: a bag of words and a BERT that starts from nothing (both have seen no other text), frozen features of the
-embedded BERT under a logistic regression, and fine-tuning of the embedded BERT. All may use the same dev examples to
-choose: the first and the third their regularisation, the other two when to stop. Then fine-tuning on reviews again, at learning
-rates from too small to too large, with the masked word loss of its encoder before and after: what it has forgotten.
+The rivals: a bag of words and a BERT that starts from nothing (both have seen no other text), frozen features
+of the embedded BERT under a logistic regression, and fine-tuning of the embedded BERT. All may use the same
+dev examples to choose: the first and the third their regularisation, the other two when to stop. Then
+fine-tuning on reviews again, at learning rates from too small to too large, with the masked word loss of its
+encoder before and after: what it has forgotten.
 
-The result is stored beside this file, and so is a rerun with ten other seeds; notebook 10 shows the first and holds the second
-against it. To make them again (about a quarter of an hour each, on two cores):
+The result is stored beside this file, and so is a rerun with ten other seeds; notebook 10 shows the first and
+holds the second against it. To make them again (about a quarter of an hour each, on two cores):
 
     python -m course_utils.experiments.rivals
     python -m course_utils.experiments.rivals --rerun
@@ -78,7 +79,9 @@ def bag_of_words(train: list[str], *others: list[str]) -> list[np.ndarray]:
 
 
 def frozen_features(pretrained: nn.Module, tokenizer, texts: list[str]) -> np.ndarray:
-    """The last hidden state of [CLS] and the mean of all last hidden states, side by side: (n, 2 * hidden_size)."""
+    """The last hidden state of [CLS] and the mean of all last hidden states, side by side: (n, 2 *
+    hidden_size).
+    """
     return np.hstack([finetuning.features(pretrained, tokenizer, texts, pool) for pool in ("cls", "mean")])
 
 
@@ -118,7 +121,9 @@ def accuracy(task_name: str, name: str, size: int, seed: int) -> float:
 
 
 def masked_word_loss(encoder: nn.Module) -> float:
-    """Mean nats at [MASK] in held-out documents, of `encoder` under the masked word head of the embedded model."""
+    """Mean nats at [MASK] in held-out documents, of `encoder` under the masked word head of the embedded
+    model.
+    """
     pretrained, _ = checkpoints.load("embedded")
     pretrained.bert.load_state_dict(encoder.state_dict())
     data = held_out_rows()
@@ -138,7 +143,9 @@ def run_one(kind: str, *job) -> float | dict:
 
 
 def as_tables(seeds: tuple[int, ...], found: dict[tuple, float | dict]) -> dict:
-    """What `run_one` found, as tables: `accuracy[task][name][size]` and `rates[rate][key]` hold one value a seed."""
+    """What `run_one` found, as tables: `accuracy[task][name][size]` and `rates[rate][key]` hold one value a
+    seed.
+    """
     rates = {
         f"{rate:g}": {
             key: [found["rates", rate, seed][key] for seed in seeds]
@@ -168,8 +175,9 @@ def as_tables(seeds: tuple[int, ...], found: dict[tuple, float | dict]) -> dict:
 def spread(values: list[float]) -> float:
     """How far the mean of as many other seeds may lie from the mean of `values`: 99 times in 100 within this.
 
-    The difference of two means of n runs has the standard deviation s * sqrt(2 / n), where s is that of one run. As s is
-    known from n runs only, the normal distribution's 2.58 is replaced by Student's t with n - 1 degrees of freedom.
+    The difference of two means of n runs has the standard deviation s * sqrt(2 / n), where s is that of one
+    run. As s is known from n runs only, the normal distribution's 2.58 is replaced by Student's t with n - 1
+    degrees of freedom.
     """
     from scipy.stats import t
 
@@ -185,7 +193,9 @@ def outside(stored: dict, other: dict) -> list[str]:
             for size, values in by_size.items():
                 mean, again = np.mean(values), np.mean(other["accuracy"][task][name][size])
                 if abs(again - mean) > spread(values):
-                    found.append(f"{task}, {name}, {size}: {mean:.3f} ± {spread(values):.3f}, again {again:.3f}")
+                    found.append(
+                        f"{task}, {name}, {size}: {mean:.3f} ± {spread(values):.3f}, again {again:.3f}"
+                    )
     return found
 
 
@@ -196,7 +206,9 @@ def load(path: Path = RESULT) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     parser = Options(COMMAND, __doc__, RESULT)
-    parser.add_argument("--rerun", action="store_true", help=f"with other seeds, into {RERUN.name}, and compare")
+    parser.add_argument(
+        "--rerun", action="store_true", help=f"with other seeds, into {RERUN.name}, and compare"
+    )
     options = parser.parse_args(argv)
     seeds = OTHER_SEEDS if options.rerun else SEEDS
     if options.rerun and options.output == RESULT:

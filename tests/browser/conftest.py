@@ -41,7 +41,9 @@ class Lab:
 
     @property
     def start(self) -> str:
-        """A page with a notebook: JupyterLab asks for pictures relative to its own address before it knows better."""
+        """A page with a notebook: JupyterLab asks for pictures relative to its own address before it knows
+        better.
+        """
         return f"{self.address}/lab/tree/notebooks/00_start_here.ipynb?token={self.token}&reset"
 
     def stop_kernels(self) -> None:
@@ -165,7 +167,9 @@ class Kernel:
             self.complaints.append(re.sub(rb"[^\x20-\x7e]+", b" ", frame)[-600:].decode())
 
     def after(self, action, seconds: float = 2.0) -> None:
-        """Do something on the page and wait until the kernel has answered, or until it is clear that nothing was asked."""
+        """Do something on the page and wait until the kernel has answered, or until it is clear that nothing
+        was asked.
+        """
         idles, asked, started = self.idles, self.asked, time.monotonic()
         action()
         while time.monotonic() < started + seconds:

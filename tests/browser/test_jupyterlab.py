@@ -1,8 +1,9 @@
-"""Every notebook in a real JupyterLab: run cell by cell, every control moved by mouse and by keyboard, odd texts typed.
+"""Every notebook in a real JupyterLab: run cell by cell, every control moved by mouse and by keyboard, odd
+texts typed.
 
-The rules hold for every panel of controls, whatever it shows: each control changes what is shown, by mouse and by
-keyboard alone; whatever is typed, there is an answer, never a traceback, and never markup that is carried out. What is
-shown beyond that, for single notebooks, is compared with the model in `SPECIAL`.
+The rules hold for every panel of controls, whatever it shows: each control changes what is shown, by mouse
+and by keyboard alone; whatever is typed, there is an answer, never a traceback, and never markup that is
+carried out. What is shown beyond that, for single notebooks, is compared with the model in `SPECIAL`.
 """
 
 import os
@@ -18,7 +19,9 @@ from notebooks import GOAL_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 # The longest first: otherwise one worker has nothing to do at the end.
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: (-GOAL_SECONDS.get(path.name[:2], 0), path))
+NOTEBOOKS = sorted(
+    (ROOT / "notebooks").glob("*.ipynb"), key=lambda path: (-GOAL_SECONDS.get(path.name[:2], 0), path)
+)
 OPEN_SECONDS, RUN_SECONDS = 60, 300
 
 ODD_TEXTS = {
@@ -31,9 +34,15 @@ ODD_TEXTS = {
     "half a tag": "<div style='display:none'> [MASK] &lt; \"' </table>",
     "one mask": "[MASK]",
 }
-ACTIVE = "[...document.querySelectorAll('.jp-Notebook .jp-Cell')].findIndex(e => e.classList.contains('jp-mod-active'))"
+ACTIVE = (
+    "[...document.querySelectorAll('.jp-Notebook .jp-Cell')].findIndex(e =>"
+    " e.classList.contains('jp-mod-active'))"
+)
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].map(e => e.textContent)"
-ERRORS = '[...document.querySelectorAll(\'[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]\')].map(e => e.textContent)'
+ERRORS = (
+    '[...document.querySelectorAll(\'[data-mime-type$="jupyter.error"],'
+    ' [data-mime-type$="jupyter.stderr"]\')].map(e => e.textContent)'
+)
 
 
 def run_cell_by_cell(page, path: Path) -> None:
@@ -41,7 +50,9 @@ def run_cell_by_cell(page, path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     cells = len(notebook.cells)
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
-    page.evaluate("path => { jupyterapp.commands.execute('docmanager:open', {path}) }", f"notebooks/{path.name}")
+    page.evaluate(
+        "path => { jupyterapp.commands.execute('docmanager:open', {path}) }", f"notebooks/{path.name}"
+    )
     page.wait_for_function(
         f"document.querySelectorAll('.jp-Notebook .jp-Cell').length === {cells}"
         " && document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'",
@@ -89,8 +100,8 @@ class Panel:
         return self.locator.locator(selector).all()
 
     def changes(self, control, actions: list) -> bool:
-        """Whether one of the actions on a control changes what is shown. A slider goes back to where it was afterwards:
-        at the end of its track another control may rightly have nothing to change.
+        """Whether one of the actions on a control changes what is shown. A slider goes back to where it was
+        afterwards: at the end of its track another control may rightly have nothing to change.
         """
         before, start = self.shown(), control.get_attribute("aria-valuenow")
         changed = any(self.after(lambda action=action: action(control)) != before for action in actions)
@@ -100,8 +111,12 @@ class Panel:
 
 
 def move_to(slider, value: float) -> None:
-    """Set a slider to `value`: write its number where it can be written, else press arrow keys until it stands there."""
-    number = slider.locator("xpath=ancestor::*[contains(@class, 'widget-inline-hbox')]//*[@contenteditable='true']")
+    """Set a slider to `value`: write its number where it can be written, else press arrow keys until it
+    stands there.
+    """
+    number = slider.locator(
+        "xpath=ancestor::*[contains(@class, 'widget-inline-hbox')]//*[@contenteditable='true']"
+    )
     if value == round(value) and number.count():
         number.fill(f"{value:.0f}")
         number.press("Enter")
@@ -145,7 +160,8 @@ KINDS = {
         [click_at(0.9), click_at(0.1), click_at(0.5)],
         [press("End"), press("Home"), press("ArrowRight")],
     ),
-    # JupyterLab takes a bare arrow key for itself and moves to another cell; with Alt the list opens, as everywhere.
+    # JupyterLab takes a bare arrow key for itself and moves to another cell; with Alt the list opens, as
+    # everywhere.
     "select": (
         [choose(1), choose(0)],
         [press("Alt+ArrowDown", "ArrowDown", "Enter"), press("Alt+ArrowDown", "ArrowUp", "Enter")],

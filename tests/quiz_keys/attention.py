@@ -1,4 +1,6 @@
-"""The keys of the quiz on attention, worked out: each function has the id of its question and returns the text of the key."""
+"""The keys of the quiz on attention, worked out: each function has the id of its question and returns the
+text of the key.
+"""
 
 import math
 
@@ -44,9 +46,9 @@ def reshape() -> str:
     expected = torch.stack([states[:, :4], states[:, 4:]])
     lines = {
         "`states.reshape(heads, seq_len, head_size)`": states.reshape(heads, seq_len, head_size),
-        "`states.unflatten(-1, (heads, head_size)).transpose(0, 1)`": states.unflatten(
-            -1, (heads, head_size)
-        ).transpose(0, 1),
+        "`states.unflatten(-1, (heads, head_size)).transpose(0, 1)`": (
+            states.unflatten(-1, (heads, head_size)).transpose(0, 1)
+        ),
         "`states.T.reshape(heads, seq_len, head_size)`": states.T.reshape(heads, seq_len, head_size),
     }
     [line] = [line for line, value in lines.items() if torch.equal(value, expected)]

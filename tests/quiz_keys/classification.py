@@ -1,4 +1,6 @@
-"""The keys of the quiz on classification, worked out: each has the id of its question and returns the text of the key."""
+"""The keys of the quiz on classification, worked out: each has the id of its question and returns the text of
+the key.
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,6 @@
-"""The keys of the quiz on embeddings, worked out: each function has the id of its question and returns the text of the key."""
+"""The keys of the quiz on embeddings, worked out: each function has the id of its question and returns the
+text of the key.
+"""
 
 import torch
 from torch import nn
@@ -8,7 +10,13 @@ from course_utils.bert import BertConfig, BertEmbeddings, BertModel
 
 
 def small(**other) -> BertConfig:
-    sizes = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes = {
+        "vocab_size": 20,
+        "hidden_size": 16,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     return BertConfig(**(sizes | other))
 
 
@@ -34,7 +42,9 @@ def order() -> str:
     with torch.no_grad():
         one, other = (model(x).last_hidden_state[0] for x in (ids, ids[:, swapped]))
     same = torch.allclose(one, other[swapped], atol=1e-5) and not torch.allclose(one, other, atol=0.1)
-    words = "Only the order in which the vectors stand: each token has the same vector in both, up to rounding"
+    words = (
+        "Only the order in which the vectors stand: each token has the same vector in both, up to rounding"
+    )
     return words if same else "Every vector a little"
 
 

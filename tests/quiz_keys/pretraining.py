@@ -1,4 +1,6 @@
-"""The keys of the quiz on pretraining, worked out: each function has the id of its question and returns the text of the key."""
+"""The keys of the quiz on pretraining, worked out: each function has the id of its question and returns the
+text of the key.
+"""
 
 import json
 

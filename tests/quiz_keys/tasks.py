@@ -1,4 +1,6 @@
-"""The keys of the quiz on the other tasks, worked out: each has the id of its question and returns the text of the key."""
+"""The keys of the quiz on the other tasks, worked out: each has the id of its question and returns the text
+of the key.
+"""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,6 @@
-"""The keys of the quiz on word2vec, worked out: each function has the id of its question and returns the text of the key."""
+"""The keys of the quiz on word2vec, worked out: each function has the id of its question and returns the text
+of the key.
+"""
 
 import math
 
@@ -28,7 +30,11 @@ def more_noise() -> str:
         losses = -p * torch.nn.functional.logsigmoid(scores) - k * q * torch.nn.functional.logsigmoid(-scores)
         return scores[losses.argmin()].item()
 
-    return "It falls by log 3" if math.isclose(best(5) - best(15), math.log(3), abs_tol=1e-3) else "It stays the same"
+    return (
+        "It falls by log 3"
+        if math.isclose(best(5) - best(15), math.log(3), abs_tol=1e-3)
+        else "It stays the same"
+    )
 
 
 def power() -> str:

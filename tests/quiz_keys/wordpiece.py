@@ -1,4 +1,6 @@
-"""The keys of the quiz on word pieces, worked out: each function has the id of its question and returns the text of the key."""
+"""The keys of the quiz on word pieces, worked out: each function has the id of its question and returns the
+text of the key.
+"""
 
 from collections import Counter
 from fractions import Fraction
@@ -46,4 +48,7 @@ def larger() -> str:
     text = "the bank was robbed yesterday and the river bank was wet"
     small, large = (WordPieceTokenizer(train_vocab([text], size)) for size in (45, 60))
     shorter = len(large.tokenize(text)) < len(small.tokenize(text))
-    return f"{'Shorter' if shorter else 'Longer'} sequences and a {'larger' if len(large) > len(small) else 'smaller'} table"
+    return (
+        f"{'Shorter' if shorter else 'Longer'} sequences and a"
+        f" {'larger' if len(large) > len(small) else 'smaller'} table"
+    )
