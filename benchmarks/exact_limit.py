@@ -24,7 +24,7 @@ def measure(name: str, data: pretraining.HeldOut) -> dict[str, float]:
 
 
 def run() -> dict[str, dict]:
-    """P4: the gap to the bidirectional floor, the distance below the left-only floor, and the NSP accuracy."""
+    """P4: the gap to the bidirectional floor, the distance below the left-only floor, the NSP accuracy."""
     _, tokenizer = checkpoints.load("embedded")
     data = pretraining.held_out(tokenizer)
     summary, twin = measure("embedded", data), measure("embedded-causal", data)

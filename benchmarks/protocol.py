@@ -5,7 +5,7 @@ compute the same. Then both are warmed up, and timed in blocks A B B A: what dri
 program) meets both alike. A block gives one ratio; the result is the median over blocks with a bootstrap 95 %
 interval, and a goal counts as met only if the less favourable end of that interval reaches it.
 
-    ratio_row("what", 3.0, abba(ours, peer))   ->   {"goal": 3.0, "median": .., "low": .., "high": .., "met": ..}
+    ratio_row("what", 3.0, abba(ours, peer)) -> {"goal": 3.0, "median": .., "low": .., "high": .., "met": ..}
 """
 
 import platform

@@ -39,7 +39,7 @@ print(*[name for name in {heavy} if name in sys.modules])
 
 
 def import_seconds(statement: str) -> float:
-    """Seconds that `statement` takes in a fresh process that has imported torch; it may load nothing heavy."""
+    """Seconds that `statement` takes in a fresh process that has torch loaded; it may load nothing heavy."""
     code = TIME_IMPORT.format(statement=statement, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     taken, loaded = done.stdout.split("\n")[:2]
@@ -69,7 +69,7 @@ def long_sentence(tokenizer, positions: int = POSITIONS) -> str:
 
 
 def fill_blank_answer():
-    """A call that moves the slider of `fill_blank` over a sentence of 128 positions, embedded model inside."""
+    """A call that moves the slider of `fill_blank` over a sentence of 128 positions (embedded model)."""
     model, tokenizer = checkpoints.load("embedded")
     field, guesses, view = widgets.fill_blank(model, tokenizer).children
     field.value = long_sentence(tokenizer)

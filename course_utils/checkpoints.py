@@ -199,10 +199,10 @@ def load(
     """A pretrained model, in evaluation mode, and its tokenizer.
 
     Args:
-        name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased"), or
-            a folder with config.json, vocab.txt and model.safetensors (or the older pytorch_model.bin).
-        allow_missing_heads: accept a checkpoint without pretraining heads, as of sentence encoders. They are then
-            drawn at random: good for fine-tuning, where they are not used, and not for filling blanks.
+        name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased"),
+            or a folder with config.json, vocab.txt and model.safetensors (or the older pytorch_model.bin).
+        allow_missing_heads: accept a checkpoint without pretraining heads, as of sentence encoders. They are
+            then drawn at random: good for fine-tuning, where they are not used, and not for filling blanks.
 
     Raises:
         ValueError: for an unknown name, or a folder whose files are damaged or do not fit one another.

@@ -53,14 +53,14 @@ class Settings:
 
     Attributes:
         epochs: passes over the examples, at most; the dev examples are scored after each.
-        patience: stop after this many epochs in which neither the dev score nor the dev loss got better. The score
-            alone will not do: it can stand still, even at 0, for a while in which the loss falls.
-        layer_decay: each part learns this many times as fast as the part above it: 1 all alike, 0.8 the lower the
-            slower (Howard and Ruder 2018, section 3.2; as in Clark et al. 2020, appendix B).
-        freeze: what keeps its pretrained weights: "nothing", "embeddings", a number n (embeddings and the first n
-            layers), or "encoder" (all but the new layer).
-        balance: weigh each class by 1 / its share of the examples, so that a rare class counts as much as a common
-            one.
+        patience: stop after this many epochs in which neither the dev score nor the dev loss got better. The
+            score alone will not do: it can stand still, even at 0, for a while in which the loss falls.
+        layer_decay: each part learns this many times as fast as the part above it: 1 all alike, 0.8 the lower
+            the slower (Howard and Ruder 2018, section 3.2; as in Clark et al. 2020, appendix B).
+        freeze: what keeps its pretrained weights: "nothing", "embeddings", a number n (embeddings and the
+            first n layers), or "encoder" (all but the new layer).
+        balance: weigh each class by 1 / its share of the examples, so that a rare class counts as much as a
+            common one.
     """
 
     seed: int = 0
@@ -258,7 +258,7 @@ class TextClassification(Task):
         return self.predict_proba(model, texts).argmax(axis=1)
 
     def score(self, model: nn.Module, examples: Sequence[LabelledText]) -> dict[str, float]:
-        """`accuracy` and `macro_f1` (the mean of the F1 of each class, so that rare classes count as much)."""
+        """`accuracy` and `macro_f1` (the mean of the F1 of each class: rare classes count as much)."""
         from sklearn.metrics import accuracy_score, f1_score
 
         truth, guess = [example.label for example in examples], self.predict(model, examples)
@@ -479,7 +479,7 @@ def best_span(start: Tensor, end: Tensor, origins: list, max_answer: int) -> tup
     return float(scores[first, last]), first, last
 
 
-# ------------------------------------------------------------------------------------------ scores, written out
+# ---------------------------------------------------------------------------------------- scores, written out
 
 
 def entities_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
@@ -537,7 +537,7 @@ def span_f1(guess: str, answer: str) -> float:
     return 2 * shared / (len(guessed) + len(wanted))
 
 
-# ------------------------------------------------------------------------------------------ model and optimiser
+# ---------------------------------------------------------------------------------------- model and optimiser
 
 
 def new_model(
@@ -546,8 +546,8 @@ def new_model(
     """The head of `task` on a copy of a pretrained encoder.
 
     Args:
-        pretrained: a model whose `.bert` is copied, pooler included where the head has one; or a `BertConfig`, for
-            an encoder of freshly drawn weights (training from scratch).
+        pretrained: a model whose `.bert` is copied, pooler included where the head has one; or a
+            `BertConfig`, for an encoder of freshly drawn weights (training from scratch).
         seed: of the freshly drawn weights.
         dropout: of the new model, also in attention. Few examples want some even if pretraining used none.
     """
@@ -797,8 +797,8 @@ def features(
 
     Args:
         model: any model with an encoder `.bert`.
-        pool: "cls" takes the last hidden state of [CLS], "pooler" the pooler's output, "mean" the mean of the last
-            hidden states over all tokens but padding.
+        pool: "cls" takes the last hidden state of [CLS], "pooler" the pooler's output, "mean" the mean of the
+            last hidden states over all tokens but padding.
     """
     if pool not in ("cls", "pooler", "mean"):
         raise ValueError(f'pool is {pool!r}; allowed is "cls", "pooler" or "mean"')

@@ -591,7 +591,8 @@ def curves(
     Args:
         x: places on the axis, rising.
         series: {"divided": [...], "not divided": [...]}: for each name one value for each x.
-        log: draw both axes by factors, or with "y" the values alone; what is drawn by factors must be above 0.
+        log: draw both axes by factors, or with "y" the values alone; what is drawn by factors must be
+            above 0.
     """
     if not 1 <= len(series) <= len(DASHES):
         raise ValueError(f"series has {len(series)} entries; allowed is 1 to {len(DASHES)}")

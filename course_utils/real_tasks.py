@@ -1,9 +1,13 @@
 """Four published data sets, in the same form as the toy tasks, for readers with a network.
 
-    sst2        is a phrase of a film review positive?              Socher et al. 2013     LabelledText
-    mrpc        do two sentences say the same?                      Dolan & Brockett 2005  LabelledText with a pair
-    conll2003   which words are persons, places, organisations?     Tjong Kim Sang & De Meulder 2003  TaggedWords
-    squad       which words of a paragraph answer the question?     Rajpurkar et al. 2016  Question
+    sst2        is a phrase of a film review positive?            LabelledText
+                Socher et al. 2013
+    mrpc        do two sentences say the same?                    LabelledText with a pair
+                Dolan and Brockett 2005
+    conll2003   which words are persons, places, organisations?   TaggedWords
+                Tjong Kim Sang and De Meulder 2003
+    squad       which words of a paragraph answer the question?   Question
+                Rajpurkar et al. 2016
 
 The course ships none of them: their licences do not allow it, or are unknown. `load` asks the hub's public
 data viewer for as many examples as are wanted, a hundred at a time, and keeps them in a folder of yours (safe

@@ -97,11 +97,11 @@ def check_text(text: str) -> str:
     return text
 
 
-# ------------------------------------------------------------------------------------------------- notebook 00
+# ------------------------------------------------------------------------------------------------ notebook 00
 
 
 def fill_blank(model, tokenizer, text: str = "the [MASK] was robbed yesterday") -> ipw.VBox:
-    """Type a sentence with [MASK] in it, move the slider, and read the model's best guesses for each blank."""
+    """Type a sentence with [MASK] in it, move the slider, and read the best guesses for each blank."""
     field = ipw.Text(value=text, description="Sentence", **wide(34), continuous_update=True)
     guesses = ipw.IntSlider(value=3, min=1, max=10, description="Guesses", continuous_update=True)
     return panel(lambda sentence, k: guesses_html(model, tokenizer, sentence, k), sentence=field, k=guesses)
@@ -133,7 +133,7 @@ def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
     return table(heads, rows, "The model's guesses, the most probable first")
 
 
-# ------------------------------------------------------------------------------------------------- notebook 03
+# ------------------------------------------------------------------------------------------------ notebook 03
 
 
 def embedding_sum(
@@ -197,7 +197,7 @@ def embedding_sum_html(
     return message(" ".join(marked)) + table(heads, lines, caption)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 04
+# ------------------------------------------------------------------------------------------------ notebook 04
 
 
 class AttentionExplorer(ipw.VBox):
@@ -264,14 +264,15 @@ class AttentionExplorer(ipw.VBox):
         return table(heads, rows, f"Layer {layer + 1}, head {head + 1}: attention weights") + message(said)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 05
+# ------------------------------------------------------------------------------------------------ notebook 05
 
 
 class MaskPlayground(ipw.VBox):
     """Click the cells of a mask and watch attention weights and outputs move.
 
     Args:
-        vectors: (seq_len, size) one vector for each token; queries, keys and values at once, to keep it small.
+        vectors: (seq_len, size) one vector for each token; queries, keys and values at once, to keep it
+            small.
         tokens: their words.
 
     Attributes: `mask` (seq_len, seq_len) bool, `weights` (seq_len, seq_len), `outputs` (seq_len, size).
@@ -367,7 +368,7 @@ class MaskPlayground(ipw.VBox):
         )
 
 
-# ------------------------------------------------------------------------------------------------- notebook 02
+# ------------------------------------------------------------------------------------------------ notebook 02
 
 MOST_PIECES = 200  # rows of a table; more are no longer read
 
@@ -404,7 +405,7 @@ def pieces_html(tokenizer, text: str) -> str:
     return table(["piece", "id", "offsets", "in the text"], rows, caption)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 01
+# ------------------------------------------------------------------------------------------------ notebook 01
 
 
 def neighbours(models: dict, word: str = "bank", k: int = 6) -> ipw.VBox:
@@ -432,7 +433,7 @@ def neighbours_html(model, word: str, k: int = 6) -> str:
     return table(["neighbour", "cosine"], rows, f"The nearest neighbours of '{word}'")
 
 
-# ------------------------------------------------------------------------------------------------- notebook 09
+# ------------------------------------------------------------------------------------------------ notebook 09
 
 
 def training_replay(snapshots: dict[int, torch.Tensor], perfect, sentences: list[str], tokenizer) -> ipw.VBox:
@@ -467,7 +468,7 @@ def replay_html(probabilities: torch.Tensor, perfect: torch.Tensor, tokenizer, k
     return table(["piece", "model", "perfect model"], rows, caption)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 07
+# ------------------------------------------------------------------------------------------------ notebook 07
 
 
 def masking_playground(model, tokenizer, language, sentences: list[str]) -> ipw.VBox:
@@ -538,7 +539,7 @@ def masking_html(model, tokenizer, language, sentence: str, rate: float, seed: i
     )
 
 
-# ------------------------------------------------------------------------------------------------- notebook 06
+# ------------------------------------------------------------------------------------------------ notebook 06
 
 
 def residual_dial(model, tokenizer, text: str = "the bank was robbed yesterday") -> ipw.VBox:
@@ -582,11 +583,11 @@ def residual_dial_html(model, tokenizer, text: str, depth: int, keep: float) -> 
 
 
 def end_of_sublayer(part, sublayer_states: torch.Tensor, residual: torch.Tensor, keep: float) -> torch.Tensor:
-    """What `course_utils.bert.AddAndNorm` computes without dropout, with the residual multiplied by `keep`."""
+    """What `course_utils.bert.AddAndNorm` computes without dropout, the residual multiplied by `keep`."""
     return part.LayerNorm(keep * residual + part.dense(sublayer_states))
 
 
-# ------------------------------------------------------------------------------------------------- notebook 10
+# ------------------------------------------------------------------------------------------------ notebook 10
 
 
 def review_reader(model, task, text: str = "the actors were not bad in this film") -> ipw.VBox:
@@ -625,7 +626,7 @@ def review_html(model, task, review: str) -> str:
     return message(shares) + table(["word", "adds", ""], rows, caption)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 13
+# ------------------------------------------------------------------------------------------------ notebook 13
 
 
 def cost_calculator(peak: float, bandwidth: float) -> ipw.VBox:
@@ -763,15 +764,16 @@ def roofline_html(measured: dict, name: str) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------------- notebook 14
+# ------------------------------------------------------------------------------------------------ notebook 14
 
 
 def relatives(members: dict[str, dict[str, int]]) -> ipw.VBox:
     """Choose a relative of BERT and a length: parameters, operations and longest text, beside BERT-base's.
 
     Args:
-        members: for each name its "parameters", "layers_run" (layers that a text passes through) and "positions"; the
-            first one is what the others are compared with. All have the hidden size of BERT-base.
+        members: for each name its "parameters", "layers_run" (layers that a text passes through) and
+            "positions"; the first one is what the others are compared with. All have the hidden size of
+            BERT-base.
     """
     member = ipw.Dropdown(options=list(members), value=list(members)[-1], description="Model")
     tokens = ipw.IntSlider(value=128, min=1, max=1024, description="Tokens", **wide(34))
@@ -804,7 +806,7 @@ def relatives_html(
     return table(["", member, base], rows, caption)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 08
+# ------------------------------------------------------------------------------------------------ notebook 08
 
 
 def next_sentence(model, tokenizer, language, pairs: list[tuple[str, str]]) -> ipw.VBox:
@@ -862,7 +864,7 @@ def next_sentence_html(model, tokenizer, language, first: str, second: str) -> s
     return shown + (message(reason) if reason else "")
 
 
-# ------------------------------------------------------------------------------------------------- notebook 12
+# ------------------------------------------------------------------------------------------------ notebook 12
 
 
 def sense_explorer(
@@ -872,7 +874,8 @@ def sense_explorer(
     there.
 
     Args:
-        occurrences: (sentence, place of the word among its words, sense); the same word in each, one piece a word.
+        occurrences: (sentence, place of the word among its words, sense); the same word in each, one piece a
+            word.
         text: the sentence to begin with.
     """
     places = [place + 1 for _, place, _ in occurrences]  # [CLS] stands before
@@ -931,7 +934,7 @@ def sense_html(
     return table(["nearest sentence", "its sense", "cosine"], rows, f"Nearest to '{word}' {where}: {shares}")
 
 
-# ------------------------------------------------------------------------------------------------- notebook 11
+# ------------------------------------------------------------------------------------------------ notebook 11
 
 
 def answer_finder(model, task, question: str, context: str) -> ipw.VBox:
@@ -947,7 +950,7 @@ def answer_finder(model, task, question: str, context: str) -> ipw.VBox:
 
 
 def answer_html(model, task, question: str, context: str, k: int = 4) -> str:
-    """The answer in a sentence; then, of the window it was found in, the `k` best starts and ends and [CLS]."""
+    """The answer in a sentence; then, of the window that holds it, the `k` best starts and ends and [CLS]."""
     if not question.strip():
         raise ValueError("Type a question first.")
     if not context.strip():

@@ -8,13 +8,14 @@ FIRST, STEP, WIDTH = 230, 108, 96  # middle of the first column, distance of col
 RIGHT = FIRST + 6 * STEP + WIDTH / 2
 
 DESCRIPTION = """
-Read from top to bottom. The sentence "the bank was robbed yesterday" is cut by WordPiece into seven pieces, [CLS] the
-bank was robbed yesterday [SEP], each with its id. The embeddings add three rows for each piece (piece, segment,
-position), then LayerNorm and dropout. Seven vectors of hidden_size numbers go through the encoder: layer 1, layer 2 and
-so on to layer 12, all of one shape, each with weights of its own; the shape (batch, seq_len, hidden_size) never changes.
-Seven vectors come out, one for each token: last_hidden_state. The MLM head reads all of them and gives scores of shape
-(batch, seq_len, vocab_size). The pooler reads the vector of [CLS] alone and makes one vector a row, (batch,
-hidden_size), and the NSP head makes two scores of it, (batch, 2).
+Read from top to bottom. The sentence "the bank was robbed yesterday" is cut by WordPiece into seven pieces,
+[CLS] the bank was robbed yesterday [SEP], each with its id. The embeddings add three rows for each piece
+(piece, segment, position), then LayerNorm and dropout. Seven vectors of hidden_size numbers go through the
+encoder: layer 1, layer 2 and so on to layer 12, all of one shape, each with weights of its own; the shape
+(batch, seq_len, hidden_size) never changes. Seven vectors come out, one for each token: last_hidden_state.
+The MLM head reads all of them and gives scores of shape (batch, seq_len, vocab_size). The pooler reads the
+vector of [CLS] alone and makes one vector a row, (batch, hidden_size), and the NSP head makes two scores of
+it, (batch, 2).
 """
 
 

@@ -7,12 +7,13 @@ from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 TOKENS = ("[CLS]", "the", "actors", "were", "not", "bad", "[SEP]")
 
 DESCRIPTION = """
-Two rows, read from left to right. Upper row: the text "the actors were not bad" is cut into pieces between [CLS] and
-[SEP]; the pretrained encoder gives each piece a last hidden state, (batch, seq_len, hidden_size). Only the state of
-[CLS], the first one, goes on. Lower row: the pooler, a pretrained Linear layer with tanh, gives (batch, hidden_size);
-dropout, in training only; the classifier, a new Linear layer, gives logits (batch, num_labels); the softmax makes
-probabilities, here negative 0.08 and positive 0.92; the label 1, positive, has the loss minus log 0.92 = 0.083 nats.
-The loss sends gradients back through everything: classifier, pooler and encoder.
+Two rows, read from left to right. Upper row: the text "the actors were not bad" is cut into pieces between
+[CLS] and [SEP]; the pretrained encoder gives each piece a last hidden state, (batch, seq_len, hidden_size).
+Only the state of [CLS], the first one, goes on. Lower row: the pooler, a pretrained Linear layer with tanh,
+gives (batch, hidden_size); dropout, in training only; the classifier, a new Linear layer, gives logits
+(batch, num_labels); the softmax makes probabilities, here negative 0.08 and positive 0.92; the label 1,
+positive, has the loss minus log 0.92 = 0.083 nats. The loss sends gradients back through everything:
+classifier, pooler and encoder.
 """
 
 

@@ -6,13 +6,14 @@ STATES = "(batch, seq_len, hidden_size)"
 TOP, BOTTOM = 58, 560
 
 DESCRIPTION = """
-Two columns, each read from top to bottom. Left, a layer of BERT, post-norm. Hidden states (batch, seq_len, hidden_size)
-enter. They go through self-attention, a Linear layer and dropout; a residual arrow carries them past all this to a plus;
-after the plus stands LayerNorm. Its result goes through the feed-forward network, which is Linear to intermediate_size,
-GELU, Linear back, and dropout; a second residual arrow carries it past to a second plus; after that plus stands a second
-LayerNorm, and its result leaves the layer with the shape that came in. Right, for comparison, a pre-norm layer:
-LayerNorm stands before self-attention and before the feed-forward network, inside the branch, and nothing stands on the
-residual line from top to bottom but the two pluses; after the last layer of such a stack comes one more LayerNorm.
+Two columns, each read from top to bottom. Left, a layer of BERT, post-norm. Hidden states (batch, seq_len,
+hidden_size) enter. They go through self-attention, a Linear layer and dropout; a residual arrow carries them
+past all this to a plus; after the plus stands LayerNorm. Its result goes through the feed-forward network,
+which is Linear to intermediate_size, GELU, Linear back, and dropout; a second residual arrow carries it past
+to a second plus; after that plus stands a second LayerNorm, and its result leaves the layer with the shape
+that came in. Right, for comparison, a pre-norm layer: LayerNorm stands before self-attention and before the
+feed-forward network, inside the branch, and nothing stands on the residual line from top to bottom but the
+two pluses; after the last layer of such a stack comes one more LayerNorm.
 """
 
 

@@ -5,13 +5,14 @@ from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 PIECES = ("[CLS]", "piece", "piece", "[SEP]", "piece", "piece", "[SEP]")
 
 DESCRIPTION = """
-At the bottom seven pieces of a row: [CLS], two pieces, [SEP], two pieces, [SEP]. They go through one pretrained encoder, which
-gives last hidden states (batch, seq_len, hidden_size). Four heads stand above it side by side. One text: the
-state of [CLS] goes through the pooler, dropout and a Linear layer to one label, (batch, num_labels). Two texts: the same
-head; only the row differs, since it holds both texts, told apart by token type ids. A tag for each word: every state
-goes through dropout and a Linear layer to (batch, seq_len, num_labels); only first pieces are read. An answer in the text: every
-state goes through a Linear layer to a start score and an end score, twice (batch, seq_len). The first two read [CLS]
-alone, the other two read every piece.
+At the bottom seven pieces of a row: [CLS], two pieces, [SEP], two pieces, [SEP]. They go through one
+pretrained encoder, which gives last hidden states (batch, seq_len, hidden_size). Four heads stand above it
+side by side. One text: the state of [CLS] goes through the pooler, dropout and a Linear layer to one label,
+(batch, num_labels). Two texts: the same head; only the row differs, since it holds both texts, told apart by
+token type ids. A tag for each word: every state goes through dropout and a Linear layer to (batch, seq_len,
+num_labels); only first pieces are read. An answer in the text: every state goes through a Linear layer to a
+start score and an end score, twice (batch, seq_len). The first two read [CLS] alone, the other two read every
+piece.
 """
 
 HEADS = (

@@ -13,11 +13,11 @@ WORDS = [
 ]
 
 DESCRIPTION = """
-Two words are matched against the vocabulary h, p, b, ##u, ##g, ##n, ##s, hu, ##gs. Left, 'hugs': the
-window first spans all four letters, 'hugs', not in the vocabulary; then 'hug', not in it; then 'hu', which is
-in it and becomes the first piece. The window moves on to the rest: '##gs' is in the vocabulary, and the word
-is covered by hu and ##gs. Right, 'mug': 'mug', 'mu' and 'm' are not in the vocabulary, nothing shorter is left, and the
-whole word becomes [UNK].
+Two words are matched against the vocabulary h, p, b, ##u, ##g, ##n, ##s, hu, ##gs. Left, 'hugs': the window
+first spans all four letters, 'hugs', not in the vocabulary; then 'hug', not in it; then 'hu', which is in it
+and becomes the first piece. The window moves on to the rest: '##gs' is in the vocabulary, and the word is
+covered by hu and ##gs. Right, 'mug': 'mug', 'mu' and 'm' are not in the vocabulary, nothing shorter is left,
+and the whole word becomes [UNK].
 """
 
 

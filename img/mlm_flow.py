@@ -1,4 +1,4 @@
-"""Masked language modelling: words are selected, corrupted, read by BERT, and named where they were selected."""
+"""Masked language modelling: words are selected, corrupted, read by BERT, and named in their places."""
 
 from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 
@@ -13,12 +13,13 @@ WORDS = [
 LEFT, STEP, WIDTH = 190, 150, 118
 
 DESCRIPTION = """
-Five rows, read from top to bottom, over the sentence "the bank was robbed yesterday". First the words. Second, the
-selection: each word is selected with a chance of 15 %; here bank, robbed and yesterday. Third, what the model sees:
-bank has become [MASK], as 80 % of the selected words do; robbed has become the random piece grass, as 10 % do; yesterday
-stays as it is, as 10 % do; the and was, not selected, also stay. Fourth, BERT reads the whole row, every token looking
-at every other, and the MLM head scores the whole vocabulary. Fifth, the labels: at the three selected positions the
-original words bank, robbed and yesterday, which enter the loss; at the and was the label is -100, and the loss skips them.
+Five rows, read from top to bottom, over the sentence "the bank was robbed yesterday". First the words.
+Second, the selection: each word is selected with a chance of 15 %; here bank, robbed and yesterday. Third,
+what the model sees: bank has become [MASK], as 80 % of the selected words do; robbed has become the random
+piece grass, as 10 % do; yesterday stays as it is, as 10 % do; the and was, not selected, also stay. Fourth,
+BERT reads the whole row, every token looking at every other, and the MLM head scores the whole vocabulary.
+Fifth, the labels: at the three selected positions the original words bank, robbed and yesterday, which enter
+the loss; at the and was the label is -100, and the loss skips them.
 """
 
 

@@ -5,12 +5,12 @@ from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 STATES = "(batch, seq_len, hidden_size)"
 
 DESCRIPTION = """
-Read from left to right. Hidden states of shape (batch, seq_len, hidden_size) go into three Linear layers, which
-make queries, keys and values of the same shape. Each is cut into heads: (batch, heads, seq_len, head_size), where
-heads times head_size is hidden_size. In every head, queries times transposed keys, divided by the square root of
-head_size, give scores (seq_len, seq_len); a softmax over each row makes weights, so that each row sums to 1;
-weights times values give the context of the head (seq_len, head_size). The heads are put side by side again:
-the context (batch, seq_len, hidden_size).
+Read from left to right. Hidden states of shape (batch, seq_len, hidden_size) go into three Linear layers,
+which make queries, keys and values of the same shape. Each is cut into heads: (batch, heads, seq_len,
+head_size), where heads times head_size is hidden_size. In every head, queries times transposed keys, divided
+by the square root of head_size, give scores (seq_len, seq_len); a softmax over each row makes weights, so
+that each row sums to 1; weights times values give the context of the head (seq_len, head_size). The heads are
+put side by side again: the context (batch, seq_len, hidden_size).
 """
 
 

@@ -12,12 +12,13 @@ DOCUMENTS = [
 ]
 
 DESCRIPTION = """
-Top: two documents of two sentences. From the first comes the pair "the cat sat on the mat", "it was happy": the second
-sentence follows the first, IsNext, label 0. For the other half of the pairs the second sentence comes from another
-document: "the cat sat on the mat", "the bank was robbed yesterday", NotNext, label 1. Below: the first pair as a row of
-twelve tokens, [CLS] the cat sat on the mat [SEP] it was happy [SEP]; the first eight have segment id 0, the last four
-segment id 1. All go into the encoder. The last hidden state of [CLS] goes through the pooler (Linear and tanh) and a
-Linear layer with two outputs: P(IsNext) and P(NotNext). The last hidden states of all tokens go to the MLM head.
+Top: two documents of two sentences. From the first comes the pair "the cat sat on the mat", "it was happy":
+the second sentence follows the first, IsNext, label 0. For the other half of the pairs the second sentence
+comes from another document: "the cat sat on the mat", "the bank was robbed yesterday", NotNext, label 1.
+Below: the first pair as a row of twelve tokens, [CLS] the cat sat on the mat [SEP] it was happy [SEP]; the
+first eight have segment id 0, the last four segment id 1. All go into the encoder. The last hidden state of
+[CLS] goes through the pooler (Linear and tanh) and a Linear layer with two outputs: P(IsNext) and P(NotNext).
+The last hidden states of all tokens go to the MLM head.
 """
 
 

@@ -6,10 +6,10 @@ from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
 
 DESCRIPTION = """
 From left to right, one token's residual stream: its embedding, then layers 1, 2 and 3, each of which adds
-something; after the last the model's own heads. At four places, before layer 1 and after each layer, an arrow leads
-down to a probe: one linear map, trained while the model stays frozen. Each probe is trained twice: on labels with a meaning
-(the task: sense, topic, stage), and on labels drawn at random, one for each word (the control task). The
-selectivity of a place is the accuracy on the task minus the accuracy on the control task.
+something; after the last the model's own heads. At four places, before layer 1 and after each layer, an arrow
+leads down to a probe: one linear map, trained while the model stays frozen. Each probe is trained twice: on
+labels with a meaning (the task: sense, topic, stage), and on labels drawn at random, one for each word (the
+control task). The selectivity of a place is the accuracy on the task minus the accuracy on the control task.
 """
 WIDTH, HEIGHT = 132, 56
 TOP, PROBE, SCORES = 62, 196, 300

@@ -10,11 +10,11 @@ PITCH, WIDTH, HEIGHT = 90, 84, 40
 
 DESCRIPTION = """
 The sentence 'the bank was robbed yesterday' twice, with 'was' in the centre and a window of two words on
-either side. Left, skip-gram: one arrow goes from 'was' up to its input vector, and from there four arrows
-go to the output vectors of 'the', 'bank', 'robbed' and 'yesterday'; each arrow is one task, so the centre gives four
-tasks. Right, CBOW: four arrows go from the same four neighbours to their input vectors, whose mean
-predicts the output vector of 'was': one task. Both end in a score, the dot product of an input and an
-output vector.
+either side. Left, skip-gram: one arrow goes from 'was' up to its input vector, and from there four arrows go
+to the output vectors of 'the', 'bank', 'robbed' and 'yesterday'; each arrow is one task, so the centre gives
+four tasks. Right, CBOW: four arrows go from the same four neighbours to their input vectors, whose mean
+predicts the output vector of 'was': one task. Both end in a score, the dot product of an input and an output
+vector.
 """
 
 

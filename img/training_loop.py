@@ -9,8 +9,8 @@ One training step, from left to right and back. Upper row: a batch of rows of on
 new masks in every step; the model gives logits for words and for pairs; the joint loss is the mean
 cross-entropy at the selected positions plus that of the pairs. Lower row, from right to left: backward gives
 a gradient for every weight; clip shortens all of them together to norm 1 at most; the schedule sets the
-learning rate of this step; AdamW moves the weights. From there an arrow leads back to the model, and
-the next step begins with the next batch. Aside, every 25 steps: the loss on held-out documents, under fixed masks,
+learning rate of this step; AdamW moves the weights. From there an arrow leads back to the model, and the next
+step begins with the next batch. Aside, every 25 steps: the loss on held-out documents, under fixed masks,
 beside the exact floors; it moves no weight.
 """
 WIDTH, HEIGHT = 184, 58

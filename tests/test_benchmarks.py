@@ -58,7 +58,7 @@ def test_blocks_are_abba_and_long_enough(clock):
 
 
 def test_a_slow_drift_cancels_in_a_block(clock):
-    """Everything slows down by a tenth from turn to turn, yet both sides are equal: so is what is measured."""
+    """Everything slows down by a tenth from turn to turn, yet both sides are equal, and measured so."""
     cost = [1.0]
 
     def call():

@@ -37,7 +37,9 @@ def shut(valve):
 
 
 class Tank:
-    """Hold the water {n} of this spring {n} for the dry months {n}. It has room for much {n} more than that."""
+    """Hold the water {n} of this spring {n} for the dry months {n}. It has room for
+    much {n} more than that.
+    """
 '''
 
 
@@ -127,7 +129,7 @@ def shingles(text: str) -> set[str]:
 
 
 def test_the_real_disk():
-    """Three libraries that every reader has: balanced, clean, and no eight words on two sides of the split."""
+    """Three libraries that every reader has: balanced, clean, no eight words on two sides of the split."""
     libraries = ("python", "numpy", "sklearn")
     found = docstrings.passages(libraries, per_library=80)
     assert Counter(passage.library for passage in found) == dict.fromkeys(libraries, 80)

@@ -60,6 +60,16 @@ def moved_under_causal_mask() -> int:
     return int(mask[:, 3].sum())
 
 
+def segment_ids() -> list[int]:
+    tokenizer = WordPieceTokenizer(SPECIALS + [f"w{i}" for i in range(20)])
+    return nsp.build_row([10, 11, 12], [13, 14, 15], tokenizer)[1]
+
+
+def weights_with_padding() -> list[float]:
+    scores = torch.tensor([0.5, 0.3, 0.2]).log()
+    return scores.masked_fill(torch.tensor([False, False, True]), -math.inf).softmax(0).tolist()
+
+
 def clip_factor() -> float:
     tensors = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))]
     tensors[0].grad, tensors[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([12.0])
@@ -83,16 +93,16 @@ COMPUTED = {
     "02.1": lambda: [" ".join(cut("playings"))],
     "02.2": lambda: [" ".join(cut("plan"))],
     "02.3": lambda: [f"{10 / (15 * 15):.3f}", f"{5 / (15 * 5):.3f}"],
-    "03.1": lambda: [" ".join(str(i) for i in nsp.build_row([10, 11, 12], [13, 14, 15], WordPieceTokenizer(SPECIALS + [f"w{i}" for i in range(20)]))[1])],
+    "03.1": lambda: [" ".join(str(i) for i in segment_ids())],
     "03.2": lambda: [layer_norm(1, 3, 1, 3)],
     "03.3": lambda: [str(BASE.max_position_embeddings * BASE.hidden_size)],
     "03.5": lambda: [f"{F.dropout(torch.ones(1000), 0.1).max().item():.2f}"],
-    "04.1": lambda: [", ".join(f"{w:g}" for w in torch.tensor([0, 0, math.log(2)]).softmax(0).double().numpy().round(6).tolist())],
+    "04.1": lambda: [", ".join(f"{w:g}" for w in torch.tensor([0, 0, math.log(2)]).softmax(0).tolist())],
     "04.2": lambda: [f"{math.sqrt(64):g}", f"{math.sqrt(64) / math.sqrt(64):g}"],
     "04.3": lambda: [str(BASE.hidden_size // BASE.num_attention_heads)],
     "04.4": lambda: [str((3 * 10) ** 2 // 10**2)],
     "05.1": lambda: [str(int(masks.causal_mask(6).sum()))],
-    "05.2": lambda: [f"{w:.3f}" for w in torch.tensor([0.5, 0.3, 0.2]).log().masked_fill(torch.tensor([False, False, True]), -math.inf).softmax(0)[:2].tolist()],
+    "05.2": lambda: [f"{w:.3f}" for w in weights_with_padding()[:2]],
     "05.3": lambda: [str(moved_under_causal_mask())],
     "06.1": lambda: [str(12 * 768**2 + 13 * 768)],
     "06.2": lambda: [str(base_profile().counts()["add"] - 2), "2"],
@@ -106,14 +116,20 @@ COMPUTED = {
     "09.2": lambda: [f"{learning_rate_at(330, LIVE):.3f}"],
     "09.3": lambda: [f"{clip_factor():.3f}"],
     "09.4": lambda: [str(10**6 * 256 * 512), f"{10**6 * 256 * 512 / 3.3e9:.1f}"],
-    "10.2": lambda: [f"{torch.tensor([2.0, 0.0]).softmax(0)[0]:.2f}", f"{F.cross_entropy(torch.tensor([[2.0, 0.0]]), torch.tensor([1])):.2f}"],
+    "10.2": lambda: [
+        f"{torch.tensor([2.0, 0.0]).softmax(0)[0]:.2f}",
+        f"{F.cross_entropy(torch.tensor([[2.0, 0.0]]), torch.tensor([1])):.2f}",
+    ],
     "10.3": lambda: [f"{90 / 100:g}"],
     "11.2": lambda: [f"{2 * 0.5 * 0.5 / (0.5 + 0.5):g}"],
     "13.1": lambda: [str(128 * 768 * 3072)],
     "13.2": lambda: [str(attention_macs())],
     "13.3": lambda: [str(4 * base_profile().totals.params)],
     "13.4": lambda: [f"{200 / 25:g} FLOP/byte"],
-    "14.2": lambda: [str(round(66_362_880 / 1e6)), f"{1 - 66_362_880 / base_profile().totals.params:.0%}".replace("%", " %")],
+    "14.2": lambda: [
+        str(round(66_362_880 / 1e6)),
+        f"{100 * (1 - 66_362_880 / base_profile().totals.params):.0f} %",
+    ],
 }  # fmt: skip
 
 

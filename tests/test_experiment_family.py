@@ -1,4 +1,4 @@
-"""BERT's relatives in small: who sees what, what sharing saves, and whether the stored result fits the code."""
+"""BERT's relatives in small: who sees what, what sharing saves, whether the stored result fits the code."""
 
 import numpy as np
 import pytest

@@ -104,7 +104,7 @@ def test_entity_scores_without_entities():
 
 @given(st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), min_size=1, max_size=12))
 def test_entities_cover_exactly_the_words_that_are_not_outside(tags):
-    """By another route: every word inside is in one entity of its type; entities begin at B, or at a change."""
+    """By another route: every word inside is in one entity of its type; entities begin at B or a change."""
     found = sorted(finetuning.entities_of(tags), key=lambda entity: entity[1])
     covered = {place: kind for kind, begin, end in found for place in range(begin, end)}
     assert covered == {place: tag[2:] for place, tag in enumerate(tags) if tag != "O"}
@@ -277,7 +277,7 @@ def test_the_loss_of_tags_is_over_labelled_tokens():
     assert float(output.loss) == pytest.approx(float(by_hand))
 
 
-# ------------------------------------------------------------------------------------------ model and optimiser
+# ---------------------------------------------------------------------------------------- model and optimiser
 
 
 def test_a_new_model_has_the_pretrained_encoder():
@@ -472,7 +472,7 @@ def test_an_interrupt_keeps_the_best_so_far():
 
 @pytest.mark.filterwarnings("ignore:rare classes")
 def test_each_head_learns_a_little_from_the_embedded_model():
-    """Six examples, shown again and again, are learnt by heart: data, loss and score agree with one another."""
+    """Six examples, shown again and again, are learnt by heart: data, loss and score agree."""
     pretrained, _ = checkpoints.load("embedded")
     for name, (task, make) in EXAMPLES.items():
         examples = make(6, seed=1)
@@ -564,8 +564,9 @@ def test_rare_classes_are_said():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"seed": -1}, {"layer_decay": 0.0}, {"layer_decay": 1.5},
-        {"warmup_share": 1.0}, {"freeze": "pooler"}, {"freeze": -1}, {"freeze": True},
+        {"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"seed": -1},
+        {"layer_decay": 0.0}, {"layer_decay": 1.5}, {"warmup_share": 1.0},
+        {"freeze": "pooler"}, {"freeze": -1}, {"freeze": True},
     ],
 )  # fmt: skip
 def test_settings_that_are_refused(wrong):

@@ -1,4 +1,4 @@
-"""Published data sets: rows of their schema become the course's examples; without a network they are refused."""
+"""Published data sets: rows of their schema become examples; without a network they are refused."""
 
 import functools
 import http.server

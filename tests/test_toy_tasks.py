@@ -1,4 +1,4 @@
-"""The gold tasks: labels against an independent reading of the text, parts, words, and what short cuts reach."""
+"""The gold tasks: labels against an independent reading of the text, parts, words, what short cuts reach."""
 
 import itertools
 import re
@@ -124,7 +124,7 @@ def test_a_list_of_words_does_not_solve_the_reviews():
 
 
 def test_the_topic_of_a_sentence_is_one_that_can_write_it():
-    """By another route: the topic words of the sentence must all be words of a frame or class of the label."""
+    """By another route: the topic words of the sentence all belong to a frame or class of the label."""
     from course_utils import toy_grammar
 
     written = {topic: set() for topic in toy_grammar.TOPICS}

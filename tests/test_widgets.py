@@ -124,7 +124,7 @@ def test_playground_refuses_words_that_do_not_fit():
         widgets.MaskPlayground(VECTORS[:4], WORDS)
 
 
-# ------------------------------------------------------------------------------------------------- notebook 02
+# ------------------------------------------------------------------------------------------------ notebook 02
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@
     python tools/bootstrap.py setup            prepare everything, tests included, and stop there
     python tools/bootstrap.py run ARGUMENTS    prepare the same, then run `.venv`'s Python with ARGUMENTS
     python tools/bootstrap.py bench GOALS      prepare what the benchmarks need, then run them, all or some
-    python tools/bootstrap.py site             prepare what the reading site needs, then make it (--check: look at it)
+    python tools/bootstrap.py site             prepare what the reading site needs, then make it
+                                               (--check: look at it)
 
 `.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
 nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a

@@ -70,7 +70,7 @@ def is_local(address: str) -> bool:
 
 
 class Watch:
-    """What a page does that it must not: requests beyond this machine, errors in its console or its scripts."""
+    """What a page must not do: requests beyond this machine, errors in its console or its scripts."""
 
     def __init__(self, page):
         self.requests: list[str] = []

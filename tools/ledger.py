@@ -29,15 +29,15 @@ PARTS = {
 }
 INTRODUCTION = """# The truth ledger
 
-Claims about BERT that readers meet in notes, tutorials and talks, and what is so. Every row links the place in
-a notebook where a cell shows it. Rows of part E come from one published profile of bert-base-uncased at one
-row of 128 tokens. (The cells and this page are held together by a test.)
+Claims about BERT that readers meet in notes, tutorials and talks, and what is so. Every row links the place
+in a notebook where a cell shows it. Rows of part E come from one published profile of bert-base-uncased at
+one row of 128 tokens. (The cells and this page are held together by a test.)
 """
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The cell that shows a row: its notebook (file name without ending), its number, the heading above it."""
+    """The cell that shows a row: its notebook (without .ipynb), its number, the heading above it."""
 
     notebook: str
     cell: int

@@ -63,8 +63,8 @@ BENCH_HEADER = """\
 # `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
 """
 SITE_HEADER = """\
-# What `make site` needs beyond requirements.txt and requirements-test.txt: Sphinx and its theme. Install it with
-# `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
+# What `make site` needs beyond requirements.txt and requirements-test.txt: Sphinx and its theme. Install it
+# with `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
 """
 
 

@@ -18,8 +18,9 @@ sys.path.insert(0, str(ROOT))
 
 INTRODUCTION = """# What goes wrong, and what the check says
 
-Every exercise of the course is tested against named wrong answers. Here is what the check says to each of them: a list of the
-mistakes that are worth time in class. [The guide for instructors](instructors.md) says where to spend it.
+Every exercise of the course is tested against named wrong answers. Here is what the check says to each of
+them: a list of the mistakes that are worth time in class. [The guide for instructors](instructors.md) says
+where to spend it.
 """
 
 

@@ -81,7 +81,7 @@ MUTANTS = (
 
 
 def commands(mutant: Mutant) -> list[list[str]]:
-    """The tests that know the module, then everything else that `make test` runs, each stopping at a failure."""
+    """The tests that know the module, then all else that `make test` runs, each stopping at a failure."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     near = [*pytest, f"tests/{mutant.tests}.py"]
     rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "tests"]

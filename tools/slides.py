@@ -99,7 +99,7 @@ def blocks_of(cell: NotebookNode) -> list[str]:
 
 
 def split_at_heading(cell: NotebookNode) -> tuple[str, NotebookNode]:
-    """The text of a cell above its first heading, which closes what went before, and the cell from there on."""
+    """The text of a cell above its first heading, which closes what went before, and the rest of it."""
     heading = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
     if heading is None or heading.start() == 0:
         return "", cell
@@ -213,7 +213,8 @@ def build(paths: list[Path], folder: Path = FOLDER) -> list[Path]:
 MEASURE = """
 () => {
   const slide = Reveal.getCurrentSlide();
-  const shown = (e) => e.checkVisibility({visibilityProperty: true}) && !e.closest("aside, mjx-assistive-mml");
+  const shown = (e) =>
+    e.checkVisibility({visibilityProperty: true}) && !e.closest("aside, mjx-assistive-mml");
   const found = {out: [], scroll: [], broken: [], smallest: 1e9, raw: ""};
   const page = slide.querySelector(".page");
   const zoom = parseFloat(page.style.zoom || 1);
@@ -227,18 +228,23 @@ MEASURE = """
       found.out.push(`${name} reaches to ${Math.round(box.right)}, ${Math.round(box.bottom)}`);
     }
     const style = getComputedStyle(e);
-    const clips = ["auto", "scroll", "hidden"].includes(style.overflowX) || ["auto", "scroll"].includes(style.overflowY);
-    if (clips && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)) found.scroll.push(name);
+    const clips =
+      ["auto", "scroll", "hidden"].includes(style.overflowX) || ["auto", "scroll"].includes(style.overflowY);
+    const overfull = e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1;
+    if (clips && overfull) found.scroll.push(name);
     const ownText = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (ownText) found.smallest = Math.min(found.smallest, parseFloat(style.fontSize) * (e.currentCSSZoom ?? zoom));
+    const size = parseFloat(style.fontSize) * (e.currentCSSZoom ?? zoom);
+    if (ownText) found.smallest = Math.min(found.smallest, size);
     if (e.tagName === "IMG" && !e.naturalWidth) found.broken.push(`${name} has no picture`);
     if (e.tagName === "IMG" && !e.alt.trim()) found.broken.push(`${name} has no alternative text`);
   }
-  for (const e of page.querySelectorAll("mjx-merror, [data-mjx-error]")) found.broken.push("mathematics: " + e.textContent);
+  for (const e of page.querySelectorAll("mjx-merror, [data-mjx-error]"))
+    found.broken.push("mathematics: " + e.textContent);
   const walker = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (!parent.closest("pre, code, mjx-container, script, style") && /\\$[^$]+\\$/.test(walker.currentNode.textContent)) {
+    const typeset = parent.closest("pre, code, mjx-container, script, style");
+    if (!typeset && /\\$[^$]+\\$/.test(walker.currentNode.textContent)) {
       found.raw = walker.currentNode.textContent.trim().slice(0, 60);
     }
   }

@@ -59,8 +59,8 @@ def exercise_index() -> str:
     from course_utils import progress
 
     parts = [
-        "# Exercises\n\nEvery exercise of the course. Open a notebook to solve them: each check names the"
-        " slip it finds."
+        "# Exercises",
+        "Every exercise of the course. Open a notebook to solve them: each check names the slip it finds.",
     ]
     for module, names in progress.exercises().items():
         part = import_module(f"course_utils.exercises.{module}")
@@ -111,7 +111,7 @@ def build() -> int:
 
 
 def mend_headings() -> None:
-    """Give the theme's captions, which are headings in name only, a level that screen readers can announce."""
+    """Give the theme's captions, headings in name only, a level that screen readers can announce."""
     for path in SITE.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(' role="heading">', ' role="heading" aria-level="2">'), encoding="utf-8")

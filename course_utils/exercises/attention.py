@@ -17,7 +17,7 @@ def _normal(check, *shape: int) -> torch.Tensor:
 
 
 def _scores_by_loops(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """The truth to compare with: one dot product at a time, divided by the root of the number of components."""
+    """The truth to compare with: one dot product at a time, divided by the root of the vectors' size."""
     size = query.shape[-1]
     rows = [
         [sum(a * b for a, b in zip(q, k, strict=True)) / math.sqrt(size) for k in key.tolist()]
@@ -80,9 +80,10 @@ class scaled_scores:
             slips = {
                 "The dot products are right, and the division is missing.": raw,
                 "You divide by head_size; its square root is wanted.": raw / head_size,
-                "You divide by the root of the number of keys. The scores spread with the number of components.": (
-                    raw / math.sqrt(5)
-                ),
+                (
+                    "You divide by the root of the number of keys."
+                    " The scores spread with the number of components."
+                ): raw / math.sqrt(5),
                 "You multiply by the square root; divide by it.": raw * math.sqrt(head_size),
             }
             check.equal(check.call(query, key), expected, slips=slips)
@@ -391,9 +392,10 @@ class softmax_slopes:
                 "All weights rise here; but they sum to 1, so the others must lose what one wins.": (
                     torch.diag(weights) + torch.outer(weights, weights) - 2 * torch.diag(weights**2)
                 ),
-                "Off the diagonal nothing happens here; the denominator of the softmax ties all weights together.": torch.diag(
-                    weights * (1 - weights)
-                ),
+                (
+                    "Off the diagonal nothing happens here;"
+                    " the denominator of the softmax ties all weights together."
+                ): torch.diag(weights * (1 - weights)),
             }
             check.equal(got, expected, slips=slips)
 

@@ -266,9 +266,10 @@ class layer_norm:
             x = torch.arange(size).float()[torch.randperm(size, generator=check.generator)].view(1, 1, size)
             centred = x - x.mean()
             slips = {
-                "The variance divides by hidden_size, not by hidden_size - 1: look for `correction` or `unbiased`.": (
-                    centred / x.std()
-                ),
+                (
+                    "The variance divides by hidden_size, not by hidden_size - 1:"
+                    " look for `correction` or `unbiased`."
+                ): centred / x.std(),
                 "The mean is not taken away.": x / x.std(correction=0),
                 "You divide by the variance; divide by its square root.": centred / x.var(correction=0),
                 "This is only centred: divide by the root of the variance.": centred,
@@ -287,9 +288,10 @@ class layer_norm:
             ).sqrt()
             over_all = (x - x.mean()) / x.std(correction=0)
             slips = {
-                "Mean and variance run over the tokens; each token is normalised over its own numbers, the last axis.": (
-                    over_tokens
-                ),
+                (
+                    "Mean and variance run over the tokens;"
+                    " each token is normalised over its own numbers, the last axis."
+                ): over_tokens,
                 "One mean and one variance for everything: each token has its own.": over_all,
             }
             check.equal(

@@ -30,7 +30,7 @@ def _by_elements(x: torch.Tensor, function) -> torch.Tensor:
 
 
 def _feed_forward_inputs(check, rows: int, hidden_size: int) -> tuple[torch.Tensor, ...]:
-    """x (rows, hidden_size), then weight and bias of the two Linear layers; the middle is two numbers wider."""
+    """x (rows, hidden_size), then weight and bias of both Linear layers; the middle is two numbers wider."""
     wide = hidden_size + 2
     shapes = (rows, hidden_size), (wide, hidden_size), (wide,), (hidden_size, wide), (hidden_size,)
     return tuple(torch.randn(*shape, generator=check.generator).round(decimals=1) for shape in shapes)
@@ -116,8 +116,8 @@ class add_and_norm:
     hints = (
         "First the sum, then LayerNorm over the numbers of each token: the last axis.",
         (
-            "The variance is the plain mean of the squared deviations: `.var(dim=-1, correction=0,"
-            " keepdim=True)`."
+            "The variance is the plain mean of the squared deviations:"
+            " `.var(dim=-1, correction=0, keepdim=True)`."
         ),
         "`F.layer_norm(t, t.shape[-1:], eps=eps)` does it in one call, without weight and bias.",
     )
@@ -138,9 +138,10 @@ class add_and_norm:
                 check.tensor(got, (seq_len, hidden_size), axes="(seq_len, hidden_size)")
                 slips = {
                     "The residual is missing: what came in must be added.": _standardised(output, 1e-12),
-                    "LayerNorm must come after the sum: here only the output of the sublayer is normalised.": (
-                        x + _standardised(output, 1e-12)
-                    ),
+                    (
+                        "LayerNorm must come after the sum:"
+                        " here only the output of the sublayer is normalised."
+                    ): x + _standardised(output, 1e-12),
                     "Here what came in is normalised before the sum, as in a pre-norm layer.": (
                         _standardised(x, 1e-12) + output
                     ),

@@ -613,8 +613,8 @@ class Check:
         if value is None and not in_place:
             printed = " Printing a result does not return it." if _printed_so_far() else ""
             raise Refused(
-                "Your function returned None. Does every way through it end in `return "
-                f"...`?{printed}\n{self._call_text}"
+                "Your function returned None. Does every way through it end in"
+                f" `return ...`?{printed}\n{self._call_text}"
             )
 
 

@@ -256,8 +256,8 @@ class control_labels:
     hints = (
         "Draw once for each different word, keep the draws in a dict, then look each word up.",
         (
-            "`generator = torch.Generator().manual_seed(seed)`, then `torch.randint(num_labels, (1,),"
-            " generator=generator).item()`."
+            "`generator = torch.Generator().manual_seed(seed)`, then"
+            " `torch.randint(num_labels, (1,), generator=generator).item()`."
         ),
         "`dict.fromkeys(words)` gives the different words in the order in which they first occur.",
     )

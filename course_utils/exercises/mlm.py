@@ -86,7 +86,10 @@ class fates:
                         torch.where(u >= rate, 0, 1)
                     ),
                     "Random and kept are exchanged: after [MASK] comes the random piece.": swapped,
-                    "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a second draw, among the rest.": torch.where(
+                    (
+                        "The stretch of random pieces is half of the selected tokens, not a tenth:"
+                        " 0.5 belongs to a second draw, among the rest."
+                    ): torch.where(
                         u >= rate, 0, torch.where(u < 0.8 * rate, 1, torch.where(u < 1.3 * rate, 2, 3))
                     ),
                 }
@@ -232,8 +235,8 @@ class mlm_loss:
             " (selected, vocab_size)."
         ),
         (
-            "`logits.log_softmax(dim=-1)` are the logarithms of the probabilities; `.gather(1, labels[:,"
-            " None])` picks one a row."
+            "`logits.log_softmax(dim=-1)` are the logarithms of the probabilities;"
+            " `.gather(1, labels[:, None])` picks one a row."
         ),
         "The mean of nothing is NaN. Ask `if not selected.any()` first and return `logits.sum() * 0`.",
     )

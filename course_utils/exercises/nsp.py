@@ -379,9 +379,10 @@ class topic_posterior:
             slips = {
                 "A torn pair may share its topic by chance, once in T times: P is not 1.": torch.tensor(1.0),
                 "These are the odds, T to 1; P is odds / (1 + odds).": torch.tensor(float(topics)),
-                "The number of topics is left out: the fewer documents share a topic by chance, the more it says.": torch.tensor(
-                    0.5
-                ),
+                (
+                    "The number of topics is left out:"
+                    " the fewer documents share a topic by chance, the more it says."
+                ): torch.tensor(0.5),
             }
             check.equal(check.tensor(check.call(a, a), ()), torch.tensor(topics / (topics + 1)), slips=slips)
             slips = {
@@ -399,9 +400,10 @@ class topic_posterior:
                 torch.eye(topics)[check.rng.integers(topics)],
             )
             slips = {
-                "Only the best guess of each sentence counts here; use all topics with their probabilities.": torch.tensor(
-                    topics / (topics + 1) if certain[0] else 0.0
-                ),
+                (
+                    "Only the best guess of each sentence counts here;"
+                    " use all topics with their probabilities."
+                ): torch.tensor(topics / (topics + 1) if certain[0] else 0.0),
             }
             check.equal(check.tensor(check.call(anything, certain), ()), torch.tensor(0.5), slips=slips)
             check.equal(check.tensor(check.call(certain, anything), ()), torch.tensor(0.5), slips=slips)

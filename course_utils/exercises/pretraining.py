@@ -76,9 +76,10 @@ class joint_loss:
                 "You divide by the number of all positions; only the selected ones count.": torch.tensor(
                     sum(nats) / labels.numel()
                 ),
-                "You take a mean for each row and then the mean of these; every selected position counts the same.": torch.tensor(
-                    sum(sum(row) / max(1, len(row)) for row in by_row) / 2
-                ),
+                (
+                    "You take a mean for each row and then the mean of these;"
+                    " every selected position counts the same."
+                ): torch.tensor(sum(sum(row) / max(1, len(row)) for row in by_row) / 2),
             }
             got = check.call(logits, labels, pair_logits, pair_label)
             check.equal(got, torch.tensor(sum(nats) / len(nats)), slips=slips, tolerance=1e-4)
@@ -161,9 +162,10 @@ class clip_gradients:
             got = check.call(gradients, max_norm)
             for g, one in zip(gradients, got, strict=True):
                 slips = {
-                    "Each tensor is clipped by its own norm; that changes the direction of the whole. Use one norm for all.": (
-                        g * max_norm / g.norm()
-                    ),
+                    (
+                        "Each tensor is clipped by its own norm;"
+                        " that changes the direction of the whole. Use one norm for all."
+                    ): g * max_norm / g.norm(),
                     "You clip number by number; that changes the direction. Multiply all by one factor.": (
                         g.clamp(-max_norm, max_norm)
                     ),
@@ -337,9 +339,10 @@ class learning_rate:
                 share = 1 - (step - warmup_steps) / (20 - warmup_steps)
                 slips = {
                     "It stays at the peak after the warm-up.": 0.004,
-                    "You divide by the number of all steps: at the end of the warm-up the rate would jump down.": (
-                        0.004 * (20 - step) / 20
-                    ),
+                    (
+                        "You divide by the number of all steps:"
+                        " at the end of the warm-up the rate would jump down."
+                    ): 0.004 * (20 - step) / 20,
                 }
                 check.equal(check.call(step, 20, warmup_steps, 0.004), 0.004 * share, slips=slips)
 
@@ -400,9 +403,10 @@ class combine_gradients:
             # The whole batch, position by position.
             each = [gradients[i] for i, n in enumerate(counts) for _ in range(n)]
             slips = {
-                "The plain mean of the processes: a process with one position counts as much as one with nine.": gradients.mean(
-                    0
-                ),
+                (
+                    "The plain mean of the processes:"
+                    " a process with one position counts as much as one with nine."
+                ): gradients.mean(0),
                 "You count each process that has positions once; count its positions.": gradients[:2].mean(0),
             }
             check.equal(check.call(gradients, counts), sum(each) / len(each), slips=slips, tolerance=1e-5)

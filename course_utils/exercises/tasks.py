@@ -117,7 +117,7 @@ KINDS = ("PER", "LOC", "ORG")
 
 
 def _entities(tags) -> set:
-    """The truth to compare with: an entity begins at each B, and goes on over the I of its type that follow."""
+    """The truth to compare with: an entity begins at each B and covers the I of its type that follow."""
     found = set()
     for begin, tag in enumerate(tags):
         if tag.startswith("B-"):

@@ -104,8 +104,8 @@ class longest_match:
             " look for a piece."
         ),
         (
-            "For the longest piece first, let `end` run down from len(word) to start + 1: `range(len(word),"
-            " start, -1)`."
+            "For the longest piece first, let `end` run down from len(word) to start + 1:"
+            " `range(len(word), start, -1)`."
         ),
         (
             "The piece to look up is word[start:end], with `##` before it if start > 0. The `else` of a `for`"
@@ -312,7 +312,7 @@ def _by_score(splits: dict[str, list[str]], word_counts: dict[str, int]) -> tupl
 
 
 def _random_corpus(check, words: int, highest: int) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Different words of two letters or more, cut into letters, and how often each occurs (1 to `highest`)."""
+    """Words of two letters or more, all different, in letters, and how often each occurs (1 to `highest`)."""
     found = set()
     while len(found) < words:
         found.add(_random_word(check, "abcn", 2, 6))

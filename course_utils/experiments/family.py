@@ -48,7 +48,7 @@ FEW_ROWS = 40  # rows of each length in the experiment on masking: few enough to
 
 
 class StaticVectors(nn.Module):
-    """Scores for a blank from the mean of the vectors of all other tokens of its row, whatever their order."""
+    """Scores for a blank from the mean vector of all other tokens of its row, whatever their order."""
 
     def __init__(self, vocab_size: int):
         super().__init__()

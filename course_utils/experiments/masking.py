@@ -112,8 +112,9 @@ def held_out_rows() -> HeldOut:
 def small_model(vocab_size: int, seed: int) -> BertForPreTraining:
     """Two layers of hidden size 64, the same first weights for the same seed."""
     config = BertConfig(
-        vocab_size=vocab_size, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256,
-        max_position_embeddings=40, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        vocab_size=vocab_size, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=256, max_position_embeddings=40,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -127,8 +128,8 @@ def train(setup: Setup, seed: int, stop: int = STEPS, progress: bool = False):
         stop: take only this many of the `STEPS` steps; what is learnt until then is the same.
 
     Returns:
-        the model, and a curve: after every `LOG_EVERY` steps the mean training loss since the point before (as
-        this setup takes it) and the held-out loss at [MASK], both in nats.
+        the model, and a curve: after every `LOG_EVERY` steps the mean training loss since the point before
+        (as this setup takes it) and the held-out loss at [MASK], both in nats.
     """
     from tqdm.auto import trange
 

@@ -74,7 +74,7 @@ def losses(
 
 
 def load() -> dict:
-    """The stored result: {"command", "seeds", "every", "floors", "losses": {choice: one list for each seed}}."""
+    """The stored result: {"command", "seeds", "every", "floors", "losses": {choice: [one list a seed]}}."""
     return read(RESULT)
 
 

@@ -1,4 +1,4 @@
-"""A JupyterLab on loopback with a copy of the notebooks, and a Chromium that watches everything that it does."""
+"""A JupyterLab on loopback with a copy of the notebooks, and a Chromium that watches all that it does."""
 
 import json
 import os
@@ -184,7 +184,8 @@ class Kernel:
 
 # Without a graphics card each turn of a spinning wheel is drawn by the processor, which the kernel needs.
 STILL = """addEventListener('DOMContentLoaded', () => document.head.append(Object.assign(
-    document.createElement('style'), {textContent: '*, ::before, ::after {animation: none !important; transition: none !important}'})))"""
+    document.createElement('style'),
+    {textContent: '*, ::before, ::after {animation: none !important; transition: none !important}'})))"""
 
 
 def close_everything(page, lab: Lab) -> None:

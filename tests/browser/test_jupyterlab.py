@@ -232,14 +232,18 @@ def type_odd_texts(panel: Panel) -> list[str]:
 # --- How the panels look
 
 THEMES = ("JupyterLab Dark", "JupyterLab Light")
-CONTRAST = """async () => (await axe.run('.course-panel', {runOnly: ['color-contrast', 'label', 'select-name', 'button-name']}))
-    .violations.map(fault => `${fault.help}: ${fault.nodes[0].html.slice(0, 160)} (${fault.nodes.length} times)`)"""
+CONTRAST = """async () => {
+    const rules = ['color-contrast', 'label', 'select-name', 'button-name'];
+    const {violations} = await axe.run('.course-panel', {runOnly: rules});
+    return violations.map(({help, nodes}) =>
+        `${help}: ${nodes[0].html.slice(0, 160)} (${nodes.length} times)`); }"""
 # What stands to the right of the visible page and cannot be scrolled to.
-BEYOND = """() => [...document.querySelectorAll('.course-panel input, .course-panel select, .course-panel button, .course-panel table')]
+BEYOND = """() => [...document.querySelectorAll('.course-panel :is(input, select, button, table)')]
     .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
     .filter(element => {
         for (let e = element.parentElement; e; e = e.parentElement)
-            if (e.scrollWidth > e.clientWidth && /auto|scroll/.test(getComputedStyle(e).overflowX)) return false;
+            if (e.scrollWidth > e.clientWidth && /auto|scroll/.test(getComputedStyle(e).overflowX))
+                return false;
         return true; })
     .map(element => element.outerHTML.slice(0, 160))"""
 
