@@ -56,6 +56,7 @@ def steps() -> list[Step]:
     closed_network = KERNEL_ENVIRONMENT | one_thread | {"PYTHONPATH": str(OFFLINE)}
     found = [
         Step("lint", "ruff, on modules and notebooks", ["-m", "ruff", "check", "."]),
+        Step("format", "layout by ruff, on the same", ["-m", "ruff", "format", "--check", "."]),
         Step("structure", "structure of the notebooks", [*pytest, "tests/test_notebooks.py"]),
         Step(
             "unit",
