@@ -631,8 +631,10 @@ def curves(
         if len(places) <= 30
         else np.linspace(0, len(places) - 1, 21).round().astype(int)
     )
+    # A place that is 0 but for rounding is read out as 0: what is left of it depends on the processor.
+    read_out = np.where(np.abs(places) < 1e-9 * np.abs(places).max(), 0.0, places)
     lines = [
-        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {places[i]:g}" for i in told)
+        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {read_out[i]:g}" for i in told)
         for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""

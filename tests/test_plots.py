@@ -729,6 +729,9 @@ def test_curves_go_through_their_points_and_say_them():
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
     [axes] = plots.curves([0, 1], {"a": [1e-9, 1]}, "x", "y", log="y").figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    for nearly_0 in (-2.8e-16, 0.0, -0.0, 2.8e-16):
+        alt = plots.curves([-5, nearly_0, 5], {"a": [1, 1e-12, 2]}, "x", "y").alt
+        assert alt == "Lines of y over x. a: 1 at -5, 1e-12 at 0, 2 at 5."
 
 
 @pytest.mark.parametrize(
