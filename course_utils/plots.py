@@ -848,8 +848,8 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
         axes.legend(loc="upper left")
     alt = (
         f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which"
-        f" both are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():.1f} to {x.max():.1f},"
-        f" y from {y.min():.1f} to {y.max():.1f}."
+        f" both are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():z.1f} to {x.max():z.1f},"
+        f" y from {y.min():z.1f} to {y.max():z.1f}."
     )
     return Picture(figure, alt)
 
@@ -1006,9 +1006,7 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
         shades = np.clip(cosines, 0, 1)
         draw_cells(axes, shades, highest=1)
         for (row, column), cosine in np.ndenumerate(cosines):
-            write_in_cell(
-                axes, row, column, f"{cosine:.2f}".replace("-0.00", "0.00"), HEAT(shades[row, column])
-            )
+            write_in_cell(axes, row, column, f"{cosine:z.2f}", HEAT(shades[row, column]))
         axes.set_yticks(np.arange(len(names)) + 0.5, names)
         name_columns(axes, names, cell)
     above = sorted(

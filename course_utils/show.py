@@ -36,5 +36,5 @@ def _cell(value, digits: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "·"
     if isinstance(value, float):
-        return f"{value:.{digits}f}"
+        return f"{value:z.{digits}f}"  # what rounds to 0 has no sign: it may differ between processors
     return str(value)

@@ -706,6 +706,8 @@ def test_scatter_has_one_scale_and_names_the_correlation():
         f"Correlation {np.corrcoef(x, y)[0, 1]:.2f}" in picture.alt
         and "4 points: learnt over exact" in picture.alt
     )
+    nearly_0 = plots.scatter([-1e-17, 1], [-0.04, 2], "exact", "learnt").alt
+    assert nearly_0.endswith("x from 0.0 to 1.0, y from 0.0 to 2.0.")
     with pytest.raises(ValueError, match="x holds 4 numbers and y 3"):
         plots.scatter(x, y[:3], "exact", "learnt")
 

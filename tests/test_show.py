@@ -31,6 +31,11 @@ def test_a_boolean_and_a_whole_number_of_torch_or_numpy_too(capsys, truth, numbe
     assert capsys.readouterr().out == "m  yes  7  ·\n"
 
 
+def test_what_rounds_to_zero_has_no_sign(capsys):
+    show.rows(["x"], [[-1e-9, -0.004, 0.0, 1e-9, -0.006]])
+    assert capsys.readouterr().out == "x  0.00  0.00  0.00  0.00  -0.01\n"
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="words has 1 entries; the matrix has 2 rows"):
         show.rows(["a"], [[1], [2]])
