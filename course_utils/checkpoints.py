@@ -32,6 +32,7 @@ import torch
 
 from course_utils import hub
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
+from course_utils.files import read_tensors, write_tensors, write_text
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
@@ -44,52 +45,6 @@ TOKENIZER_FILE = "tokenizer_config.json"  # whether text is lower-cased; not eve
 SWITCH = "BERT_COURSE_MODEL"
 DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one stroke: a reader, or a pulled plug, finds the old content or the new, whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def write_text(path: Path, content: str) -> None:
-    write_bytes(path, content.encode("utf-8"))
-
-
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write named tensors as a safetensors file, in one stroke."""
-    from safetensors.torch import save
-
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Named tensors and the metadata of a safetensors file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged or only half there.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    try:
-        with safe_open(path, framework="pt") as file:
-            # Copies: a tensor that looks into the file keeps it open, and Windows replaces no open file.
-            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
-            return tensors, file.metadata() or {}
-    except SafetensorError as error:
-        size = path.stat().st_size
-        problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
-        raise ValueError(problem) from error
 
 
 def save(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:

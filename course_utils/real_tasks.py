@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hub
-from course_utils.checkpoints import write_text
+from course_utils.files import write_text
 from course_utils.toy_tasks import Answer, LabelledText, Question, TaggedWords
 
 VIEWER = "https://datasets-server.huggingface.co"

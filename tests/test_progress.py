@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_utils import progress
+from course_utils import progress, record
 from course_utils.exercises import engine
 from course_utils.exercises import masks as ex
 
@@ -20,8 +20,8 @@ WRONG = next(iter(ex.causal_mask.wrong_answers))
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "folder" / "progress.json"))
-    monkeypatch.setattr(progress, "_said", set())
+    monkeypatch.setenv(record.VARIABLE, str(tmp_path / "folder" / "progress.json"))
+    monkeypatch.setattr(record, "_said", set())
     return tmp_path / "folder" / "progress.json"
 
 
@@ -42,18 +42,18 @@ def test_what_was_passed_once_stays_passed_with_its_first_day(path):
     path.write_text('{"masks": {"causal_mask": "2001-02-03"}}', encoding="utf-8")
     ex.causal_mask.check(ex.causal_mask.model_answer)
     ex.causal_mask.check(ex.causal_mask.wrong_answers[WRONG])
-    assert progress.passed() == {"masks": {"causal_mask": "2001-02-03"}}
+    assert record.passed() == {"masks": {"causal_mask": "2001-02-03"}}
 
 
 def test_the_record_is_off_in_tests_and_when_switched_off(monkeypatch):
-    monkeypatch.delenv(progress.VARIABLE, raising=False)
-    assert progress.file() is None
+    monkeypatch.delenv(record.VARIABLE, raising=False)
+    assert record.file() is None
     monkeypatch.delenv("PYTEST_VERSION")
-    assert progress.file() == Path.home() / ".bert-course" / "progress.json"
-    monkeypatch.setenv(progress.VARIABLE, "off")
-    assert progress.file() is None
-    progress.record(*passing("causal_mask"))
-    assert progress.passed() == {}
+    assert record.file() == Path.home() / ".bert-course" / "progress.json"
+    monkeypatch.setenv(record.VARIABLE, "off")
+    assert record.file() is None
+    record.record(*passing("causal_mask"))
+    assert record.passed() == {}
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_the_record_is_off_in_tests_and_when_switched_off(monkeypatch):
 def test_a_damaged_file_is_renamed_and_said_once(path, content, capsys):
     path.parent.mkdir()
     path.write_bytes(content)
-    progress.record(*passing("causal_mask"))
-    assert list(progress.passed()["masks"]) == ["causal_mask"]
+    record.record(*passing("causal_mask"))
+    assert list(record.passed()["masks"]) == ["causal_mask"]
     assert path.with_name("progress.damaged-1.json").read_bytes() == content
     assert capsys.readouterr().out.count("was damaged") == 1
     path.write_bytes(content)
-    assert progress.passed() == {}
+    assert record.passed() == {}
     assert path.with_name("progress.damaged-2.json").read_bytes() == content
 
 
@@ -79,39 +79,47 @@ def test_a_file_that_cannot_be_written_is_said_once_and_no_error(path, capsys):
 
 
 def test_a_lock_that_is_never_given_back_is_no_error(path, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "LOCK_SECONDS", 0.05)
-    with progress._lock(path):
-        progress.record(*passing("causal_mask"))
+    monkeypatch.setattr(record, "LOCK_SECONDS", 0.05)
+    with record._lock(path):
+        record.record(*passing("causal_mask"))
     assert "Your progress is not saved" in capsys.readouterr().out
-    progress.record(*passing("causal_mask"))
-    assert "masks" in progress.passed()
+    record.record(*passing("causal_mask"))
+    assert "masks" in record.passed()
 
 
 WRITER = """
 import sys
 from types import SimpleNamespace
-from course_utils import progress
+from course_utils import record
 for i in range(20):
-    progress.record(SimpleNamespace(name=f"{sys.argv[1]}{i}", module="m.masks"), SimpleNamespace(passed=True))
+    record.record(SimpleNamespace(name=f"{sys.argv[1]}{i}", module="m.masks"), SimpleNamespace(passed=True))
 """
 
 
 def test_two_kernels_at_once_lose_nothing(path):
-    environment = os.environ | {progress.VARIABLE: str(path)}
+    environment = os.environ | {record.VARIABLE: str(path)}
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, name], env=environment, cwd=ROOT)
         for name in ("a", "b")
     ]
     assert [writer.wait() for writer in writers] == [0, 0]
-    assert set(progress.passed()["masks"]) == {f"{name}{i}" for name in "ab" for i in range(20)}
+    assert set(record.passed()["masks"]) == {f"{name}{i}" for name in "ab" for i in range(20)}
+
+
+def test_the_record_needs_neither_torch_nor_an_exercise():
+    code = "import sys, course_utils.record; print({'torch', 'course_utils.exercises'} & set(sys.modules))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert answer.stdout.strip() == "set()"
 
 
 def test_forget_deletes_the_file_and_may_be_called_twice(path):
-    progress.record(*passing("causal_mask"))
+    record.record(*passing("causal_mask"))
     progress.forget()
     progress.forget()
     assert not path.exists()
-    assert progress.passed() == {}
+    assert record.passed() == {}
 
 
 def test_every_exercise_is_listed_under_the_number_of_a_notebook():
@@ -126,7 +134,7 @@ def test_every_exercise_is_listed_under_the_number_of_a_notebook():
 
 def test_the_table_counts_what_is_passed_and_ignores_what_is_no_longer_there(path):
     for name in ("causal_mask", "reach", "an_exercise_that_was_renamed"):
-        progress.record(*passing(name))
+        record.record(*passing(name))
     page = progress.to_html()
     total = sum(map(len, progress.exercises().values()))
     assert f"Exercises: 2 of {total} passed" in page
@@ -138,4 +146,4 @@ def test_the_table_counts_what_is_passed_and_ignores_what_is_no_longer_there(pat
 def test_runs_that_store_outputs_and_the_strict_run_record_nothing(monkeypatch):
     import notebooks
 
-    assert notebooks.KERNEL_ENVIRONMENT[progress.VARIABLE] == "off"
+    assert notebooks.KERNEL_ENVIRONMENT[record.VARIABLE] == "off"

@@ -10,11 +10,11 @@ A notebook imports its own module and asks it for a check, a hint or the solutio
 
 `engine` holds what all exercises share. `_deadline` runs a reader's code with a time limit, and `_explain`
 turns errors and values into words. Every other module here is a collection of exercises; `start_here` is
-the one to read first. `course_utils.progress` writes down what is passed.
+the one to read first. `course_utils.record` writes down what is passed.
 """
 
-from course_utils import progress
 from course_utils.exercises import engine
+from course_utils.record import record
 
-if progress.record not in engine.on_result:
-    engine.on_result.append(progress.record)
+if record not in engine.on_result:
+    engine.on_result.append(record)

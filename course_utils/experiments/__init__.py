@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from course_utils.checkpoints import write_text
+from course_utils.files import write_text
 
 
 class Options(argparse.ArgumentParser):

@@ -1,0 +1,58 @@
+"""Files that are whole or not there: every file that the course writes is replaced in one stroke.
+
+Nothing here imports torch before a tensor is asked for: a JSON record needs none.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Replace a file in one stroke: a reader, or a pulled plug, finds the old content or the new, whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """The same for text, as UTF-8 with the line ends that it has."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_tensors(path: str | Path, tensors: "dict[str, Tensor]", metadata: dict[str, str]) -> None:
+    """Write named tensors as a safetensors file, in one stroke."""
+    from safetensors.torch import save
+
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
+
+
+def read_tensors(path: str | Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    """Named tensors and the metadata of a safetensors file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged or only half there.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        with safe_open(path, framework="pt") as file:
+            # Copies: a tensor that looks into the file keeps it open, and Windows replaces no open file.
+            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        size = path.stat().st_size
+        problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
+        raise ValueError(problem) from error
