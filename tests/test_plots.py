@@ -22,7 +22,9 @@ from nbconvert import HTMLExporter
 from PIL import Image
 from sklearn.isotonic import IsotonicRegression
 
-from course_utils import plots
+from course_utils.classroom import plots
+from course_utils.classroom.plots.cells import write_in_cell
+from course_utils.classroom.plots.lines import spread
 from course_utils.masks import bidirectional_mask, causal_mask, padding_mask
 
 TOKENS = ["the", "bank", "was", "robbed", "yesterday"]
@@ -267,7 +269,7 @@ def test_numbers_in_cells_stand_out(gallery, name):
 @given(st.floats(0, 1))
 def test_a_number_stands_out_on_every_shade(shade):
     axes = Figure().add_subplot()
-    plots.write_in_cell(axes, 0, 0, "0.00", plots.HEAT(shade))
+    write_in_cell(axes, 0, 0, "0.00", plots.HEAT(shade))
     assert contrast(axes.texts[0].get_color(), plots.HEAT(shade)[:3]) >= 4.5
 
 
@@ -543,7 +545,7 @@ def test_spread_moves_labels_as_little_as_possible(places, gap):
     order = np.argsort(places, kind="stable")
     ranks = np.arange(len(places))
     expected = IsotonicRegression().fit_transform(ranks, np.array(places)[order] - gap * ranks) + gap * ranks
-    np.testing.assert_allclose(np.array(plots.spread(places, gap))[order], expected, atol=1e-6)
+    np.testing.assert_allclose(np.array(spread(places, gap))[order], expected, atol=1e-6)
 
 
 def test_bars_are_as_long_as_their_values():

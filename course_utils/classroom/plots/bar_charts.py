@@ -1,0 +1,125 @@
+"""Bars of probabilities, and a line of dates."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from course_utils.classroom.plots.style import (
+    BODY,
+    COLOURS,
+    LETTER,
+    LINE,
+    MAX_HEIGHT,
+    PAPER,
+    SMALL,
+    Picture,
+    as_numbers,
+    house_style,
+)
+
+
+def bars(
+    labels: Sequence[str],
+    series: dict[str, Sequence[float]],
+    xlabel: str = "probability",
+    title: str | None = None,
+    number_format: str = ".2f",
+) -> Picture:
+    """Horizontal bars with their numbers: one row for each label, and in it one bar for each series.
+
+    Args:
+        labels: names of the rows, from top to bottom.
+        series: one or two, as {"model": [...], "perfect model": [...]}: for each name one value >= 0 a label.
+        xlabel: what the values are, and their unit.
+    """
+    if not 1 <= len(series) <= 2:
+        raise ValueError(f"series has {len(series)} entries; allowed is 1 or 2")
+    values = {name: as_numbers(numbers) for name, numbers in series.items()}
+    for name, numbers in values.items():
+        if not labels or numbers.shape != (len(labels),) or not (numbers >= 0).all():
+            raise ValueError(
+                f"series[{name!r}] must hold one value >= 0 for each of the {len(labels)} labels"
+            )
+    row, thickness = 0.24 * len(series) + 0.14, 0.8 / len(series)
+    if (height := row * len(labels) + 1.0) > MAX_HEIGHT:
+        raise ValueError(
+            f"labels has {len(labels)} entries, which need {height:.1f} inches; allowed is {MAX_HEIGHT}"
+        )
+    with house_style():
+        figure = Figure(figsize=(6.6, height), layout="constrained")
+        axes = figure.add_subplot()
+        places = np.arange(len(labels))
+        looks = [
+            {"color": COLOURS["navy"]},
+            {"facecolor": PAPER, "edgecolor": COLOURS["rust"], "hatch": "////"},
+        ]
+        for i, ((name, numbers), look) in enumerate(zip(values.items(), looks, strict=False)):
+            drawn = axes.barh(
+                places + (i - (len(series) - 1) / 2) * thickness,
+                numbers,
+                0.86 * thickness,
+                label=name,
+                **look,
+            )
+            axes.bar_label(drawn, fmt=f"{{:{number_format}}}", padding=4, size=SMALL)
+        axes.set_yticks(places, labels)
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.12)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(xlabel)
+        axes.set_title(title or "", loc="left")
+        if len(series) == 2:
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    rows = [
+        f"{label}: " + ", ".join(f"{name} {numbers[i]:{number_format}}" for name, numbers in values.items())
+        for i, label in enumerate(labels)
+    ]
+    return Picture(figure, f"{title + '. ' if title else ''}Bars of {xlabel}. {'; '.join(rows)}.")
+
+
+def timeline(events: Sequence[tuple[str, float]], title: str | None = None) -> Picture:
+    """Names on an axis of years, each at its date, in rows so that no two overlap.
+
+    Args:
+        events: (name, year) with the month as a fraction: October 2018 is 2018 + 9 / 12. At most 30.
+    """
+    if not 1 <= len(events) <= 30:
+        raise ValueError(f"events has {len(events)} entries; allowed is 1 to 30")
+    ordered = sorted(events, key=lambda event: event[1])
+    first, last = int(ordered[0][1]), int(ordered[-1][1]) + 1
+    width = 9.0
+    year = (width - 1.9) / (last - first)  # inches; a margin on the right holds the last name
+    free: list[float] = []  # for each row, the inch from which it is free
+    rows = []
+    for name, date in ordered:
+        start = (date - first) * year
+        row = next((i for i, end in enumerate(free) if end < start), len(free))
+        end = start + 0.3 + 1.25 * LETTER * len(name)
+        free[row : row + 1] = [end]
+        rows.append(row)
+    with house_style():
+        figure = Figure(figsize=(width, 0.34 * len(free) + 1.1), layout="constrained")
+        axes = figure.add_subplot()
+        axes.vlines([date for _, date in ordered], -0.7, rows, color=LINE, linewidth=1)
+        axes.plot([date for _, date in ordered], rows, "o", color=COLOURS["navy"])
+        for (name, date), row in zip(ordered, rows, strict=True):
+            axes.annotate(
+                name,
+                (date, row),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                size=BODY - 1,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+            )
+        axes.set_xlim(first - 0.1, first + (width - 0.4) / year)
+        axes.set_xticks(range(first, last + 1))
+        axes.set_ylim(-0.7, len(free) - 0.3)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("year")
+        axes.set_title(title or "", loc="left")
+    dates = [f"{name} {int(date)}-{round(12 * (date % 1)) + 1:02d}" for name, date in ordered]
+    return Picture(figure, f"{title + '. ' if title else ''}A line of years. In order: {'; '.join(dates)}.")
