@@ -1,15 +1,35 @@
 """Widgets, driven by their traits as a mouse or a keyboard would."""
 
+import html
 import math
 import re
 
+import ipywidgets as ipw
 import numpy as np
 import pytest
 import torch
 
-from course_utils import finetuning, masks, mlm, toy_tasks, widgets
+from course_utils import finetuning, masks, mlm
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.toy_language import VOCAB_FILE, ToyLanguage
+from course_utils.classroom import controls
+from course_utils.lessons.attention.panel import AttentionExplorer
+from course_utils.lessons.classification import panel as classification
+from course_utils.lessons.classification.panel import review_reader
+from course_utils.lessons.cost.panel import cost_calculator, cost_of, roofline_view, training_bytes
+from course_utils.lessons.embeddings.panel import embedding_sum
+from course_utils.lessons.encoder.panel import residual_dial
+from course_utils.lessons.family.panel import relatives
+from course_utils.lessons.inside_bert.panel import sense_explorer
+from course_utils.lessons.masks.panel import MaskPlayground
+from course_utils.lessons.mlm.panel import masking_playground
+from course_utils.lessons.nsp.panel import next_sentence
+from course_utils.lessons.pretraining.panel import training_replay
+from course_utils.lessons.start_here.panel import fill_blank
+from course_utils.lessons.tasks.panel import answer_finder
+from course_utils.lessons.word2vec.panel import neighbours
+from course_utils.lessons.wordpiece.panel import piece_reader
+from course_utils.toy import tasks as toy_tasks
+from course_utils.toy.language import VOCAB_FILE, ToyLanguage
 from course_utils.word2vec import Word2Vec
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -37,8 +57,8 @@ def test_panel_renders_anew_when_a_control_changes_and_turns_errors_into_sentenc
             raise ValueError("<too> large")
         return f"<b>{x}</b>"
 
-    slider = widgets.ipw.IntSlider(value=1, max=9)
-    view = widgets.panel(render, x=slider).children[-1]
+    slider = ipw.IntSlider(value=1, max=9)
+    view = controls.panel(render, x=slider).children[-1]
     assert view.value == "<b>1</b>"
     slider.value = 3
     assert view.value == "<b>3</b>"
@@ -47,13 +67,13 @@ def test_panel_renders_anew_when_a_control_changes_and_turns_errors_into_sentenc
 
 
 def test_fill_blank_shows_what_the_model_says(model, tokenizer):
-    box = widgets.fill_blank(model, tokenizer)
+    box = fill_blank(model, tokenizer)
     field, guesses, view = box.children
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     with torch.no_grad():
         best = model(ids).prediction_logits[ids == tokenizer.mask_token_id][0].topk(guesses.value).indices
     pieces = tokenizer.convert_ids_to_tokens(best.tolist())
-    places = [view.value.index(f">{widgets.html.escape(piece)} ") for piece in pieces]
+    places = [view.value.index(f">{html.escape(piece)} ") for piece in pieces]
     assert places == sorted(places)
     guesses.value = 1
     assert view.value.count("%<") == 1
@@ -73,20 +93,20 @@ def test_fill_blank_shows_what_the_model_says(model, tokenizer):
     ],
 )
 def test_odd_input_gets_a_friendly_sentence(model, tokenizer, text, says):
-    field, _, view = widgets.fill_blank(model, tokenizer).children
+    field, _, view = fill_blank(model, tokenizer).children
     field.value = text
     assert says in view.value and "Traceback" not in view.value
 
 
 @pytest.mark.parametrize("text", ["[MASK]", "😀 [MASK] 😀", "שלום [MASK]", "<b onclick=x>[MASK]</b>"])
 def test_strange_but_readable_input_is_answered_without_markup(model, tokenizer, text):
-    field, _, view = widgets.fill_blank(model, tokenizer).children
+    field, _, view = fill_blank(model, tokenizer).children
     field.value = text
     assert "blank 1" in view.value and "onclick" not in view.value
 
 
 def test_playground_starts_bidirectional_and_clicks_move_weights_and_outputs():
-    playground = widgets.MaskPlayground(VECTORS, WORDS)
+    playground = MaskPlayground(VECTORS, WORDS)
     assert playground.mask.all()
     assert torch.allclose(playground.outputs, playground.unmasked)
     playground._cells[0][4].value = False
@@ -96,7 +116,7 @@ def test_playground_starts_bidirectional_and_clicks_move_weights_and_outputs():
 
 
 def test_playground_presets_give_the_masks_of_the_course():
-    playground = widgets.MaskPlayground(VECTORS, WORDS)
+    playground = MaskPlayground(VECTORS, WORDS)
     presets = {button.description: button for button in playground.children[0].children}
     presets["causal"].click()
     assert torch.equal(playground.mask, masks.causal_mask(5))
@@ -113,7 +133,7 @@ def test_playground_presets_give_the_masks_of_the_course():
 
 
 def test_playground_says_what_an_empty_row_means():
-    playground = widgets.MaskPlayground(VECTORS, WORDS)
+    playground = MaskPlayground(VECTORS, WORDS)
     for cell in playground._cells[1]:
         cell.value = False
     assert "may look at nobody" in playground._view.value
@@ -121,7 +141,7 @@ def test_playground_says_what_an_empty_row_means():
 
 def test_playground_refuses_words_that_do_not_fit():
     with pytest.raises(ValueError, match="5 tokens"):
-        widgets.MaskPlayground(VECTORS[:4], WORDS)
+        MaskPlayground(VECTORS[:4], WORDS)
 
 
 # ------------------------------------------------------------------------------------------------ notebook 02
@@ -136,13 +156,13 @@ def tokenizers(tokenizer):
 
 
 def test_piece_reader_shows_pieces_ids_and_offsets_of_the_chosen_vocabulary(tokenizers):
-    field, choice, view = widgets.piece_reader(tokenizers, "The bank!").children
+    field, choice, view = piece_reader(tokenizers, "The bank!").children
     for name, tokenizer in tokenizers.items():
         choice.value = name
         encoding = tokenizer.encode("The bank!")
         heads = re.findall(r'scope="row">(.*?)</th>', view.value)
         cells = re.findall(r"<td[^>]*>(.*?)</td>", view.value)
-        assert [widgets.html.unescape(head) for head in heads] == encoding.tokens
+        assert [html.unescape(head) for head in heads] == encoding.tokens
         assert cells[::3] == [str(index) for index in encoding.input_ids]
         assert cells[1::3][1:-1] == [f"{start} to {end}" for start, end in encoding.offsets[1:-1]]
         assert "".join(cells[2::3]) == "Thebank!" and cells[1] == cells[-2] == "added"
@@ -163,7 +183,7 @@ def test_piece_reader_shows_pieces_ids_and_offsets_of_the_chosen_vocabulary(toke
     ],
 )
 def test_piece_reader_is_safe_from_odd_input(tokenizers, text, says):
-    field, choice, view = widgets.piece_reader(tokenizers).children
+    field, choice, view = piece_reader(tokenizers).children
     field.value = text
     for choice.value in tokenizers:
         assert says in view.value and "Traceback" not in view.value and "<script" not in view.value
@@ -173,7 +193,7 @@ def test_piece_reader_is_safe_from_odd_input(tokenizers, text, says):
 
 
 def test_embedding_sum_shows_the_rows_and_what_the_module_makes_of_them(model, tokenizer):
-    box = widgets.embedding_sum(model.bert.embeddings, tokenizer)
+    box = embedding_sum(model.bert.embeddings, tokenizer)
     first, second, token, shift, view = box.children
     assert "→ cat ←" in view.value and "position 2" in view.value and "segment 0" in view.value
     encoding = tokenizer.encode("the cat sat", "it was happy")
@@ -200,7 +220,7 @@ def test_embedding_sum_shows_the_rows_and_what_the_module_makes_of_them(model, t
 
 
 def test_attention_explorer_shows_the_rows_of_the_chosen_head(model, tokenizer):
-    explorer = widgets.AttentionExplorer(model, tokenizer, "the river bank was very scenic")
+    explorer = AttentionExplorer(model, tokenizer, "the river bank was very scenic")
     explorer.layer.value, explorer.head.value, explorer.token.value = 1, 1, 3
     ids = torch.tensor([tokenizer.encode("the river bank was very scenic").input_ids])
     with torch.no_grad():
@@ -214,7 +234,7 @@ def test_attention_explorer_shows_the_rows_of_the_chosen_head(model, tokenizer):
 
 
 def test_attention_explorer_offers_the_tokens_of_a_new_sentence(model, tokenizer):
-    explorer = widgets.AttentionExplorer(model, tokenizer, "the river bank was very scenic")
+    explorer = AttentionExplorer(model, tokenizer, "the river bank was very scenic")
     explorer.token.value = 7
     explorer.field.value = "great movie !"
     assert [name for name, _ in explorer.token.options] == ["[CLS]", "great", "movie", "!", "[SEP]"]
@@ -227,7 +247,7 @@ def test_attention_explorer_offers_the_tokens_of_a_new_sentence(model, tokenizer
     [("  ", "Type a sentence"), ("bank " * 60, "reads up to 40"), ("x" * 10_000, "10,000 characters")],
 )
 def test_attention_explorer_answers_odd_text_and_keeps_its_tokens(model, tokenizer, text, says):
-    explorer = widgets.AttentionExplorer(model, tokenizer, "great movie !")
+    explorer = AttentionExplorer(model, tokenizer, "great movie !")
     explorer.field.value = text
     view = explorer.children[0].children[-1]
     assert says in view.value and explorer.weights.shape == (5, 5)
@@ -253,7 +273,7 @@ def two_word_models() -> dict:
 
 def test_neighbours_follow_word_window_and_negatives():
     models = two_word_models()
-    field, window, negatives, view = widgets.neighbours(models, k=3).children
+    field, window, negatives, view = neighbours(models, k=3).children
     assert (window.options, negatives.options) == ((1, 5), (2, 5))
     assert view.value.index("market") < view.value.index("river")
     assert f"{math.cos(0.1):.2f}" in view.value
@@ -275,7 +295,7 @@ def test_neighbours_follow_word_window_and_negatives():
     ],
 )
 def test_neighbours_of_an_odd_word_are_a_friendly_sentence(word, says):
-    field, _, _, view = widgets.neighbours(two_word_models()).children
+    field, _, _, view = neighbours(two_word_models()).children
     field.value = word
     assert says in view.value and "<script" not in view.value and "<td" not in view.value
     field.value = "bank"
@@ -292,7 +312,7 @@ def embedded():
 def masking_box(embedded):
     model, tokenizer = embedded
     sentences = ["i went to the bank to deposit money", "great movie !"]
-    return widgets.masking_playground(model, tokenizer, ToyLanguage(), sentences)
+    return masking_playground(model, tokenizer, ToyLanguage(), sentences)
 
 
 def test_masking_playground_shows_what_mask_tokens_draws(embedded):
@@ -339,7 +359,7 @@ def cosines_on(view) -> list[float]:
 
 
 def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(model, tokenizer):
-    field, depth, keep, view = widgets.residual_dial(model.bert, tokenizer).children
+    field, depth, keep, view = residual_dial(model.bert, tokenizer).children
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     with torch.no_grad():
         states = model.bert(ids, output_hidden_states=True).hidden_states
@@ -364,7 +384,7 @@ def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(mo
     ],
 )
 def test_residual_dial_answers_odd_text(model, tokenizer, text, says):
-    field, _, _, view = widgets.residual_dial(model.bert, tokenizer).children
+    field, _, _, view = residual_dial(model.bert, tokenizer).children
     field.value = text
     assert says in view.value and "<script" not in view.value
 
@@ -380,7 +400,7 @@ def reviewer(model, tokenizer):
 
 def test_review_reader_shows_probabilities_and_what_each_word_adds(reviewer):
     classifier, task = reviewer
-    box = widgets.review_reader(classifier, task)
+    box = review_reader(classifier, task)
     field, view = box.children
     field.value = "great film !"
     probabilities = task.predict_proba(classifier, ["great film !"])[0]
@@ -403,7 +423,7 @@ def test_review_reader_shows_probabilities_and_what_each_word_adds(reviewer):
     ],
 )
 def test_review_reader_answers_odd_text(reviewer, text, says):
-    field, view = widgets.review_reader(*reviewer).children
+    field, view = review_reader(*reviewer).children
     field.value = text
     assert says in view.value and "Traceback" not in view.value
     field.value = "<b>bold</b> & good \u4e2d"
@@ -416,13 +436,13 @@ def test_review_reader_answers_odd_text(reviewer, text, says):
 def test_cost_calculator_is_the_profiler_at_every_depth():
     from course_utils.profiler import profile
 
-    box = widgets.cost_calculator(1e11, 1e10)
+    box = cost_calculator(1e11, 1e10)
     layers, hidden, heads, seq_len, batch, view = box.children
     assert view.value.index("mini") < view.value.index("→ your model")
     layers.value, hidden.value, heads.value, seq_len.value, batch.value = 5, 256, 8, 64, 4
     config = BertConfig(hidden_size=256, num_hidden_layers=5, num_attention_heads=8, intermediate_size=1024)
     whole, training = profile(config, 4, 64), profile(config, 4, 64, training=True)
-    cost = widgets.cost_of(config, 4, 64, 1e11, 1e10)
+    cost = cost_of(config, 4, 64, 1e11, 1e10)
     totals = whole.totals
     assert (cost["params"], cost["flops"], cost["weights"]) == (
         totals.params,
@@ -430,7 +450,7 @@ def test_cost_calculator_is_the_profiler_at_every_depth():
         totals.weight_bytes,
     )
     assert cost["seconds"] == pytest.approx(sum(whole.seconds(1e11, 1e10).values()))
-    assert widgets.training_bytes(config, 4, 64) == sum(training.memory.values())
+    assert training_bytes(config, 4, 64) == sum(training.memory.values())
     own = view.value.partition("→ your model")[2]
     for shown in (f"{totals.params / 1e6:.1f}", f"{totals.flops / 1e9:.2f}", f"{1000 * cost['seconds']:.1f}"):
         assert f">{shown}<" in own
@@ -438,7 +458,7 @@ def test_cost_calculator_is_the_profiler_at_every_depth():
 
 
 def test_cost_calculator_refuses_heads_that_do_not_fit_and_marks_the_published_sizes():
-    box = widgets.cost_calculator(1e11, 1e10)
+    box = cost_calculator(1e11, 1e10)
     layers, hidden, heads, _, _, view = box.children
     hidden.value = 128
     assert "no multiple of 12 heads" in view.value and "<table" not in view.value
@@ -453,11 +473,11 @@ def test_cost_calculator_refuses_heads_that_do_not_fit_and_marks_the_published_s
 
 
 def test_roofline_view_draws_the_machine_that_is_chosen():
-    from course_utils.experiments import machine_time
+    from course_utils.lessons.cost import experiment as machine_time
 
     stored = machine_time.stored()
     faster = {**stored, "peak_flops": 10 * stored["peak_flops"]}
-    choice, view = widgets.roofline_view({"stored": stored, "faster": faster}).children
+    choice, view = roofline_view({"stored": stored, "faster": faster}).children
     before = view.value
     assert before.count("<img") == 1 and "alt=" in before and "Linear in bfloat16" in before
     choice.value = "faster"
@@ -469,7 +489,7 @@ def test_roofline_view_draws_the_machine_that_is_chosen():
 
 @pytest.fixture(scope="module")
 def language():
-    from course_utils.toy_language import ToyLanguage
+    from course_utils.toy.language import ToyLanguage
 
     return ToyLanguage(seed=0)
 
@@ -482,7 +502,7 @@ def numbers_of(view) -> list[str]:
 
 
 def test_next_sentence_shows_model_and_exact_answer_in_both_orders(model, tokenizer, language):
-    choice, first, second, view = widgets.next_sentence(model, tokenizer, language, PAIRS).children
+    choice, first, second, view = next_sentence(model, tokenizer, language, PAIRS).children
     for pair in reversed(PAIRS):
         choice.value = pair
         assert (first.value, second.value) == pair
@@ -511,7 +531,7 @@ def test_next_sentence_shows_model_and_exact_answer_in_both_orders(model, tokeni
     ],
 )
 def test_next_sentence_says_what_it_cannot_answer(model, tokenizer, language, text, says):
-    _, first, second, view = widgets.next_sentence(model, tokenizer, language, PAIRS).children
+    _, first, second, view = next_sentence(model, tokenizer, language, PAIRS).children
     for field, other in ((first, second), (second, first)):
         field.value, other.value = text, "it was happy"
         assert says in view.value
@@ -530,7 +550,7 @@ def test_training_replay_shows_the_chosen_step_and_the_expected_loss():
     sure[0, 200] = 1 - (size - 1) * 1e-9
     perfect = torch.zeros(1, size)
     perfect[0, 200] = 1.0
-    box = widgets.training_replay({0: even, 25: sure}, perfect, ["the [MASK] sat"], tokenizer)
+    box = training_replay({0: even, 25: sure}, perfect, ["the [MASK] sat"], tokenizer)
     step, _, view = box.children
     assert (
         f"{math.log(size):.2f} nats" in view.value
@@ -549,7 +569,7 @@ def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
         "base": {"parameters": 100_000_000, "layers_run": 12, "positions": 512},
         "half": {"parameters": 60_000_000, "layers_run": 6, "positions": 512},
     }
-    box = widgets.relatives(members)
+    box = relatives(members)
     member, tokens, view = box.children
     assert "half: 60% of the parameters, 50% of the operations" in view.value
     member.value = "base"
@@ -569,7 +589,7 @@ OCCURRENCES = [
 
 
 def test_sense_explorer_finds_the_sentence_itself_at_every_layer(model, tokenizer):
-    box = widgets.sense_explorer(model, tokenizer, OCCURRENCES, text=OCCURRENCES[1][0])
+    box = sense_explorer(model, tokenizer, OCCURRENCES, text=OCCURRENCES[1][0])
     _, layer, count, view = box.children
     for depth in range(layer.max + 1):
         layer.value = depth
@@ -592,7 +612,7 @@ def test_sense_explorer_finds_the_sentence_itself_at_every_layer(model, tokenize
     ],
 )
 def test_sense_explorer_says_what_it_cannot_show(model, tokenizer, text, says):
-    box = widgets.sense_explorer(model, tokenizer, OCCURRENCES)
+    box = sense_explorer(model, tokenizer, OCCURRENCES)
     box.children[0].value = text
     assert says in box.children[-1].value and "<b>" not in box.children[-1].value
 
@@ -610,7 +630,7 @@ def answerer(model, tokenizer):
 
 def test_answer_finder_agrees_with_the_task(answerer):
     answering, task = answerer
-    question, _, view = (box := widgets.answer_finder(answering, task, "where ?", "it was happy")).children
+    question, _, view = (box := answer_finder(answering, task, "where ?", "it was happy")).children
     asked = {"who was happy ?": "anna was happy", "where ?": "anna was at the park . " * 12}
     for asking, text in asked.items():
         question.value, box.children[1].value = asking, text
@@ -635,7 +655,7 @@ def test_answer_finder_agrees_with_the_task(answerer):
     ],
 )
 def test_answer_finder_answers_odd_text(answerer, question, text, says):
-    *fields, view = widgets.answer_finder(*answerer, "who ?", "it was happy").children
+    *fields, view = answer_finder(*answerer, "who ?", "it was happy").children
     for field, value in zip(fields, (question, text), strict=True):
         field.value = value
     assert says in view.value
@@ -644,8 +664,8 @@ def test_answer_finder_answers_odd_text(answerer, question, text, says):
 
 def test_a_long_review_is_judged_without_the_table(reviewer, monkeypatch):
     classifier, task = reviewer
-    monkeypatch.setattr(widgets, "MOST_OCCLUDED", 10)
+    monkeypatch.setattr(classification, "MOST_OCCLUDED", 10)
     longest = " ".join(["good"] * 10)
-    assert widgets.review_html(classifier, task, longest).count("<tr>") == 1 + 10
-    monkeypatch.setattr(widgets, "occlusion", lambda *_: pytest.fail("words were taken away one by one"))
-    assert "With 11 words, more than 10" in widgets.review_html(classifier, task, longest + " film")
+    assert classification.review_html(classifier, task, longest).count("<tr>") == 1 + 10
+    monkeypatch.setattr(classification, "occlusion", lambda *_: pytest.fail("words were taken away"))
+    assert "With 11 words, more than 10" in classification.review_html(classifier, task, longest + " film")
