@@ -1,4 +1,4 @@
-"""The words and sentence frames of the toy language: data only, read by `toy_language`.
+"""The words and sentence frames of the toy language: data only, read by `generator`.
 
 A *frame* is a sentence with slots. `{name}` draws a word from the class `name`; everything else stands as it
 is written. Two marks tie slots of one frame together, so that a choice made in one place shows in another:

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils import toy_grammar
-from course_utils.toy_language import ToyLanguage, parse_class
+from course_utils.toy import grammar as toy_grammar
+from course_utils.toy.generator import parse_class
+from course_utils.toy.language import ToyLanguage
 
 PARTS = ("train", "dev", "test")  # eight, one and one tenth of all examples
 
