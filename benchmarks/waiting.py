@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from benchmarks import protocol
 from course_utils import checkpoints, widgets
 from course_utils.masks import causal_mask
-from course_utils.toy_language import ToyLanguage
+from course_utils.toy.language import ToyLanguage
 
 IMPORT_GOAL = 0.3  # seconds beyond torch
 WIDGET_GOAL = 100.0  # milliseconds

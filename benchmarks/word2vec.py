@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from benchmarks import protocol
 from course_utils import word2vec as w2v
-from course_utils.toy_language import ToyLanguage
+from course_utils.toy.language import ToyLanguage
 
 GOAL = 1.0
 WORDS = 1_000_000

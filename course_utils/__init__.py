@@ -1,8 +1,8 @@
-"""The helper package of the course: the code that the notebooks teach, and nothing else.
+"""The helper package of the course: what the notebooks teach, and in folders of its own what teaches.
 
-Each module is read on its own, from top to bottom, and imports only modules below it: `toy_language` and
-`wordpiece` stand on nothing; `masks`, `mlm`, `nsp` and `word2vec` on torch; `bert` on `masks`; training,
-profiling, plots, widgets and exercises on those.
+`README.md` in this folder is the way in. The files here are what is taught, each read on its own from top to
+bottom; `toy` is the artificial language. `lessons` holds what each notebook has beside its text, `classroom`
+what all lessons share. What is taught imports neither.
 """
 
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ One loop serves every task (`finetune`). What differs between tasks is in three 
 | `TokenClassification` | dropout, Linear | a word, read at its first piece | entity F1 |
 | `QuestionAnswering` | Linear, two scores a token | the ends of a span | exact match, span F1 |
 
-Examples are those of `toy_tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
+Examples are those of `toy.tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
 with `labelled(texts, labels)`. Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and
 appendix A.3, called "the paper" below.
 """
@@ -40,7 +40,7 @@ from course_utils.bert import (
     load_weights,
 )
 from course_utils.pretraining import finish_step_on_interrupt
-from course_utils.toy_tasks import LabelledText, Question, TaggedWords
+from course_utils.toy.tasks import LabelledText, Question, TaggedWords
 from course_utils.wordpiece import WordPieceTokenizer
 
 RARE = 0.1  # a class with a smaller share of the examples than this is called rare

@@ -50,7 +50,7 @@ from course_utils import checkpoints, nsp
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.masks import causal_mask
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
-from course_utils.toy_language import Floors, ToyLanguage
+from course_utils.toy.language import Floors, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
 HELD_OUT_SEED = 1_000_003  # a language seed that no training run uses

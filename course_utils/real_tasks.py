@@ -24,7 +24,7 @@ from typing import Any
 
 from course_utils import hub
 from course_utils.files import write_text
-from course_utils.toy_tasks import Answer, LabelledText, Question, TaggedWords
+from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 
 VIEWER = "https://datasets-server.huggingface.co"
 PAGE = 100  # rows; the viewer gives no more at once

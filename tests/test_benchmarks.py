@@ -21,7 +21,7 @@ from benchmarks import __main__ as bench
 from benchmarks import masking, protocol, report, training_step
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

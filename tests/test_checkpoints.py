@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from safetensors.torch import load_file
 import course_utils
 from course_utils import checkpoints, hub, pretraining
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

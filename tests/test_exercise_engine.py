@@ -21,8 +21,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.exercises import _explain, engine
-from course_utils.exercises.engine import Result, exercise, stage, wrong
+from course_utils.classroom import engine, explain
+from course_utils.classroom.engine import Result, exercise, stage, wrong
 
 SHORT = 0.4  # seconds, for answers that are meant to run out of time
 
@@ -483,11 +483,11 @@ RAISED = [
 def test_help_is_chosen_by_the_text_of_the_error(raises, words):
     with pytest.raises(Exception) as caught:
         raises()
-    assert words in _explain.help_for(caught.value)
+    assert words in explain.help_for(caught.value)
 
 
 def test_a_missing_import_and_an_unset_name_have_help_of_their_own():
-    assert "import is missing" in _explain.help_for(NameError("name 'np' is not defined"))
+    assert "import is missing" in explain.help_for(NameError("name 'np' is not defined"))
 
     def unset():
         if False:
@@ -496,7 +496,7 @@ def test_a_missing_import_and_an_unset_name_have_help_of_their_own():
 
     with pytest.raises(UnboundLocalError) as caught:
         unset()
-    assert "in a branch that was not taken" in _explain.help_for(caught.value)
+    assert "in a branch that was not taken" in explain.help_for(caught.value)
 
 
 def test_a_module_that_forgets_super_has_help():
@@ -508,7 +508,7 @@ def test_a_module_that_forgets_super_has_help():
 
 
 def test_unknown_errors_have_no_help_rather_than_wrong_help():
-    assert _explain.help_for(LookupError("something new")) == ""
+    assert explain.help_for(LookupError("something new")) == ""
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -646,16 +646,16 @@ values = st.recursive(
 
 @given(values)
 def test_a_value_does_not_differ_from_itself(value):
-    assert _explain.difference(value, value, 1e-5) is None
-    assert _explain.unchanged(value, value)
+    assert explain.difference(value, value, 1e-5) is None
+    assert explain.unchanged(value, value)
 
 
 @given(st.lists(st.integers(-2, 2), max_size=4), st.lists(st.integers(-2, 2), max_size=4))
 def test_lists_and_tensors_of_integers_differ_exactly_when_python_says_so(first, second):
-    assert (_explain.difference(first, second, 1e-5) is None) == (first == second)
+    assert (explain.difference(first, second, 1e-5) is None) == (first == second)
     tensors = torch.tensor(first, dtype=torch.int64), torch.tensor(second, dtype=torch.int64)
-    assert (_explain.difference(*tensors, 1e-5) is None) == torch.equal(*tensors)
-    assert _explain.unchanged(*tensors) == torch.equal(*tensors)
+    assert (explain.difference(*tensors, 1e-5) is None) == torch.equal(*tensors)
+    assert explain.unchanged(*tensors) == torch.equal(*tensors)
 
 
 @settings(max_examples=50)
@@ -663,7 +663,7 @@ def test_lists_and_tensors_of_integers_differ_exactly_when_python_says_so(first,
 def test_floats_differ_beyond_the_tolerance_as_in_numpy(row, shift):
     expected, got = torch.tensor(row), torch.tensor(row) + shift
     equal = np.allclose(got.double().numpy(), expected.double().numpy(), rtol=1e-2, atol=1e-2)
-    assert (_explain.difference(got, expected, 1e-2) is None) == equal
+    assert (explain.difference(got, expected, 1e-2) is None) == equal
 
 
 @pytest.mark.parametrize(
@@ -691,7 +691,7 @@ def test_floats_differ_beyond_the_tolerance_as_in_numpy(row, shift):
     ],
 )
 def test_differences_are_said_in_words(got, expected, words):
-    assert words in _explain.difference(got, expected, 1e-5)
+    assert words in explain.difference(got, expected, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -708,17 +708,17 @@ def test_differences_are_said_in_words(got, expected, words):
     ],
 )
 def test_what_counts_as_equal(got, expected):
-    assert _explain.difference(got, expected, 1e-5) is None
+    assert explain.difference(got, expected, 1e-5) is None
 
 
 def test_an_edit_of_a_module_or_of_something_nested_is_seen():
     module = torch.nn.Linear(2, 2)
     before = {"layers": [module], "x": np.array([math.nan, 1.0])}
     after = copy.deepcopy(before)
-    assert _explain.unchanged(before, after)
+    assert explain.unchanged(before, after)
     with torch.no_grad():
         after["layers"][0].bias += 1
-    assert not _explain.unchanged(before, after)
+    assert not explain.unchanged(before, after)
 
 
 @pytest.mark.parametrize(
@@ -733,8 +733,8 @@ def test_an_edit_of_a_module_or_of_something_nested_is_seen():
     ],
 )
 def test_values_print_short(value, text):
-    assert _explain.show(value) == text
-    assert len(_explain.show([value] * 1000)) < 1000
+    assert explain.show(value) == text
+    assert len(explain.show([value] * 1000)) < 1000
 
 
 # ----------------------------------------------------------------------------------------------------------

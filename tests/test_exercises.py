@@ -6,14 +6,12 @@ each rule on purpose, so that a rule that cannot fail would be seen.
 
 import importlib
 import inspect
-import pkgutil
 
 import pytest
 
-import course_utils.exercises
-from course_utils.exercises.engine import Exercise, exercise, stage, wrong
+from course_utils.classroom import LESSONS
+from course_utils.classroom.engine import Exercise, exercise, stage, wrong
 
-ENGINE = {"engine", "_deadline", "_explain"}
 CALLS_A_STAGE = range(5, 101)  # enough inputs to find a slip, and few enough that nobody waits
 
 
@@ -22,8 +20,7 @@ def exercises_of(module) -> list[Exercise]:
 
 
 def exercise_modules() -> list:
-    names = sorted(info.name for info in pkgutil.iter_modules(course_utils.exercises.__path__))
-    return [importlib.import_module(f"course_utils.exercises.{name}") for name in names if name not in ENGINE]
+    return [importlib.import_module(f"course_utils.lessons.{name}.exercises") for name in LESSONS]
 
 
 ALL = [each for module in exercise_modules() for each in exercises_of(module)]
@@ -117,13 +114,13 @@ def faults_of_wrong_answers(subject: Exercise) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "subject", ALL, ids=lambda subject: f"{subject.module.rpartition('.')[2]}.{subject.name}"
+    "subject", ALL, ids=lambda subject: f"{subject.module.split('.')[-2]}.{subject.name}"
 )
 def test_exercise_is_good(subject):
     assert faults(subject) == []
 
 
-@pytest.mark.parametrize("module", exercise_modules(), ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("module", exercise_modules(), ids=LESSONS)
 def test_every_module_holds_exercises_under_their_own_names(module):
     assert exercises_of(module)
     assert {each.name for each in exercises_of(module)} <= set(vars(module))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from course_utils.bert import count_parameters
-from course_utils.experiments import family
+from course_utils.lessons.family import experiment as family
 from course_utils.mlm import IGNORE_INDEX
 
 STORED = family.load()

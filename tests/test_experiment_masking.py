@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from course_utils.experiments import masking
+from course_utils.lessons.mlm import experiment as masking
 from course_utils.mlm import IGNORE_INDEX
 
 TOKENIZER, _ = masking.tokenizer_and_rows()

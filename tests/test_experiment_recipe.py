@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.experiments import recipe
+from course_utils.lessons.pretraining import experiment as recipe
 
 STORED = recipe.load()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import checkpoints
-from course_utils.experiments import rivals
+from course_utils.lessons.classification import experiment as rivals
 
 STORED = rivals.load()
 

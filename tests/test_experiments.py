@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_utils import experiments
-from course_utils.experiments import family, masking, recipe, rivals
+from course_utils.classroom import experiments
+from course_utils.lessons.classification import experiment as rivals
+from course_utils.lessons.family import experiment as family
+from course_utils.lessons.mlm import experiment as masking
+from course_utils.lessons.pretraining import experiment as recipe
 
 
 def note(folder: str, name: str, seed: int) -> dict:
@@ -58,7 +61,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("module", RUNS, ids=lambda module: module.__name__.split(".")[-1])
+@pytest.mark.parametrize("module", RUNS, ids=lambda module: module.__name__.split(".")[-2])
 def test_a_command_writes_the_form_that_is_stored(module, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "train_all", lambda run, jobs, options: {job: RUNS[module](job) for job in jobs}

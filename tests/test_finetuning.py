@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from course_utils import checkpoints, finetuning, toy_tasks
+from course_utils import checkpoints, finetuning
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.finetuning import (
     QuestionAnswering,
@@ -23,8 +23,9 @@ from course_utils.finetuning import (
     TokenClassification,
     labelled,
 )
-from course_utils.toy_language import VOCAB_FILE
-from course_utils.toy_tasks import Answer, LabelledText, Question, TaggedWords
+from course_utils.toy import tasks as toy_tasks
+from course_utils.toy.language import VOCAB_FILE
+from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 from course_utils.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

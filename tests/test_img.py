@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from course_utils import plots
+from course_utils.classroom import plots
 
 FOLDER = Path(__file__).resolve().parent.parent / "img"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -222,7 +222,7 @@ def test_diagrams_and_plots_share_their_colours():
 
 
 def test_embedding_sum_gives_each_token_its_three_rows():
-    from course_utils.toy_language import VOCAB_FILE
+    from course_utils.toy.language import VOCAB_FILE
     from course_utils.wordpiece import WordPieceTokenizer
 
     script = load("embedding_sum")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from course_utils import nsp
 from course_utils.nsp import IS_NEXT, NOT_NEXT, Pair
-from course_utils.toy_language import VOCAB_FILE, ToyLanguage
+from course_utils.toy.language import VOCAB_FILE, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer, truncated_lengths
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

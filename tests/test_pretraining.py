@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from course_utils import checkpoints, nsp, pretraining
 from course_utils.mlm import mask_tokens
 from course_utils.pretraining import Batch, BatchOrder, Pretrainer, Settings, learning_rate_at, run
-from course_utils.toy_language import VOCAB_FILE, Floors, ToyLanguage
+from course_utils.toy.language import VOCAB_FILE, Floors, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)

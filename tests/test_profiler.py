@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import profiler
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
-from course_utils.experiments import machine_time
+from course_utils.lessons.cost import experiment as machine_time
 from course_utils.profiler import CONVENTIONS, profile
 
 BASE, LARGE = BertConfig.named("base"), BertConfig.named("large")

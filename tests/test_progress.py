@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_utils import progress, record
-from course_utils.exercises import engine
-from course_utils.exercises import masks as ex
+from course_utils.classroom import engine, progress, record
+from course_utils.lessons.masks import exercises as ex
 
 ROOT = Path(__file__).resolve().parent.parent
 WRONG = next(iter(ex.causal_mask.wrong_answers))
@@ -25,7 +24,7 @@ def path(tmp_path, monkeypatch):
     return tmp_path / "folder" / "progress.json"
 
 
-def passing(name: str, module: str = "course_utils.exercises.masks"):
+def passing(name: str, module: str = "course_utils.lessons.masks.exercises"):
     return SimpleNamespace(name=name, module=module), engine.Result(True, "")
 
 
@@ -90,7 +89,7 @@ def test_a_lock_that_is_never_given_back_is_no_error(path, capsys, monkeypatch):
 WRITER = """
 import sys
 from types import SimpleNamespace
-from course_utils import record
+from course_utils.classroom import record
 for i in range(20):
     record.record(SimpleNamespace(name=f"{sys.argv[1]}{i}", module="m.masks"), SimpleNamespace(passed=True))
 """
@@ -107,7 +106,8 @@ def test_two_kernels_at_once_lose_nothing(path):
 
 
 def test_the_record_needs_neither_torch_nor_an_exercise():
-    code = "import sys, course_utils.record; print({'torch', 'course_utils.exercises'} & set(sys.modules))"
+    code = "import sys, course_utils.classroom.record\n"
+    code += "print({'torch', 'course_utils.lessons'} & set(sys.modules))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

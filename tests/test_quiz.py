@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import quiz
-from course_utils.quiz import FOLDER, Option, Question
-
-NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+from course_utils.classroom import LESSONS, quiz
+from course_utils.classroom.quiz import Option, Question
 
 
 def faults(questions: tuple[Question, ...]) -> list[str]:
@@ -30,7 +28,7 @@ def faults(questions: tuple[Question, ...]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LESSONS)
 def test_quiz_is_well_formed(name):
     assert faults(quiz.load(name)) == []
 
@@ -45,7 +43,7 @@ def test_faults_finds_every_kind_of_fault():
 
 def test_right_options_do_not_stand_in_one_place():
     places = {
-        next(i for i, o in enumerate(q.options) if o.correct) for name in NAMES for q in quiz.load(name)
+        next(i for i, o in enumerate(q.options) if o.correct) for name in LESSONS for q in quiz.load(name)
     }
     assert len(places) >= 3
 
@@ -54,7 +52,7 @@ def test_html_holds_every_text_escaped_and_loads_nothing():
     questions = (Question("x", "Is `a < b`?", (Option("<b>", True, "so"), Option("&", False, "no"))),)
     page = quiz.to_html(questions)
     assert "<code>a &lt; b</code>" in page and "&lt;b&gt;" in page and "<b>" not in page
-    for name in NAMES:
+    for name in LESSONS:
         page = quiz.to_html(quiz.load(name))
         assert not re.search(r"<(script|link|img|iframe)", page)
         plain = html.unescape(re.sub(r"<[^>]+>", "", page))
@@ -87,6 +85,6 @@ def test_key_is_what_comes_out(question, work_out):
     assert work_out() == question.key
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LESSONS)
 def test_some_key_of_every_quiz_is_worked_out(name):
     assert any(p.id.startswith(f"{name}-") for p in computed_keys())

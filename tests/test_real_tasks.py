@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from course_utils import hub, real_tasks
-from course_utils.toy_tasks import Answer, LabelledText, Question, TaggedWords
+from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 CONTEXT = "Ada Lovelace met Charles Babbage in London in 1833."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import show
+from course_utils.classroom import show
 
 
 def test_rows_align_words_numbers_and_columns(capsys):

@@ -17,9 +17,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils import nsp, pretraining, toy_grammar
+from course_utils import nsp, pretraining
 from course_utils.mlm import mask_tokens
-from course_utils.toy_language import RUNGS, SPECIAL_TOKENS, VOCAB_FILE, ToyLanguage
+from course_utils.toy import grammar as toy_grammar
+from course_utils.toy.language import RUNGS, SPECIAL_TOKENS, VOCAB_FILE, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
 CAST = (
@@ -366,7 +367,7 @@ def test_more_documents_begin_with_the_same_ones():
 
 
 def test_documents_are_the_same_in_every_process():
-    code = "from course_utils.toy_language import ToyLanguage\n"
+    code = "from course_utils.toy.language import ToyLanguage\n"
     code += "print(*(document.text for document in ToyLanguage(5).documents(50)), sep='|')"
     texts = {
         subprocess.run(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import toy_tasks
-from course_utils.toy_language import VOCAB_FILE, ToyLanguage
-from course_utils.toy_tasks import ENTITY_TAGS, PARTS, Quality, Stay
+from course_utils.toy import tasks as toy_tasks
+from course_utils.toy.language import VOCAB_FILE, ToyLanguage
+from course_utils.toy.tasks import ENTITY_TAGS, PARTS, Quality, Stay
 from course_utils.wordpiece import WordPieceTokenizer
 
 TASKS = (toy_tasks.reviews, toy_tasks.topics, toy_tasks.entities, toy_tasks.questions, toy_tasks.pairs)
@@ -125,7 +125,7 @@ def test_a_list_of_words_does_not_solve_the_reviews():
 
 def test_the_topic_of_a_sentence_is_one_that_can_write_it():
     """By another route: the topic words of the sentence all belong to a frame or class of the label."""
-    from course_utils import toy_grammar
+    from course_utils.toy import grammar as toy_grammar
 
     written = {topic: set() for topic in toy_grammar.TOPICS}
     for classes in toy_grammar.TOPIC_CLASSES.values():

@@ -10,7 +10,7 @@ import pytest
 import assets
 import browser
 import website
-from course_utils import progress
+from course_utils.classroom import progress
 
 ROOT = Path(__file__).resolve().parent.parent
 WELL = (

@@ -43,7 +43,7 @@ def page() -> str:
     from contextlib import redirect_stdout
     from io import StringIO
 
-    from course_utils import progress
+    from course_utils.classroom import progress
 
     parts = [INTRODUCTION]
     for module, names in progress.exercises().items():

@@ -69,10 +69,10 @@ MUTANTS = (
     Mutant("continuation", "wordpiece", 'CONTINUATION = "##"', 'CONTINUATION = "@@"', "test_wordpiece"),
     Mutant("noise-power", "word2vec", "NOISE_POWER = 0.75", "NOISE_POWER = 1.0", "test_word2vec"),
     Mutant("learning-rate-decay", "pretraining", "(settings.steps - step)", "(step)", "test_pretraining"),
-    Mutant("kept-tokens", "toy_language", "(1 - 0.9 * rate)", "(1 - 0.8 * rate)", "test_toy_language"),
+    Mutant("kept-tokens", "toy/language", "(1 - 0.9 * rate)", "(1 - 0.8 * rate)", "test_toy_language"),
     Mutant(
         "stage-chain",
-        "toy_language",
+        "toy/language",
         'prior * np.einsum("st,btz->bsz"',
         'prior * np.einsum("ts,btz->bsz"',
         "test_toy_language",

@@ -56,7 +56,7 @@ def exercise_index() -> str:
     """A page with every exercise, notebook by notebook, in Markdown."""
     from importlib import import_module
 
-    from course_utils import progress
+    from course_utils.classroom import progress
 
     parts = [
         "# Exercises",

@@ -46,8 +46,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from course_utils.exercises import _explain
-from course_utils.exercises._deadline import OutOfTime, Stop, run_with_deadline
+from course_utils.classroom import explain
+from course_utils.classroom.deadline import OutOfTime, Stop, run_with_deadline
 
 TIME_LIMIT_SECONDS = 5.0  # for one stage; an exercise may set its own `time_limit`
 
@@ -265,21 +265,21 @@ class Exercise:
     def _refuse_what_is_no_attempt(self, answer: object) -> None:
         wants_callable = callable(self.stub) and not isinstance(self.stub, torch.nn.Module)
         if not wants_callable:
-            if answer is ... or answer is None or _explain.unchanged(self.stub, answer):
+            if answer is ... or answer is None or explain.unchanged(self.stub, answer):
                 raise Refused("", attempted=False)
             if inspect.isroutine(answer) or inspect.isclass(answer):
                 raise Refused(
-                    f"The check wants a value, and got {_explain.describe(answer)}. Pass what it returns."
+                    f"The check wants a value, and got {explain.describe(answer)}. Pass what it returns."
                 )
             return
         if not callable(answer):
             raise Refused(
-                f"The check wants the {self._kind} itself, and got {_explain.describe(answer)}. Write its "
+                f"The check wants the {self._kind} itself, and got {explain.describe(answer)}. Write its "
                 f"name without round brackets: ex.{self.name}.check({self.name})."
             )
         if inspect.isclass(self.stub) and not inspect.isclass(answer):
             raise Refused(
-                f"The check wants the class itself, and got {_explain.describe(answer)}. It makes its own "
+                f"The check wants the class itself, and got {explain.describe(answer)}. It makes its own "
                 "instances: pass the name of the class, without round brackets."
             )
         if _is_untouched(answer, self.stub):
@@ -425,7 +425,7 @@ class Check:
         if not in_place:
             self._refuse_edits(named, (*given_args, *given_kwargs.values()))
         self._refuse_nothing(value, in_place)
-        if _explain.has_nan(value) and not _explain.has_nan([*args, *kwargs.values()]):
+        if explain.has_nan(value) and not explain.has_nan([*args, *kwargs.values()]):
             self._refuse(
                 "The result holds NaN, which means 'not a number'. It comes from 0 / 0, from inf - inf, from"
                 " 0 * inf, or from a softmax over a row in which every score is -inf."
@@ -447,9 +447,9 @@ class Check:
         if not isinstance(value, torch.Tensor):
             tip = " `torch.tensor(...)` makes one of a list." if isinstance(value, (list, tuple)) else ""
             self._refuse(
-                f"A tensor of shape {tuple(shape)} is wanted, and this is {_explain.describe(value)}.{tip}"
+                f"A tensor of shape {tuple(shape)} is wanted, and this is {explain.describe(value)}.{tip}"
             )
-        fault = _explain.shape_difference(tuple(value.shape), tuple(shape))
+        fault = explain.shape_difference(tuple(value.shape), tuple(shape))
         if fault:
             self._refuse(fault + (f" The axes are {axes}." if axes else ""))
         if dtype is not None and value.dtype != dtype:
@@ -472,20 +472,20 @@ class Check:
         slips: for each well-known slip, what to say about it and the value it would have given. What is said
         of the first slip whose value equals `got` takes the place of `words`.
         """
-        fault = _explain.difference(got, expected, tolerance)
+        fault = explain.difference(got, expected, tolerance)
         if fault is None:
             return
         for says, value in (slips or {}).items():
-            if _explain.difference(got, value, tolerance) is None:
+            if explain.difference(got, value, tolerance) is None:
                 words = says
                 break
         reason = f"{words} {fault}".strip()
         if isinstance(expected, (int, float)):  # `fault` has named both numbers
             self._refuse(reason)
-        more = [_block("Expected", _explain.show(expected))]
+        more = [_block("Expected", explain.show(expected))]
         if self._call_text and not any(got is returned for returned in self._returned):
             more.insert(
-                0, _block("Compared", _explain.show(got))
+                0, _block("Compared", explain.show(got))
             )  # something that the stage made of the result
         self._refuse(reason, *more)
 
@@ -497,8 +497,8 @@ class Check:
     def _what_happened(self) -> list[str]:
         """The last call and what it returned; for an exercise without calls, the answer."""
         if not self._call_text:
-            return [_block("Your answer", _explain.show(self.answer))]
-        return [self._call_text, *(_block("Returned", _explain.show(value)) for value in self._returned)]
+            return [_block("Your answer", explain.show(self.answer))]
+        return [self._call_text, *(_block("Returned", explain.show(value)) for value in self._returned)]
 
     def _name_inputs(self, function: Callable, args: tuple, kwargs: dict) -> dict[str, object]:
         """The inputs by the names of the parameters, or by place where the function does not tell names."""
@@ -520,7 +520,7 @@ class Check:
             name += "(...)" + (f".{target.__name__}" if inspect.ismethod(target) else "")
         short, long = [], []
         for parameter, value in named.items():
-            text = _explain.show(value)
+            text = explain.show(value)
             if "\n" in text or len(text) > 60:
                 short.append(parameter)
                 long.append(textwrap.indent(_block(f"with {parameter}", text), "  "))
@@ -547,9 +547,9 @@ class Check:
         lines = [
             "Your code stopped with an error.",
             self._call_text,
-            _explain.readers_line(stack, self._own_file()),
+            explain.readers_line(stack, self._own_file()),
             f"{type(error).__name__}: {text}".removesuffix(": "),
-            _explain.help_for(error),
+            explain.help_for(error),
         ]
         return "\n".join(filter(None, lines))
 
@@ -571,7 +571,7 @@ class Check:
             ),
             "Does every loop come to an end? Is there a faster way than going through single values?",
             self._call_text,
-            _explain.readers_line(stack, self._own_file()),
+            explain.readers_line(stack, self._own_file()),
         ]
         return "\n".join(filter(None, lines))
 
@@ -581,7 +581,7 @@ class Check:
         found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         lines = [
             (
-                f"The check could not use this result: it is {_explain.describe(value)}. Compare its type "
+                f"The check could not use this result: it is {explain.describe(value)}. Compare its type "
                 "and shape with the task."
             ),
             *self._what_happened(),
@@ -599,12 +599,12 @@ class Check:
 
     def _refuse_edits(self, named: Mapping[str, object], given: tuple) -> None:
         for (name, before), after in zip(named.items(), given, strict=True):
-            if not _explain.unchanged(before, after):
+            if not explain.unchanged(before, after):
                 raise Refused(
                     f"Your code edits its input `{name}` in place: whoever called it finds it changed. "
                     "Make a new one instead: `.clone()` for a tensor, `list(...)` for a list; and in "
                     "torch `add_`, `masked_fill_`, `x[...] =` and `+=` edit.\n"
-                    f"{self._call_text}\n" + _block(f"Afterwards {name} is", _explain.show(after))
+                    f"{self._call_text}\n" + _block(f"Afterwards {name} is", explain.show(after))
                 )
 
     def _refuse_nothing(self, value: object, in_place: bool) -> None:

@@ -1,6 +1,6 @@
-"""Experiments too long for a notebook: each module makes one stored result, a JSON file beside it.
+"""Experiments too long for a notebook: a lesson's `experiment.py` makes one stored result beside it.
 
-What the modules share is here: the options of their commands, how models are trained side by side so that
+What they share is here: the options of their commands, how models are trained side by side so that
 nothing is lost when a run is interrupted, how a result is written and read, and the rounding that keeps the
 files small.
 """

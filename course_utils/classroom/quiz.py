@@ -1,11 +1,11 @@
 """Quizzes: a question, its options, and for each option why it is right or wrong.
 
-    from course_utils import quiz
+    from course_utils.classroom import quiz
     quiz.show("masks")
 
 Open an option to read what is said about it. The page uses nothing but the browser's own disclosure boxes
 (HTML `details`): it works with the keyboard, without a kernel, without a network and with any theme. The
-questions stand in `course_utils/quizzes/<name>.json`.
+questions stand in `course_utils/lessons/<name>/quiz.json`.
 """
 
 import html
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "quizzes"
+from course_utils.classroom import LESSONS
+
+FOLDER = Path(__file__).parents[1] / "lessons"
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,9 @@ def load(name: str) -> tuple[Question, ...]:
     Raises:
         ValueError: if there is no quiz of that name.
     """
-    path = FOLDER / f"{name}.json"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json")))
-        raise ValueError(f"name is {name!r}; the quizzes are {known}")
-    entries = json.loads(path.read_text(encoding="utf-8"))
+    if name not in LESSONS:
+        raise ValueError(f"name is {name!r}; the quizzes are {', '.join(LESSONS)}")
+    entries = json.loads((FOLDER / name / "quiz.json").read_text(encoding="utf-8"))
     return tuple(
         Question(entry["id"], entry["question"], tuple(Option(**option) for option in entry["options"]))
         for entry in entries

@@ -3,7 +3,7 @@
 Every `ex.name.check(...)` that passes is written down; nothing else is, and nothing leaves the machine. The
 file is `.bert-course/progress.json` in your home folder: JSON, a few lines, yours to read, to copy or to
 delete. The environment variable BERT_COURSE_PROGRESS names another file, or switches the record off with the
-value `off`. Tests record nothing. `course_utils.progress` shows what is in it.
+value `off`. Tests record nothing. `classroom.progress` shows what is in it.
 """
 
 import json
@@ -33,7 +33,7 @@ def file() -> Path | None:
 
 
 def passed() -> dict[str, dict[str, str]]:
-    """For each module of exercises the names of those that were passed, each with the day of the first time.
+    """For each lesson the names of those that were passed, each with the day of the first time.
 
     A file that cannot be understood is renamed, not overwritten, and the record begins anew.
     """
@@ -60,12 +60,12 @@ def record(exercise: Any, result: Any) -> None:
     path = file()
     if path is None or not result.passed:
         return
-    module = exercise.module.rpartition(".")[2]
+    lesson = exercise.module.removesuffix(".exercises").rpartition(".")[2]
     try:
         with _lock(path):  # read inside: another kernel may have written a moment ago
             known = passed()
-            if exercise.name not in known.setdefault(module, {}):
-                known[module][exercise.name] = date.today().isoformat()
+            if exercise.name not in known.setdefault(lesson, {}):
+                known[lesson][exercise.name] = date.today().isoformat()
                 write_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
     except OSError as error:  # a full disk, a read-only home, a lock that is never given back
         _say_once(

@@ -1,4 +1,4 @@
-"""Exercises that check themselves, one module for each notebook.
+"""The exercises under the names that notebooks use, one module for each notebook.
 
 A notebook imports its own module and asks it for a check, a hint or the solution:
 
@@ -8,13 +8,5 @@ A notebook imports its own module and asks it for a check, a hint or the solutio
     ex.causal_mask.hint()               # each call gives the next hint
     ex.causal_mask.solution()           # shows one way to write it
 
-`engine` holds what all exercises share. `_deadline` runs a reader's code with a time limit, and `_explain`
-turns errors and values into words. Every other module here is a collection of exercises; `start_here` is
-the one to read first. `course_utils.record` writes down what is passed.
+They stand in `course_utils/lessons/<lesson>/exercises.py`; `start_here` is the one to read first.
 """
-
-from course_utils.exercises import engine
-from course_utils.record import record
-
-if record not in engine.on_result:
-    engine.on_result.append(record)

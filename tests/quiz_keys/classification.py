@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from course_utils import finetuning
 from course_utils.bert import BertConfig, BertForSequenceClassification
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 

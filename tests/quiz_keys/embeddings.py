@@ -21,7 +21,7 @@ def small(**other) -> BertConfig:
 
 
 def segments() -> str:
-    from course_utils.toy_language import VOCAB_FILE
+    from course_utils.toy.language import VOCAB_FILE
     from course_utils.wordpiece import WordPieceTokenizer
 
     encoding = WordPieceTokenizer.from_file(VOCAB_FILE).encode("the dog chased the cat", "he was angry")

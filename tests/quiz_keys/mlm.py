@@ -33,7 +33,7 @@ def a_tenth() -> str:
 
 def positions() -> str:
     from course_utils.mlm import IGNORE_INDEX, mask_tokens
-    from course_utils.toy_language import VOCAB_FILE
+    from course_utils.toy.language import VOCAB_FILE
     from course_utils.wordpiece import WordPieceTokenizer
 
     tokenizer = WordPieceTokenizer.from_file(VOCAB_FILE)

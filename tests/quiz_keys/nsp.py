@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from course_utils import nsp
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.exercises import nsp as ex
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.lessons.nsp import exercises as ex
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 

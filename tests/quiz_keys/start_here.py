@@ -2,7 +2,7 @@
 
 import torch
 
-from course_utils.toy_language import VOCAB_FILE
+from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
 

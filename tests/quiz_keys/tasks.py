@@ -8,8 +8,8 @@ import torch
 
 from course_utils import finetuning
 from course_utils.bert import IGNORE_INDEX
-from course_utils.toy_language import VOCAB_FILE
-from course_utils.toy_tasks import ENTITY_TAGS, Question, TaggedWords
+from course_utils.toy.language import VOCAB_FILE
+from course_utils.toy.tasks import ENTITY_TAGS, Question, TaggedWords
 from course_utils.wordpiece import WordPieceTokenizer
 
 

@@ -8,7 +8,7 @@ import math
 
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _normal(check, *shape: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 @exercise

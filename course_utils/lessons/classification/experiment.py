@@ -12,8 +12,8 @@ encoder before and after: what it has forgotten.
 The result is stored beside this file, and so is a rerun with ten other seeds; notebook 10 shows the first and
 holds the second against it. To make them again (about a quarter of an hour each, on two cores):
 
-    python -m course_utils.experiments.rivals
-    python -m course_utils.experiments.rivals --rerun
+    python -m course_utils.lessons.classification.experiment
+    python -m course_utils.lessons.classification.experiment --rerun
 """
 
 import math
@@ -26,13 +26,13 @@ import numpy as np
 from torch import nn
 
 from course_utils import checkpoints, finetuning, pretraining
-from course_utils.experiments import Options, finish, read, train_all
+from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.finetuning import Settings, TextClassification
-from course_utils.toy_tasks import REVIEW_LABELS, TOPIC_LABELS, LabelledText, reviews, topics
+from course_utils.toy.tasks import REVIEW_LABELS, TOPIC_LABELS, LabelledText, reviews, topics
 
 RESULT = Path(__file__).with_suffix(".json")
-RERUN = RESULT.with_name("rivals_rerun.json")
-COMMAND = "python -m course_utils.experiments.rivals"
+RERUN = RESULT.with_name("experiment_rerun.json")
+COMMAND = "python -m course_utils.lessons.classification.experiment"
 TASKS = {"sentiment": (reviews, REVIEW_LABELS), "topic": (topics, TOPIC_LABELS)}
 SIZES = (10, 30, 100, 300, 1000)
 SEEDS = tuple(range(10))

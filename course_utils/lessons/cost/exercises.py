@@ -7,7 +7,7 @@ num_hidden_layers. Every count is a whole number.
 import torch
 
 from course_utils.bert import BertConfig
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 from course_utils.profiler import on_meta, profile
 
 

@@ -4,7 +4,7 @@ One thread, so that operations are compared and not the ways of sharing them out
 quickest of several calls. The result is stored beside this file, and notebook 13 shows it next to what it
 measures live: times are facts about one machine on one day. To make it again (half a minute):
 
-    python -m course_utils.experiments.machine_time
+    python -m course_utils.lessons.cost.experiment
 """
 
 import json
@@ -23,7 +23,7 @@ from course_utils.bert import BertConfig, BertLayer
 from course_utils.profiler import bandwidth, best_time, peak_flops, profile
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m course_utils.experiments.machine_time"
+COMMAND = "python -m course_utils.lessons.cost.experiment"
 LENGTHS = (64, 128, 256, 512)
 TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 BASE = BertConfig.named("base")

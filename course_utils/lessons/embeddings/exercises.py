@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from course_utils.bert import BertConfig, BertEmbeddings, count_parameters
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _table(check, rows: int, size: int) -> torch.Tensor:

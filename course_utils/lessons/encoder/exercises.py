@@ -9,7 +9,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 EPS_THAT_SHOWS = 0.1  # BERT's 1e-12 would hide an eps in the wrong place
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 @exercise

@@ -17,7 +17,7 @@ replaced tokens instead of filling blanks (ELECTRA).
 The result is stored beside this file; notebook 14 shows it. To make it again (about twenty minutes on two
 cores):
 
-    python -m course_utils.experiments.family
+    python -m course_utils.lessons.family.experiment
 """
 
 import sys
@@ -30,14 +30,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
-from course_utils.experiments import Options, finish, read, train_all
-from course_utils.experiments.masking import held_out_rows, sense_accuracy, sense_baseline, tokenizer_and_rows
+from course_utils.classroom.experiments import Options, finish, read, train_all
+from course_utils.lessons.mlm.experiment import (
+    held_out_rows,
+    sense_accuracy,
+    sense_baseline,
+    tokenizer_and_rows,
+)
 from course_utils.masks import causal_mask
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
 from course_utils.pretraining import Batch, BatchOrder
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m course_utils.experiments.family"
+COMMAND = "python -m course_utils.lessons.family.experiment"
 STEPS, WARM_UP, LEARNING_RATE, TOKENS_PER_STEP, RATE = 600, 40, 4e-3, 1024, 0.25
 SEEDS = (0, 1, 2)
 HIDDEN = 64

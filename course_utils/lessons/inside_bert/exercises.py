@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _groups(check, sizes: list[int], size: int = 3) -> tuple[torch.Tensor, list[str]]:

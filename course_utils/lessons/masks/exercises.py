@@ -6,7 +6,7 @@ keys (who is looked at).
 
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _random_mask(check, seq_len: int) -> torch.Tensor:

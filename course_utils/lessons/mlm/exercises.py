@@ -6,7 +6,7 @@ best answer.
 
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 IGNORE_INDEX = -100
 

@@ -8,7 +8,7 @@ the word's last hidden state, in rows where nothing is masked.
 The result is stored beside this file; notebook 07 shows it. To make it again (about ten minutes on two
 cores):
 
-    python -m course_utils.experiments.masking
+    python -m course_utils.lessons.mlm.experiment
 """
 
 import sys
@@ -21,14 +21,14 @@ import torch
 
 from course_utils import nsp
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.experiments import Options, finish, read, train_all
+from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.pretraining import BatchOrder, HeldOut, Settings, evaluate, held_out, training_rows
-from course_utils.toy_language import VOCAB_FILE, ToyLanguage
+from course_utils.toy.language import VOCAB_FILE, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m course_utils.experiments.masking"
+COMMAND = "python -m course_utils.lessons.mlm.experiment"
 STEPS, WARM_UP, LEARNING_RATE, TOKENS_PER_STEP = 1000, 50, 4e-3, 1024
 DOCUMENTS, HELD_OUT_DOCUMENTS, SENSE_DOCUMENTS = 8000, 200, 1000
 LOG_EVERY = 125  # steps between two points of a curve

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _corpus(check, documents: int) -> tuple[list[tuple[str, str]], list[int]]:

@@ -9,7 +9,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _losses(check, rows: int, seq_len: int, vocab_size: int = 7):

@@ -3,7 +3,7 @@
 Too long for a notebook (some ten minutes on two cores), so the result is stored; notebook 09 reads it and
 runs one pair again. Make it anew with
 
-    python -m course_utils.experiments.recipe
+    python -m course_utils.lessons.pretraining.experiment
 
 Every run has 400 steps of about 2,048 positions. The loss is that of held-out documents, in nats, at [MASK].
 """
@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 
 from course_utils import checkpoints, pretraining
-from course_utils.experiments import Options, finish, read, train_all
+from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.pretraining import Settings
 from course_utils.wordpiece import WordPieceTokenizer
 
 RESULT = Path(__file__).with_suffix(".json")
-COMMAND = "python -m course_utils.experiments.recipe"
+COMMAND = "python -m course_utils.lessons.pretraining.experiment"
 SEEDS = (0, 1, 2)
 EVERY = 50  # steps between two measurements
 HELD_OUT_DOCUMENTS = 100

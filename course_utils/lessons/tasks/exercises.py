@@ -5,7 +5,7 @@ is.
 import numpy as np
 import torch
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 
 def _pieces(check, words: int) -> list[int]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 WORDS = ["the", "bank", "was", "robbed", "yesterday", "again", "and", "nobody", "saw", "it"]
 

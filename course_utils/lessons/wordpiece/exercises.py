@@ -6,7 +6,7 @@ Pieces inside a word carry `##`. A vocabulary is a dict from piece to id.
 from collections import Counter
 from itertools import pairwise
 
-from course_utils.exercises.engine import exercise, stage, wrong
+from course_utils.classroom.engine import exercise, stage, wrong
 
 CAST = (
     "the bank was robbed yesterday",

@@ -1,0 +1,1 @@
+from course_utils.lessons.start_here.exercises import *

@@ -1,0 +1,1 @@
+from course_utils.lessons.word2vec.exercises import *
