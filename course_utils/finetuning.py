@@ -10,7 +10,7 @@ One loop serves every task (`finetune`). What differs between tasks is in three 
 | `TokenClassification` | dropout, Linear | a word, read at its first piece | entity F1 |
 | `QuestionAnswering` | Linear, two scores a token | the ends of a span | exact match, span F1 |
 
-Examples are those of `toy.tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
+Examples are those of `toy_tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
 with `labelled(texts, labels)`. Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and
 appendix A.3, called "the paper" below.
 """
