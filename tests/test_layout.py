@@ -37,11 +37,20 @@ def file_of(module: str) -> str | None:
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (PACKAGE / name).is_file()), None)
 
 
+def is_aside(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "__name__ == '__main__'")
+
+
 @cache
 def imported(name: str) -> frozenset[str]:
-    """The modules that a file imports, wherever in it; of the package, the files."""
+    """The modules that a file imports when it is imported or used; of the package, the files.
+
+    What stands under `if TYPE_CHECKING` is never run, and `if __name__ == "__main__"` makes it a command.
+    """
+    tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and is_aside(node.test))]
     found = set()
-    for node in ast.walk(ast.parse((PACKAGE / name).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
