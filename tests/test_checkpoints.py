@@ -121,6 +121,28 @@ def test_writing_makes_folders_and_leaves_no_partial_file(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
 
 
+WRITER = """
+import sys
+from course_utils import checkpoints
+for _ in range(100):
+    checkpoints.write_bytes(sys.argv[1], sys.argv[2].encode() * 1_000_000)
+"""
+
+
+def test_two_writers_of_one_file_leave_it_whole_at_every_moment(tmp_path):
+    path = tmp_path / "file"
+    checkpoints.write_bytes(path, b"a" * 1_000_000)
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), letter]) for letter in "ab"]
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        content = path.read_bytes()
+        assert len(content) == 1_000_000 and set(content) in ({97}, {98})
+        reads += 1
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert reads > 1
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
 # ------------------------------------------------------------------ damage
 
 

@@ -299,6 +299,7 @@ def test_a_failed_write_leaves_the_old_state(data, tmp_path, monkeypatch, broken
         with pytest.raises(OSError, match="no space"):
             trainer.save_state(path)
     assert path.read_bytes() == old
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
     trainer.save_state(path)
     assert path.read_bytes() != old
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
