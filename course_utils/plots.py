@@ -42,6 +42,7 @@ HEAT = LinearSegmentedColormap.from_list(
 )
 
 SMALL, BODY = 9, 11  # points
+LEAST_NATS = 0.12  # what an axis of losses shows at least: what hardly differs shall not look far apart
 MAX_WIDTH, MAX_HEIGHT = 9.6, 5.4  # inches
 SCREEN_DPI = 96  # CSS pixels of an inch
 DPI = 144  # 1.5 picture pixels to a screen pixel: sharp on a projector, and still a small file
@@ -459,22 +460,23 @@ def loss_against_floors(
             label=name,
         )
         low, high = min([*losses, *floors.values()]), max([*losses, *floors.values()])
-        margin = 0.06 * (high - low or 1)
-        axes.set_ylim(low - margin, high + margin)
+        room = max(1.12 * (high - low), LEAST_NATS)
+        bottom = (low + high - room) / 2
+        axes.set_ylim(bottom, bottom + room)
         axes.set_xlim(min(0, steps[0]), max(last_step or 0, steps[-1], 1))
         axes.set_xlabel("step")
         axes.set_ylabel(f"{name} loss (nats)")
         ends = {f"{rung} floor {floor:.2f}": (1, floor) for rung, floor in floors.items()}
         ends[f"model {losses[-1]:.2f}"] = (steps[-1] / axes.get_xlim()[1], losses[-1])
-        line_height = 1.35 * BODY / 72 / height * (high - low + 2 * margin)
-        places = spread([y for _, y in ends.values()], line_height)
+        # As shares of the axis: in nats they could differ by less than a float can tell.
+        places = spread([(y - bottom) / room for _, y in ends.values()], 1.35 * BODY / 72 / height)
         for (text, end), place in zip(ends.items(), places, strict=True):
             axes.annotate(
                 text,
                 xy=end,
                 xytext=(1.04, place),
                 xycoords=axes.get_yaxis_transform(),
-                textcoords=axes.get_yaxis_transform(),
+                textcoords="axes fraction",
                 va="center",
                 weight="bold" if text.startswith("model") else "normal",
                 arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 0},

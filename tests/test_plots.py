@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -520,6 +520,11 @@ def test_floors_differ_by_their_dashes_alone():
 
 @settings(max_examples=15)
 @given(st.lists(st.floats(0.1, 8), min_size=4, max_size=4), st.floats(0.1, 8))
+@example([1.0] * 4, 1.0)
+@example([1.0] * 4, np.nextafter(1, 2))  # apart by less than the distance of the names, in any unit
+@example([8.0] * 4, np.nextafter(8, 0))
+@example([2.0, 2.0, 2.0, 2.001], 2.0)
+@example([0.1] * 4, 8.0)
 def test_names_of_lines_never_overlap(floors, loss):
     named = dict(zip(FLOORS, floors, strict=True))
     figure = plots.loss_against_floors([{"step": 10, "held_out": loss}], named).figure
@@ -527,6 +532,9 @@ def test_names_of_lines_never_overlap(floors, loss):
     boxes = sorted((extent(text) for text in figure.axes[0].texts), key=lambda box: box.y0)
     assert len(boxes) == 5
     assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
+    assert boxes[0].y0 >= 0 and boxes[-1].y1 <= figure.bbox.height
+    [low, high] = figure.axes[0].get_ylim()
+    assert all(low <= value <= high for value in [*floors, loss])
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0.01, 3))
