@@ -531,6 +531,52 @@ def test_a_step_passes_with_exit_code_0_alone(code, passed, capfd):
     assert result.detail == ("4 passed, 1 skipped" if passed else "")
 
 
+def test_every_step_has_its_seconds_and_all_but_exploring_run_unasked(monkeypatch):
+    available = {step.name: step for step in check.steps()}
+    assert set(check.SECONDS) == set(available)
+    ran = []
+    monkeypatch.setattr(check, "run", lambda step: ran.append(step.name) or check.Result(step, 1.0, True, ""))
+    monkeypatch.setattr(sys, "argv", ["check.py"])
+    assert check.main() == 0
+    assert ran == [name for name in available if name != "explore"]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd"])
+@pytest.mark.parametrize("absent", [[], ["Chromium"], ["npm"], ["Chromium", "npm"]])
+def test_what_a_machine_lacks_is_named_with_how_to_get_it(monkeypatch, tmp_path, system, absent):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path / "assets")
+    monkeypatch.setattr(check.browser, "find", lambda: None if "Chromium" in absent else "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None if name in absent else name)
+    lines = check.lacking(system)
+    assert [line.split()[1] for line in lines] == absent
+    assert all("is skipped. To get it: " in line and "\n" not in line for line in lines)
+    if system == "win32":
+        assert all("winget install" in line for line in lines)
+
+
+def test_what_npm_has_fetched_once_is_there_without_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path)
+    monkeypatch.setattr(check.browser, "find", lambda: "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None)
+    assert check.lacking() == []
+
+
+def test_what_runs_is_said_first_and_what_is_lacking_at_both_ends(tmp_path):
+    environment = os.environ | {"CHROMIUM": str(tmp_path / "none")}
+    command = [sys.executable, "tools/check.py", "lint"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert re.fullmatch(r"About \d+ seconds on two cores:", lines[0])
+    assert lines[1].endswith("ruff, on modules and notebooks")
+    lacking = [place for place, line in enumerate(lines) if line.startswith("No Chromium here: ")]
+    closing = next(place for place, line in enumerate(lines) if line.startswith("steps: "))
+    assert len(lacking) == 2 and lacking[0] < lines.index("--- ruff, on modules and notebooks")
+    assert lacking[1] > closing
+
+
 # --- The closed network
 
 REACH_OUT = """
