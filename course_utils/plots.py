@@ -469,7 +469,8 @@ def loss_against_floors(
         ends = {f"{rung} floor {floor:.2f}": (1, floor) for rung, floor in floors.items()}
         ends[f"model {losses[-1]:.2f}"] = (steps[-1] / axes.get_xlim()[1], losses[-1])
         # As shares of the axis: in nats they could differ by less than a float can tell.
-        places = spread([(y - bottom) / room for _, y in ends.values()], 1.35 * BODY / 72 / height)
+        shares = [(y - bottom) / room for _, y in ends.values()]
+        places = spread(shares, 1.35 * BODY / 72 / height, within=(0, 1))
         for (text, end), place in zip(ends.items(), places, strict=True):
             axes.annotate(
                 text,
@@ -908,10 +909,13 @@ def roofline(
     )
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread(
+    places: Sequence[float], gap: float, within: tuple[float, float] = (-np.inf, np.inf)
+) -> list[float]:
     """Places for labels at least `gap` apart, in the order of `places` and as near to them as that allows.
 
-    Labels that touch form a block, and a block stands where the mean of its labels wants to be.
+    Labels that touch form a block, and a block stands where the mean of its labels wants to be, inside of
+    `within`, which must have room for all.
     """
     order = np.argsort(places, kind="stable")
     blocks: list[list[int]] = []
@@ -923,8 +927,15 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
         blocks.append([i])
         while len(blocks) > 1 and bottom(blocks[-1]) < bottom(blocks[-2]) + gap * len(blocks[-2]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
-    placed = {i: bottom(block) + gap * k for block in blocks for k, i in enumerate(block)}
-    return [placed[i] for i in range(len(places))]
+    low, high = within
+    high -= gap * (len(places) - 1)  # where the lowest may stand if all others follow it closely
+    placed, below = [0.0] * len(places), 0
+    for block in blocks:
+        start = min(max(bottom(block) - gap * below, low), high) + gap * below
+        for k, i in enumerate(block):
+            placed[i] = start + gap * k
+        below += len(block)
+    return placed
 
 
 # ----------------------------------------------------------------------------------------------------------
