@@ -20,7 +20,7 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 hypothesis.settings.load_profile("course")
 
-THREAD_SECONDS = 10.0  # for a thread that is about to end, on a busy machine
+THREAD_SECONDS = 60.0  # for a thread that is about to end, on a busy machine
 # What a library starts once, for as long as the process lives.
 LASTING_THREADS = {
     "TMonitor": "tqdm's, which keeps slow bars moving",

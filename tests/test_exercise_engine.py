@@ -548,7 +548,7 @@ def test_a_loop_is_stopped_when_the_check_itself_runs_in_a_thread():
     results = []
     thread = threading.Thread(target=lambda: results.append(add_one.check(loops_for_ever)))
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive() and "It was stopped." in results[0].message
 
 
