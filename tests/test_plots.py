@@ -10,7 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -520,6 +520,12 @@ def test_floors_differ_by_their_dashes_alone():
 
 @settings(max_examples=15)
 @given(st.lists(st.floats(0.1, 8), min_size=4, max_size=4), st.floats(0.1, 8))
+@example([1.0] * 4, 1.0)
+@example([1.0] * 4, np.nextafter(1, 2))  # apart by less than the distance of the names, in any unit
+@example([8.0] * 4, np.nextafter(8, 0))
+@example([4.0] * 4, 3.0)  # all names want to stand at the upper end
+@example([2.0, 2.0, 2.0, 2.001], 2.0)
+@example([0.1] * 4, 8.0)
 def test_names_of_lines_never_overlap(floors, loss):
     named = dict(zip(FLOORS, floors, strict=True))
     figure = plots.loss_against_floors([{"step": 10, "held_out": loss}], named).figure
@@ -527,15 +533,26 @@ def test_names_of_lines_never_overlap(floors, loss):
     boxes = sorted((extent(text) for text in figure.axes[0].texts), key=lambda box: box.y0)
     assert len(boxes) == 5
     assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
+    assert boxes[0].y0 >= 0 and boxes[-1].y1 <= figure.bbox.height
+    [low, high] = figure.axes[0].get_ylim()
+    assert all(low <= value <= high for value in [*floors, loss])
 
 
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0.01, 3))
-def test_spread_moves_labels_as_little_as_possible(places, gap):
+@given(
+    st.lists(st.floats(-10, 10), min_size=1, max_size=8),
+    st.floats(0.01, 3),
+    st.sampled_from([(-np.inf, np.inf), (-11, 11), (0, 40), (-30, 2)]),
+)
+def test_spread_moves_labels_as_little_as_possible(places, gap, within):
     """The least sum of squared moves under a least distance is isotonic regression of place - rank * gap."""
     order = np.argsort(places, kind="stable")
     ranks = np.arange(len(places))
-    expected = IsotonicRegression().fit_transform(ranks, np.array(places)[order] - gap * ranks) + gap * ranks
-    np.testing.assert_allclose(np.array(plots.spread(places, gap))[order], expected, atol=1e-6)
+    least, most = within[0], within[1] - gap * ranks[-1]
+    expected = IsotonicRegression(y_min=least, y_max=most).fit_transform(
+        ranks, np.array(places)[order] - gap * ranks
+    )
+    found = np.array(plots.spread(places, gap, within))[order]
+    np.testing.assert_allclose(found, expected + gap * ranks, atol=1e-6)
 
 
 def test_bars_are_as_long_as_their_values():

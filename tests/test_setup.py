@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -222,6 +223,7 @@ def folder(tmp_path, monkeypatch):
         ("STAMP", tmp_path / ".venv" / "stamp.json"),
         ("MARKER", tmp_path / ".venv" / "marker"),
         ("LOG", tmp_path / "log"),
+        ("LOCK", tmp_path / "lock"),
     ]:
         monkeypatch.setattr(bootstrap, name, path)
 
@@ -306,6 +308,90 @@ def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
         bootstrap.prepare(["lab", "test"])
     assert bootstrap.read_stamp() == stamp
     assert bootstrap.missing_groups(["lab"], None) == []
+
+
+# A process that sets up its folder with an installer that only takes its time, and writes down what it does.
+SET_UP = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, "tools")
+import bootstrap
+
+def create_venv(python):
+    bootstrap.venv_python().parent.mkdir(parents=True)
+    bootstrap.venv_python().touch()
+
+def pip(arguments):
+    with open("calls", "a", encoding="utf-8") as file:
+        file.write(sys.argv[1] + " ")
+    time.sleep(float(sys.argv[2]))
+
+bootstrap.create_venv, bootstrap.pip = create_venv, pip
+bootstrap.works = lambda python: Path(python).exists()
+bootstrap.index_answers = lambda address: False
+bootstrap.check_space = lambda: None
+try:
+    bootstrap.prepare(["lab"])
+except bootstrap.SetupError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    """Start a set-up in a folder of its own: `set_up(name, seconds)`, the seconds for each call of pip."""
+    (tmp_path / "tools").mkdir()
+    for name in ("requirements.txt", "pyproject.toml", "tools/bootstrap.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    processes = []
+
+    def start(name: str, seconds: float) -> subprocess.Popen:
+        command = [sys.executable, "-c", SET_UP, name, str(seconds)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        processes.append(subprocess.Popen(command, cwd=tmp_path, text=True, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 600
+    while not path.exists():
+        assert time.monotonic() < end, f"{path.name} does not come"
+        time.sleep(0.01)
+
+
+def test_of_two_set_ups_at_once_the_second_waits_and_finds_all_done(set_up, tmp_path):
+    first = set_up("first", 0.5)
+    wait_for(tmp_path / "calls")  # the first is in the middle of it
+    second = set_up("second", 0)
+    outputs = [process.communicate(timeout=600)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["first"] * 3
+    assert "waiting for it" in outputs[1] and "waiting for it" not in outputs[0]
+
+
+def test_a_set_up_that_is_killed_gives_back_its_lock(set_up, tmp_path):
+    first = set_up("first", 600)
+    wait_for(tmp_path / "calls")
+    second = set_up("second", 0)
+    assert second.stdout.readline() == "Another set-up is at work in this folder: waiting for it.\n"
+    first.kill()
+    output, _ = second.communicate(timeout=600)
+    assert second.returncode == 0, output
+    assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["first"] + ["second"] * 3
+    assert not (tmp_path / ".venv" / "course-set-up-running").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(set_up, tmp_path):
+    (tmp_path / ".setup.lock").mkdir()  # what stands in the way even of an administrator
+    process = set_up("first", 0)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert re.fullmatch(r"The set-up cannot write in .* \(.*\): make the folder writable\.\n", output)
 
 
 def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
@@ -443,6 +529,52 @@ def test_a_step_passes_with_exit_code_0_alone(code, passed, capfd):
     result = check.run(check.Step("one", "one", ["-c", code]))
     assert result.passed == passed
     assert result.detail == ("4 passed, 1 skipped" if passed else "")
+
+
+def test_every_step_has_its_seconds_and_all_but_exploring_run_unasked(monkeypatch):
+    available = {step.name: step for step in check.steps()}
+    assert set(check.SECONDS) == set(available)
+    ran = []
+    monkeypatch.setattr(check, "run", lambda step: ran.append(step.name) or check.Result(step, 1.0, True, ""))
+    monkeypatch.setattr(sys, "argv", ["check.py"])
+    assert check.main() == 0
+    assert ran == [name for name in available if name != "explore"]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd"])
+@pytest.mark.parametrize("absent", [[], ["Chromium"], ["npm"], ["Chromium", "npm"]])
+def test_what_a_machine_lacks_is_named_with_how_to_get_it(monkeypatch, tmp_path, system, absent):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path / "assets")
+    monkeypatch.setattr(check.browser, "find", lambda: None if "Chromium" in absent else "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None if name in absent else name)
+    lines = check.lacking(system)
+    assert [line.split()[1] for line in lines] == absent
+    assert all("is skipped. To get it: " in line and "\n" not in line for line in lines)
+    if system == "win32":
+        assert all("winget install" in line for line in lines)
+
+
+def test_what_npm_has_fetched_once_is_there_without_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path)
+    monkeypatch.setattr(check.browser, "find", lambda: "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None)
+    assert check.lacking() == []
+
+
+def test_what_runs_is_said_first_and_what_is_lacking_at_both_ends(tmp_path):
+    environment = os.environ | {"CHROMIUM": str(tmp_path / "none")}
+    command = [sys.executable, "tools/check.py", "lint"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert re.fullmatch(r"About \d+ seconds on two cores:", lines[0])
+    assert lines[1].endswith("ruff, on modules and notebooks")
+    lacking = [place for place, line in enumerate(lines) if line.startswith("No Chromium here: ")]
+    closing = next(place for place, line in enumerate(lines) if line.startswith("steps: "))
+    assert len(lacking) == 2 and lacking[0] < lines.index("--- ruff, on modules and notebooks")
+    assert lacking[1] > closing
 
 
 # --- The closed network

@@ -9,7 +9,8 @@
 
 `.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
 nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a
-set-up that was killed halfway is recognised and made again.
+set-up that was killed halfway is recognised and made again. Of two set-ups at once the second waits for the
+first.
 
 The build of torch is settled in one place, `torch_arguments`: the CPU build unless the environment variable
 TORCH names another build, for example `make lab TORCH=cu130`.
@@ -17,6 +18,8 @@ TORCH names another build, for example `make lab TORCH=cu130`.
 This file also runs on a Python too old for the course, in order to say so: keep its syntax plain.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +30,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -35,6 +39,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "course-stamp.json"
 MARKER = VENV / "course-set-up-running"
 LOG = ROOT / ".setup.log"
+LOCK = ROOT / ".setup.lock"
 
 # What each group of packages adds to requirements.txt, which is always installed. These lists are complete.
 EXTRA_REQUIREMENTS = {
@@ -55,6 +60,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_GB = 4.0
 TORCH_INDEX = "https://download.pytorch.org/whl"
 PROBE_SECONDS = 3.0
+POLL_SECONDS = 0.2
 
 # The server's event log can check international addresses, which nothing here uses: the grammar for that
 # takes two of the three seconds that the server needs to start, and jsonschema does without it if it is not
@@ -154,21 +160,75 @@ def remove_unusable():
         try:
             shutil.rmtree(VENV)
         except OSError as error:
-            raise SetupError(f".venv cannot be removed ({error}): is another set-up running?") from None
+            raise SetupError(
+                f".venv cannot be removed ({error}): end what runs in it, then run again."
+            ) from None
     elif not works(venv_python()):
         raise SetupError(
             "The Python in .venv does not start or is older than 3.11: remove .venv, then run again."
         )
 
 
+@contextlib.contextmanager
+def only_one_set_up():
+    """Wait until no other process sets up this folder, and keep others waiting meanwhile.
+
+    The system holds the lock for a process, not the file: whoever dies gives it back. The file stays, for one
+    that was removed and made again would be two locks.
+    """
+    try:
+        file = LOCK.open("ab")
+    except OSError as error:
+        raise SetupError(
+            f"The set-up cannot write in {ROOT} ({error.strerror}): make the folder writable."
+        ) from None
+    with file:
+        waits = False
+        while not take(file):
+            if not waits:
+                print("Another set-up is at work in this folder: waiting for it.", flush=True)
+            waits = True
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+def take(file):
+    """Lock an open file unless another process has locked it. Returns whether it is ours now.
+
+    Closing the file, or the end of the process, unlocks it.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)  # the lock is on the byte where the file stands
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        print(f"No lock here ({error}): start no second set-up meanwhile.", flush=True)
+    return True
+
+
 def prepare(groups, torch=None):
-    """Bring `.venv` to the state that `groups` need.
+    """Bring `.venv` to the state that `groups` need; if another process is at that, wait for it.
 
     Raises SetupError, and leaves no `.venv` that it could not finish.
     """
-    missing = missing_groups(groups, torch)
-    if not missing:
-        return
+    if not missing_groups(groups, torch):
+        return  # without the lock: a whole `.venv` in a folder that cannot be written to is enough
+    with only_one_set_up():
+        missing = missing_groups(groups, torch)
+        if missing:
+            bring_up_to_date(missing, torch)
+
+
+def bring_up_to_date(missing, torch):
+    """Install the groups that are missing, in a new `.venv` if there is none that can be used."""
     remove_unusable()
     is_new = not VENV.exists()
     python = choose_python()

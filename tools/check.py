@@ -2,25 +2,41 @@
 
     python tools/check.py              every step
     python tools/check.py lint unit    only the named steps
+    python tools/check.py explore      property tests on new random examples; named ten times, ten times as many
 
 A step that fails does not stop the later ones: the summary is complete, and the exit code is 1 if any step
-failed. To add a step, add it to the list in `steps()`.
+failed. Before the first step it says which run and about how long, and what this machine lacks; after the
+last it says again what is lacking. To add a step, add it to the list in `steps()`, and its seconds to SECONDS.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import assets
+import browser
 from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
 WORKERS = str(min(os.cpu_count() or 1, 4))
+# About how long each step takes on two cores; to bring them up to date, copy them from a summary.
+SECONDS = {
+    "lint": 1,
+    "structure": 15,
+    "unit": 240,
+    "mutants": 60,
+    "notebooks": 200,
+    "browser": 240,
+    "explore": 300,
+}
+NO_STEP_OF_ALL = ("explore",)  # runs only if it is named
 PYTEST_TOTALS = re.compile(r"^(?P<totals>\d+ (passed|failed|error|skipped).*) in [\d.]+s.*$")
 
 
@@ -88,7 +104,47 @@ def steps() -> list[Step]:
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
         title = "notebooks and controls in JupyterLab, in Chromium"
         found.append(Step("browser", title, arguments))
+    arguments = [*pytest, "-n", WORKERS, "-m", "hypothesis", "--hypothesis-profile=explore", "tests"]
+    found.append(Step("explore", "property tests, new random examples", arguments, one_thread))
     return found
+
+
+HOW_TO_GET = {
+    "Chromium": {
+        "linux": "sudo apt-get install chromium (Fedora: sudo dnf install chromium)",
+        "darwin": "brew install --cask google-chrome",
+        "win32": "winget install Google.Chrome",
+    },
+    "npm": {
+        "linux": "sudo apt-get install npm (Fedora: sudo dnf install npm)",
+        "darwin": "brew install node",
+        "win32": "winget install OpenJS.NodeJS.LTS",
+    },
+}
+SKIPPED = {
+    "Chromium": "all that is tried in a browser, notebooks in JupyterLab, slides and pages,",
+    "npm": "what the scripts of pages are needed for, such as the look at slides,",
+}
+
+
+def lacking(system: str = sys.platform) -> list[str]:
+    """A line for each program that this machine lacks: what is skipped for it, and how to get it."""
+    # What npm has fetched once is there without it.
+    there = {"Chromium": browser.find(), "npm": shutil.which("npm") or assets.FOLDER.is_dir()}
+    outcome = "fails, as CI is set" if os.environ.get("CI") else "is skipped"
+    return [
+        f"No {name} here: {SKIPPED[name]} {outcome}. To get it: {ways.get(system, ways['linux'])}"
+        for name, ways in HOW_TO_GET.items()
+        if not there[name]
+    ]
+
+
+def announcement(chosen: list[Step]) -> str:
+    """What runs, and about how long on two cores."""
+    total = sum(SECONDS[step.name] for step in chosen)
+    length = f"{total} seconds" if total < 100 else f"{total / 60:.0f} minutes"
+    lines = [f"{SECONDS[step.name]:5} s  {step.title}" for step in chosen]
+    return "\n".join([f"About {length} on two cores:", *lines])
 
 
 def run(step: Step) -> Result:
@@ -134,14 +190,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="step", help=f"any of: {', '.join(available)}")
-    names = parser.parse_args().names or list(available)
+    names = parser.parse_args().names or [name for name in available if name not in NO_STEP_OF_ALL]
     if unknown := [name for name in names if name not in available]:
         parser.error(f"no step {unknown[0]!r}; the steps are {', '.join(available)}")
 
     # Windows consoles may not know every character that a test prints.
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    results = [run(available[name]) for name in names]
-    print(summary(results), flush=True)
+    chosen = [available[name] for name in names]
+    print("\n".join([announcement(chosen), *lacking()]), flush=True)
+    results = [run(step) for step in chosen]
+    print("\n".join([summary(results), *lacking()]), flush=True)
     return 0 if all(result.passed for result in results) else 1
 
 

@@ -156,7 +156,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write through a neighbouring file, so that an interruption leaves the old file whole."""
     if path.exists() and path.read_bytes() == content:
         return
-    draft = path.with_name(path.name + ".draft")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")  # two runs at once do not share it
     draft.write_bytes(content)
     os.replace(draft, path)
 
