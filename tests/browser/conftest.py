@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import assets
 import bootstrap
 import browser
 from check import OFFLINE
@@ -122,23 +121,6 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
     pytest.fail("JupyterLab does not start:\n" + log.read_text(encoding="utf-8")[-2000:])
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    if browser.find() is None:
-        pytest.fail(browser.MISSING) if os.environ.get("CI") else pytest.skip(browser.MISSING)
-    with browser.opened() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The script that looks for faults of accessibility, where npm can fetch it."""
-    try:
-        return assets.fetch("axe-core") / "axe.min.js"
-    except assets.AssetError as error:
-        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
-
-
 class Kernel:
     """What the kernel says to the page, read from the page's own connection to it.
 
@@ -201,7 +183,7 @@ def close_everything(page, lab: Lab) -> None:
 WINDOW = {"width": 1000, "height": 600}  # a large one takes longer to draw
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(chromium, lab):
     """JupyterLab in a browser, loaded once for all notebooks."""
     context = chromium.new_context(viewport=WINDOW)

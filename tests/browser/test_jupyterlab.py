@@ -244,13 +244,13 @@ BEYOND = """() => [...document.querySelectorAll('.course-panel input, .course-pa
     .map(element => element.outerHTML.slice(0, 160))"""
 
 
-def look_at_panels(page, axe: Path, name: str) -> list[str]:
+def look_at_panels(page, scripts: Path, name: str) -> list[str]:
     """What cannot be read: too little contrast in the dark or the light theme, or cut off at 200 % zoom.
 
     With BROWSER_PICTURES set to a folder, every panel is photographed there in each of the three.
     """
     found, pictures = [], os.environ.get("BROWSER_PICTURES")
-    page.add_script_tag(path=axe)
+    page.add_script_tag(path=scripts / "axe-core" / "axe.min.js")
 
     def photograph(what: str) -> None:
         for place, panel in enumerate(page.locator(".course-panel").all()):
@@ -321,7 +321,7 @@ SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_in_jupyterlab(page, axe, path):
+def test_notebook_in_jupyterlab(page, scripts, path):
     started = time.monotonic()
     run_cell_by_cell(page, path)
     ran = time.monotonic()
@@ -334,7 +334,7 @@ def test_notebook_in_jupyterlab(page, axe, path):
     if panels and path.name[:2] in SPECIAL:
         SPECIAL[path.name[:2]](panels[0])
     if panels:
-        found += look_at_panels(page, axe, path.stem)
+        found += look_at_panels(page, scripts, path.stem)
     print(
         f"{path.stem}: run {ran - started:.0f} s, {len(panels)} panels {time.monotonic() - ran:.0f} s,"
         f" slowest answer {slowest:.2f} s, {len(page.watch.requests)} requests"
