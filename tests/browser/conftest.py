@@ -68,13 +68,11 @@ def lab(tmp_path_factory):
         shutil.copytree(
             ROOT / name, home / "course" / name, ignore=shutil.ignore_patterns(".*", "__pycache__")
         )
-    for path in (home / "course" / "notebooks").glob(
-        "*.ipynb"
-    ):  # without outputs: what is shown was run here
+    for path in (home / "course" / "notebooks").glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+            if cell.cell_type == "code":  # without a number: a number says that the cell was run here
+                cell.execution_count = None
         nbformat.write(notebook, path)
     for plugin, values in SETTINGS.items():
         file = home / "settings" / f"{plugin}.jupyterlab-settings"
