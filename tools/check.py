@@ -68,6 +68,7 @@ def steps() -> list[Step]:
                 "worksteal",
                 "--ignore=tests/test_notebooks.py",
                 "--ignore=tests/browser",
+                "--ignore=tests/pages",  # of what `make slides` and `make site` make
                 "tests",
             ],
             one_thread,

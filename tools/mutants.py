@@ -84,7 +84,7 @@ def commands(mutant: Mutant) -> list[list[str]]:
     """The tests that know the module, then everything else that `make test` runs, each stopping at a failure."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     near = [*pytest, f"tests/{mutant.tests}.py"]
-    rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "tests"]
+    rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "--ignore=tests/pages", "tests"]
     notebooks = [
         *pytest,
         "--nbval",
