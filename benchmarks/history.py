@@ -69,7 +69,7 @@ def draw(history: dict[str, list[dict]], picture: Path = PICTURE) -> None:
                 axes.errorbar(names, middle, errors, marker=marker, capsize=3, label=processor)
             axes.set_title(f"{goal}: times as fast as the library")
             axes.axhline(1, color="grey", linewidth=0.8)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.15 * max(1, axes.get_ylim()[1]))
             axes.legend(fontsize=8)
         for axes in figure.axes[len(goals) :]:
             axes.remove()
