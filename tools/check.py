@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT
+from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
@@ -47,8 +47,9 @@ class Result:
 def steps() -> list[Step]:
     """All steps, cheap ones first."""
     pytest = ["-m", "pytest", "-q"]
-    # One notebook stays on one worker (loadscope), for its cells share a kernel.
-    nbval = [*pytest, "-n", WORKERS, "--dist", "loadscope", "--nbval", "--nbval-current-env"]
+    # One notebook stays on one worker (loadscope), for its cells share a kernel; they come in the order given.
+    nbval = [*pytest, "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
+    nbval += ["--nbval", "--nbval-current-env"]
     nbval += [f"--nbval-cell-timeout={CELL_TIMEOUT}", "--nbval-sanitize-with=tests/nbval_sanitize.cfg"]
     # Two notebooks side by side, one thread each. Their outputs were stored with two threads, so what is
     # compared strictly is shown not to depend on the order of sums.
@@ -79,10 +80,9 @@ def steps() -> list[Step]:
             ["tools/mutants.py", "--sample", "3"],
         ),
     ]
-    if any((ROOT / "notebooks").glob("*.ipynb")):
-        found.append(
-            Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
-        )
+    if paths := longest_first((ROOT / "notebooks").glob("*.ipynb")):
+        notebooks = [path.relative_to(ROOT).as_posix() for path in paths]
+        found.append(Step("notebooks", "notebooks, strict, no network", [*nbval, *notebooks], closed_network))
         # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
         # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]

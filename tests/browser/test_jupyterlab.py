@@ -20,13 +20,9 @@ import pytest
 
 import panel_cells
 from course_utils import checkpoints, widgets
-from notebooks import GOAL_SECONDS
+from notebooks import FOLDER, longest_first
 
-ROOT = Path(__file__).resolve().parents[2]
-# The longest first: otherwise one worker has nothing to do at the end.
-NOTEBOOKS = sorted(
-    (ROOT / "notebooks").glob("*.ipynb"), key=lambda path: (-GOAL_SECONDS.get(path.name[:2], 0), path)
-)
+NOTEBOOKS = longest_first(FOLDER.glob("*.ipynb"))
 OPEN_SECONDS, RUN_SECONDS = 60, 300
 
 ODD_TEXTS = {
