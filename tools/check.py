@@ -2,11 +2,12 @@
 
     python tools/check.py              every step
     python tools/check.py lint unit    only the named steps
-    python tools/check.py explore      property tests on new random examples; named ten times, ten times as many
+    python tools/check.py explore      property tests on new random examples; named twice, twice as many
 
 A step that fails does not stop the later ones: the summary is complete, and the exit code is 1 if any step
 failed. Before the first step it says which run and about how long, and what this machine lacks; after the
-last it says again what is lacking. To add a step, add it to the list in `steps()`, and its seconds to SECONDS.
+last it says again what is lacking. To add a step, add it to the list in `steps()`, and its seconds to
+SECONDS.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import assets
 import browser
-from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT
+from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
@@ -29,6 +30,7 @@ WORKERS = str(min(os.cpu_count() or 1, 4))
 # About how long each step takes on two cores; to bring them up to date, copy them from a summary.
 SECONDS = {
     "lint": 1,
+    "format": 1,
     "structure": 15,
     "unit": 240,
     "mutants": 60,
@@ -63,8 +65,10 @@ class Result:
 def steps() -> list[Step]:
     """All steps, cheap ones first."""
     pytest = ["-m", "pytest", "-q"]
-    # One notebook stays on one worker (loadscope), for its cells share a kernel.
-    nbval = [*pytest, "-n", WORKERS, "--dist", "loadscope", "--nbval", "--nbval-current-env"]
+    # One notebook stays on one worker (loadscope), for its cells share a kernel; they come in the order
+    # given.
+    nbval = [*pytest, "-n", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
+    nbval += ["--nbval", "--nbval-current-env"]
     nbval += [f"--nbval-cell-timeout={CELL_TIMEOUT}", "--nbval-sanitize-with=tests/nbval_sanitize.cfg"]
     # Two notebooks side by side, one thread each. Their outputs were stored with two threads, so what is
     # compared strictly is shown not to depend on the order of sums.
@@ -85,6 +89,7 @@ def steps() -> list[Step]:
                 "worksteal",
                 "--ignore=tests/test_notebooks.py",
                 "--ignore=tests/browser",
+                "--ignore=tests/pages",  # of what `make slides` and `make site` make
                 "tests",
             ],
             one_thread,
@@ -95,10 +100,9 @@ def steps() -> list[Step]:
             ["tools/mutants.py", "--sample", "3"],
         ),
     ]
-    if any((ROOT / "notebooks").glob("*.ipynb")):
-        found.append(
-            Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
-        )
+    if paths := longest_first((ROOT / "notebooks").glob("*.ipynb")):
+        notebooks = [path.relative_to(ROOT).as_posix() for path in paths]
+        found.append(Step("notebooks", "notebooks, strict, no network", [*nbval, *notebooks], closed_network))
         # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
         # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
