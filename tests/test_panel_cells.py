@@ -1,9 +1,12 @@
 """Which cells the browser runs: those that panels depend on, by reading the code."""
 
+import builtins
+
 import nbformat
 import pytest
 
 import panel_cells
+from notebooks import chosen
 
 SHOW = "from course_utils import widgets\n\nwidgets.fill_blank(model, tokenizer)"
 
@@ -46,3 +49,15 @@ def needed(*sources: str) -> list[int]:
 )
 def test_what_panels_depend_on_is_found(sources, places):
     assert needed(*sources) == places
+
+
+@pytest.mark.parametrize("path", chosen([]), ids=lambda path: path.stem)
+def test_every_notebook_shows_a_panel_and_its_cells_bind_every_name_that_they_read(path):
+    notebook = nbformat.read(path, as_version=4)
+    cells = [panel_cells.read(notebook.cells[place].source) for place in panel_cells.needed(notebook)]
+    assert cells
+    bound = set(dir(builtins))
+    for cell in cells:
+        bound |= cell.binds
+        assert cell.reads <= bound
+    assert set().union(*(cell.reads_later for cell in cells)) <= bound
