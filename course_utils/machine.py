@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LOWEST_PYTHON = (3, 11)
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "matplotlib", "ipywidgets", "jupyterlab")
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "matplotlib", "ipywidgets")
 MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
 MEMORY_NEEDED = 1.5e9  # bytes: a notebook may take 1 GB, the server and the browser's share come on top
 

@@ -57,16 +57,74 @@ def pins(name: str) -> dict[str, Version]:
 # --- Specifications
 
 
-@pytest.mark.parametrize("line", CONDA_SPECS)
-def test_conda_range_holds_the_tested_version(line):
-    spec = MatchSpec(line)
-    name = spec.name.normalized
-    if name == "python":
-        tested = "3.11.7"
-    else:
-        tested = Version(version(CONDA_TO_PIP.get(name, name))).public
-    record = PackageRecord(name, tested, BuildString("0"), build_number=0, subdir="noarch")
-    assert spec.matches(record)
+# What must satisfy the ranges of pyproject.toml and environment.yml, beside the tested pins. Only what the course
+# names is listed. Read in public repositories: Colab's own freeze, and the recipes of conda-forge.
+MUST_SATISFY = {
+    "Colab, 19 August 2026": {
+        "huggingface-hub": ["1.27.0"],
+        "ipywidgets": ["7.7.1"],
+        "matplotlib": ["3.10.0"],
+        "numpy": ["2.1.3"],
+        "psutil": ["5.9.5"],
+        "safetensors": ["0.8.0"],
+        "scikit-learn": ["1.6.1"],
+        "scipy": ["1.16.3"],
+        "tokenizers": ["0.22.2"],
+        "torch": ["2.11.0"],
+        "tqdm": ["4.67.3"],
+        "transformers": ["5.15.0"],
+    },
+    "conda-forge, 19 August 2026": {
+        "huggingface-hub": ["1.27.0"],
+        "tokenizers": ["0.22.2", "0.23.0"],
+        "torch": ["2.13.0"],
+        "transformers": ["5.15.1"],
+    },
+}
+DEPENDENCIES = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
+MUST_SATISFY_ROWS = [
+    pytest.param(name, version, id=f"{name}-{version} ({source})")
+    for source, packages in MUST_SATISFY.items()
+    for name, versions in packages.items()
+    for version in versions
+]
+
+
+def conda_spec(name: str) -> MatchSpec:
+    """The range of a package in environment.yml, by the name that pip knows."""
+    specs = map(MatchSpec, CONDA_SPECS)
+    return next(s for s in specs if CONDA_TO_PIP.get(s.name.normalized, s.name.normalized) == name)
+
+
+def conda_record(spec: MatchSpec, version: str) -> PackageRecord:
+    return PackageRecord(spec.name.normalized, version, BuildString("0"), build_number=0, subdir="noarch")
+
+
+@pytest.mark.parametrize(("name", "version"), MUST_SATISFY_ROWS)
+def test_the_ranges_hold_what_colab_and_conda_forge_have(name, version):
+    assert DEPENDENCIES[name].specifier.contains(version)
+    spec = conda_spec(name)
+    assert spec.matches(conda_record(spec, version))
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_the_ranges_hold_the_tested_pins(name):
+    tested = str((pins("requirements-torch.txt") | pins("requirements.txt"))[name])
+    assert DEPENDENCIES[name].specifier.contains(tested)
+    spec = conda_spec(name)
+    assert spec.matches(conda_record(spec, tested))
+
+
+def test_no_range_holds_the_next_major_version():
+    for name in DEPENDENCIES:
+        spec = conda_spec(name)
+        assert not spec.matches(conda_record(spec, "1000.0")), name
+
+
+def test_conda_takes_one_channel_and_a_python_of_the_course():
+    assert ENVIRONMENT["channels"] == ["conda-forge"]
+    minor = int(next(re.fullmatch(r"python=3\.(\d+)", line) for line in CONDA_SPECS if "python=" in line)[1])
+    assert bootstrap.OLDEST[1] <= minor <= bootstrap.NEWEST[1]
 
 
 def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
@@ -77,11 +135,8 @@ def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
     assert conda == {r.name: str(r.specifier) for r in map(Requirement, PROJECT["dependencies"])}
 
 
-def test_pins_lie_above_the_lower_bounds_and_are_installed():
-    runtime = pins("requirements-torch.txt") | pins("requirements.txt")
-    everything = runtime | pins("requirements-test.txt")
-    for requirement in map(Requirement, PROJECT["dependencies"]):
-        assert requirement.specifier.contains(runtime[requirement.name])
+def test_pins_are_installed():
+    everything = pins("requirements-torch.txt") | pins("requirements.txt") | pins("requirements-test.txt")
     for name, pinned in everything.items():
         with contextlib.suppress(ModuleNotFoundError):  # packages of another platform
             assert Version(version(name)).public == str(pinned), name
