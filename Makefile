@@ -1,7 +1,7 @@
 # A thin layer over tools/: on Windows call the same lines by hand, `python tools/bootstrap.py lab`.
 
-PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null)))
-BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install Python 3.11, 3.12 or 3.13)) tools/bootstrap.py
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null)))
+BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install one of Python 3.11 to 3.14)) tools/bootstrap.py
 
 # CHECK=yes also looks at every slide or page in Chromium.
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
@@ -21,7 +21,7 @@ help:
 	@echo "make slides     make the lecture, decks to show without a network; CHECK=yes looks at every slide"
 	@echo "make site       make the reading site; CHECK=yes follows every link and looks at every page"
 	@echo "make mutants    break one constant at a time and see that a test turns red (long)"
-	@echo "make lock       pin the versions installed in .venv in requirements.txt"
+	@echo "make lock       pin the versions installed in .venv in the requirement files, with digests"
 
 lab:
 	@$(BOOTSTRAP) lab

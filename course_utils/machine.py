@@ -27,7 +27,6 @@ PACKAGES = {
     "safetensors": "safetensors.torch",
     "matplotlib": "matplotlib.backends.backend_agg",
     "ipywidgets": "ipywidgets",
-    "jupyterlab": "jupyterlab.serverextension",
 }
 MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
 MEMORY_NEEDED = 1.5e9  # bytes: a notebook may take 1 GB, the server and the browser's share come on top

@@ -153,3 +153,8 @@ def test_the_warning_comes_after_every_cell_of_a_notebook(monkeypatch):
     )
     machine.settle()
     assert registered == [("post_run_cell", machine.warn_if_full)]
+
+
+def test_jupyterlab_is_not_asked_for():
+    """Colab has none, and where a notebook runs, something runs it."""
+    assert "jupyterlab" not in {finding.name for finding in machine.find()}
