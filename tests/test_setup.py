@@ -538,8 +538,8 @@ def test_python_is_chosen_among_the_tested_ones(monkeypatch):
 def test_an_untested_python_is_refused_in_one_sentence_that_names_it(monkeypatch, version):
     monkeypatch.setattr(bootstrap.sys, "executable", "/somewhere/python")
     sentence = (
-        f"^This is Python 3.{version[1]} \\(/somewhere/python\\) and the course needs 3.11 to 3.14: install one"
-        " of these, then run the command again.$"
+        f"^This is Python 3.{version[1]} \\(/somewhere/python\\) and the course needs 3.11 to 3.14: install"
+        " one of these, then run the command again.$"
     )
     with pytest.raises(bootstrap.SetupError, match=sentence):
         bootstrap.choose_python(version, lambda name: None)
