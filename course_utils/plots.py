@@ -635,8 +635,10 @@ def curves(
         if len(places) <= 30
         else np.linspace(0, len(places) - 1, 21).round().astype(int)
     )
+    # A place that is 0 but for rounding is read out as 0: what is left of it depends on the processor.
+    read_out = np.where(np.abs(places) < 1e-9 * np.abs(places).max(), 0.0, places)
     lines = [
-        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {places[i]:g}" for i in told)
+        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {read_out[i]:g}" for i in told)
         for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""
@@ -850,8 +852,9 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
         axes.legend(loc="upper left")
     alt = (
         f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which"
-        f" both are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():.1f} to {x.max():.1f},"
-        f" y from {y.min():.1f} to {y.max():.1f}."
+        " both are equal."
+        f" Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():z.1f} to {x.max():z.1f},"
+        f" y from {y.min():z.1f} to {y.max():z.1f}."
     )
     return Picture(figure, alt)
 
@@ -1018,9 +1021,7 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
         shades = np.clip(cosines, 0, 1)
         draw_cells(axes, shades, highest=1)
         for (row, column), cosine in np.ndenumerate(cosines):
-            write_in_cell(
-                axes, row, column, f"{cosine:.2f}".replace("-0.00", "0.00"), HEAT(shades[row, column])
-            )
+            write_in_cell(axes, row, column, f"{cosine:z.2f}", HEAT(shades[row, column]))
         axes.set_yticks(np.arange(len(names)) + 0.5, names)
         name_columns(axes, names, cell)
     above = sorted(

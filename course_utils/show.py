@@ -6,7 +6,8 @@ from collections.abc import Sequence
 def rows(words: Sequence[str], matrix, columns: Sequence[str] | None = None, digits: int = 2) -> None:
     """Print a matrix (rows, columns) with a word before each row and, if given, a name above each column.
 
-    Booleans print as `yes` and a dot, numbers with `digits` decimals, strings as they are.
+    Booleans print as `yes` and a dot, numbers with `digits` decimals, strings as they are. Tensors without
+    dimensions and NumPy's scalars print as the Python numbers that they hold.
     """
     cells = [[_cell(value, digits) for value in row] for row in _to_lists(matrix)]
     if len(words) != len(cells):
@@ -30,8 +31,10 @@ def _to_lists(matrix) -> list[list]:
 
 
 def _cell(value, digits: int) -> str:
+    if getattr(value, "ndim", None) == 0:  # a tensor of one number, or a scalar of NumPy
+        value = value.item()
     if isinstance(value, bool):
         return "yes" if value else "·"
     if isinstance(value, float):
-        return f"{value:.{digits}f}"
+        return f"{value:z.{digits}f}"  # what rounds to 0 has no sign: it may differ between processors
     return str(value)

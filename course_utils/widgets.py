@@ -573,7 +573,7 @@ def residual_dial_html(model, tokenizer, text: str, depth: int, keep: float) -> 
     directions = torch.nn.functional.normalize(states[0], dim=-1)
     cosines = directions @ directions.T
     rows = [
-        [token, *(f"{cosine:.2f}".replace("-0.00", "0.00") for cosine in row)]
+        [token, *(f"{cosine:z.2f}" for cosine in row)]
         for token, row in zip(encoding.tokens, cosines.tolist(), strict=True)
     ]
     caption = f"Cosines between the tokens after {depth} layers, residual times {keep:.1f}"

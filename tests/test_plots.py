@@ -723,6 +723,8 @@ def test_scatter_has_one_scale_and_names_the_correlation():
         f"Correlation {np.corrcoef(x, y)[0, 1]:.2f}" in picture.alt
         and "4 points: learnt over exact" in picture.alt
     )
+    nearly_0 = plots.scatter([-1e-17, 1], [-0.04, 2], "exact", "learnt").alt
+    assert nearly_0.endswith("x from 0.0 to 1.0, y from 0.0 to 2.0.")
     with pytest.raises(ValueError, match="x holds 4 numbers and y 3"):
         plots.scatter(x, y[:3], "exact", "learnt")
 
@@ -746,6 +748,9 @@ def test_curves_go_through_their_points_and_say_them():
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
     [axes] = plots.curves([0, 1], {"a": [1e-9, 1]}, "x", "y", log="y").figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    for nearly_0 in (-2.8e-16, 0.0, -0.0, 2.8e-16):
+        alt = plots.curves([-5, nearly_0, 5], {"a": [1, 1e-12, 2]}, "x", "y").alt
+        assert alt == "Lines of y over x. a: 1 at -5, 1e-12 at 0, 2 at 5."
 
 
 @pytest.mark.parametrize(

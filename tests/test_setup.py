@@ -744,13 +744,30 @@ def test_closed_network_refuses_everything_but_loopback():
 
 def test_notebooks_run_with_the_network_closed(monkeypatch, tmp_path):
     (tmp_path / "notebooks").mkdir()
-    for name in ("00_page.ipynb", "02_page.ipynb", "09_page.ipynb"):
+    for name in ("00_page.ipynb", "02_page.ipynb", "09_page.ipynb", "11_page.ipynb"):
         (tmp_path / "notebooks" / name).touch()
     monkeypatch.setattr(check, "ROOT", tmp_path)
-    step = next(step for step in check.steps() if "--nbval" in step.arguments)
-    assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
-    assert "--nbval-cell-timeout=300" in step.arguments
-    names = [
-        argument.removeprefix("notebooks/")[:2] for argument in step.arguments if "notebooks/" in argument
-    ]
-    assert names == ["09", "00", "02"]  # the longest first
+    wide, narrow = (step for step in check.steps() if "--nbval" in step.arguments)
+    for step in (wide, narrow):
+        assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
+        assert "--nbval-cell-timeout=300" in step.arguments
+    assert narrow.environment == wide.environment | check.NARROW
+    # The longest first.
+    assert wide.arguments[-2:] == ["notebooks/09_page.ipynb", "notebooks/11_page.ipynb"]
+    assert narrow.arguments[-2:] == ["notebooks/00_page.ipynb", "notebooks/02_page.ipynb"]
+
+
+def test_every_notebook_is_compared_in_one_step():
+    steps = [step.arguments for step in check.steps() if "--nbval" in step.arguments]
+    compared = sorted(
+        Path(argument).name for arguments in steps for argument in arguments if ".ipynb" in argument
+    )
+    assert compared == sorted(path.name for path in (check.ROOT / "notebooks").glob("*.ipynb"))
+    assert all(any(name.startswith(start) for name in compared) for start in check.LONG_TRAINING)
+
+
+def test_the_oldest_instructions_are_those_that_torch_takes():
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    command, environment = [sys.executable, "-c", code], os.environ | check.NARROW
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "DEFAULT"

@@ -1,5 +1,6 @@
 """Printing matrices with words."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,25 @@ def test_rows_align_words_numbers_and_columns(capsys):
 def test_booleans_strings_and_whole_numbers_print_as_they_are(capsys):
     show.rows(["m", "n"], [[True, False], ["the", 7]])
     assert capsys.readouterr().out == "m  yes  ·\nn  the  7\n"
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, np.float32, np.float64])
+def test_a_number_in_a_tensor_or_of_numpy_prints_as_a_number(capsys, kind):
+    show.rows(["cosine"], [[kind(0.69846), 1.0]])
+    assert capsys.readouterr().out == "cosine  0.70  1.00\n"
+
+
+@pytest.mark.parametrize(
+    ("truth", "number"), [(torch.tensor(True), torch.tensor(7)), (np.True_, np.int64(7))]
+)
+def test_a_boolean_and_a_whole_number_of_torch_or_numpy_too(capsys, truth, number):
+    show.rows(["m"], [[truth, number, ~truth]])
+    assert capsys.readouterr().out == "m  yes  7  ·\n"
+
+
+def test_what_rounds_to_zero_has_no_sign(capsys):
+    show.rows(["x"], [[-1e-9, -0.004, 0.0, 1e-9, -0.006]])
+    assert capsys.readouterr().out == "x  0.00  0.00  0.00  0.00  -0.01\n"
 
 
 def test_what_does_not_fit_is_refused():
