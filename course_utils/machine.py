@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from course_utils import __version__
+
 LOWEST_PYTHON = (3, 11)
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "matplotlib", "ipywidgets")
 MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
@@ -105,6 +107,7 @@ def find() -> list[Finding]:
     wanted = ".".join(map(str, LOWEST_PYTHON))
     old = tuple(map(int, platform.python_version_tuple()[:2])) < LOWEST_PYTHON
     findings = [Finding("Python", python, f"install Python {wanted} or newer" if old else "")]
+    findings.append(Finding("the course", __version__))
     for package in PACKAGES:
         try:
             findings.append(Finding(package, version(package)))
