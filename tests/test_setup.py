@@ -610,6 +610,28 @@ def test_the_version_is_one_everywhere():
     assert citation["version"] == course_utils.__version__
 
 
+# --- Workflows
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_named_by_digest(path):
+    """A tag can be moved to other code; the comment says which one it was."""
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", name) for name in used)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_job_that_may_write_runs_nothing_of_the_course(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        if "write" in job.get("permissions", {}).values():
+            assert job["needs"] and not any("run" in step for step in job["steps"])
+            assert not any("checkout" in step["uses"] for step in job["steps"])
+
+
 # --- Colab
 
 

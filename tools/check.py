@@ -82,6 +82,8 @@ def steps() -> list[Step]:
         found.append(
             Step("notebooks", "notebooks, strict, no network", [*nbval, "notebooks"], closed_network)
         )
+        title = "some notebooks on the versions of Colab"
+        found.append(Step("colab", title, ["tools/colab.py"], KERNEL_ENVIRONMENT | one_thread))
         # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
         # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]

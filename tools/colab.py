@@ -55,7 +55,17 @@ def main() -> int:
         return 1 if os.environ.get("CI") else 0
     print("On the versions of Colab:", ", ".join(f"{name} {version}" for name, version in VERSIONS.items()))
     paths = [str(next((ROOT / "notebooks").glob(f"{number}_*.ipynb"))) for number in NOTEBOOKS]
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        str(min(os.cpu_count() or 1, 2)),
+        "--dist",
+        "loadscope",
+    ]
+    command += ["--nbval-lax", "--nbval-current-env"]
     command += [f"--nbval-cell-timeout={CELL_TIMEOUT}", *paths]
     before = [str(NO_JUPYTERLAB), str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, before)), "OMP_NUM_THREADS": "1"}
