@@ -1,16 +1,18 @@
 # A thin layer over tools/: on Windows call the same lines by hand, `python tools/bootstrap.py lab`.
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell command -v $(name) 2>/dev/null)))
-BOOTSTRAP = $(if $(PYTHON),$(PYTHON),$(error no Python found: install one of Python 3.11 to 3.14)) tools/bootstrap.py
+FOUND_PYTHON = $(if $(PYTHON),$(PYTHON),$(error no Python found: install one of Python 3.11 to 3.14))
+BOOTSTRAP = $(FOUND_PYTHON) tools/bootstrap.py
 
 # CHECK=yes also looks at every slide or page in Chromium.
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab models test browser explore bench notebooks pages slides site mutants lock
+.PHONY: help lab update models test browser explore bench notebooks pages slides site mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
+	@echo "make update     bring a newer version; what you saved is kept, in its place or in the folder mine"
 	@echo "make models     fetch a published BERT for use without a network; NAMES=google-bert/bert-base-uncased for another"
 	@echo "make test       lint, unit tests, structure tests, every notebook run strictly without a network, and in JupyterLab"
 	@echo "make browser    of these only the last: every notebook in a real JupyterLab, every control moved (needs Chromium)"
@@ -25,6 +27,9 @@ help:
 
 lab:
 	@$(BOOTSTRAP) lab
+
+update:
+	@$(FOUND_PYTHON) tools/update.py
 
 models:
 	@$(BOOTSTRAP) run -m course_utils.checkpoints $(NAMES)

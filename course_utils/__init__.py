@@ -5,7 +5,7 @@ Each module is read on its own, from top to bottom, and imports only modules bel
 profiling, plots, widgets and exercises on those.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 import os
 

@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils import __version__
+
 LOWEST_PYTHON = (3, 11)
 # What of each package is imported to see that it works: the part that brings in what is compiled.
 PACKAGES = {
@@ -164,6 +166,7 @@ def find() -> list[Finding]:
     wanted = ".".join(map(str, LOWEST_PYTHON))
     old = tuple(map(int, platform.python_version_tuple()[:2])) < LOWEST_PYTHON
     findings = [Finding("Python", python, f"install Python {wanted} or newer" if old else "")]
+    findings.append(Finding("the course", __version__))
     findings += [judged(package, answer) for package, answer in imported().items()]
     findings.append(Finding("cores", str(cores())))
     short = memory() < MEMORY_NEEDED

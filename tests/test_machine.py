@@ -73,7 +73,7 @@ def test_a_package_that_is_installed_and_cannot_be_imported_is_said(
     monkeypatch.syspath_prepend(tmp_path)
     assert machine.check() == (said is None)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + len(machine.PACKAGES) + 2
+    assert len(lines) == 2 + len(machine.PACKAGES) + 2
     named = {line.split()[0]: line for line in lines}
     if said:
         assert said in named["tokenizers"] and "make lab" in named["tokenizers"]

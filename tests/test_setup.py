@@ -23,6 +23,8 @@ from rattler import BuildString, MatchSpec, PackageRecord
 
 import bootstrap
 import check
+import colab
+import course_utils
 import lock
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -636,6 +638,106 @@ def test_lab_stays_on_this_machine_behind_its_token(monkeypatch):
     assert "--ServerApp.ip=127.0.0.1" in command
     assert "--no-browser" in command
     assert not any("token" in argument or "password" in argument for argument in command)
+
+
+def test_jupyterlab_asks_nothing_about_news(tmp_path):
+    """Read by JupyterLab itself, as the ways in pass it: Binder, conda, and `make lab`."""
+    folder = ROOT / "tools" / "jupyter"
+    settings = json.loads((folder / "jupyter_lab_config.json").read_text(encoding="utf-8"))["LabApp"]
+    assert settings == {"check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "news_url": None}
+    code = (
+        "from jupyterlab.labapp import LabApp; app = LabApp.initialize_server(argv=['--no-browser']);"
+        "lab = app.extension_manager.extension_apps['jupyterlab'].pop();"
+        "print(lab.news_url, lab.check_for_updates_class.__name__)"
+    )
+    assert ENVIRONMENT["variables"] == {"JUPYTER_CONFIG_PATH": "tools/jupyter"}
+    environment = os.environ | ENVIRONMENT["variables"] | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "NeverCheckForUpdate"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Binder runs Linux")
+def test_binder_and_make_lab_pass_the_settings_of_jupyterlab(monkeypatch):
+    command = [str(ROOT / "start"), "sh", "-c", "echo $JUPYTER_CONFIG_PATH"]
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": "/elsewhere"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{ROOT / 'tools' / 'jupyter'}:/elsewhere\n"
+    given = {}
+
+    def start(command, env, preexec_fn):
+        given.update(env)
+        return SimpleNamespace(wait=lambda: 0, terminate=lambda: None, pid=0)
+
+    monkeypatch.setattr(bootstrap.subprocess, "Popen", start)
+    monkeypatch.setattr(bootstrap.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(bootstrap.sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    assert bootstrap.run_lab() == 0
+    assert given["JUPYTER_CONFIG_PATH"] == str(ROOT / "tools" / "jupyter")
+
+
+# --- What comes with git
+
+
+def test_no_attribute_names_a_merge_driver_that_nobody_defines():
+    text = (ROOT / ".gitattributes").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bmerge=(\w+)", text)) <= {"text", "binary", "union"}
+    assert "diff=jupyternotebook" in text
+
+
+def test_the_version_is_one_everywhere():
+    """The changelog begins with it, and the citation names it."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\d+\.\d+\.\d+)(?:, .*)?$", changelog, re.MULTILINE)
+    assert versions[0] == course_utils.__version__
+    assert versions == sorted(versions, key=Version, reverse=True)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == course_utils.__version__
+
+
+# --- Workflows
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_named_by_digest(path):
+    """A tag can be moved to other code; the comment says which one it was."""
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", name) for name in used)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_job_that_may_write_runs_nothing_of_the_course(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        if "write" in job.get("permissions", {}).values():
+            assert job["needs"] and not any("run" in step for step in job["steps"])
+            assert not any("checkout" in step["uses"] for step in job["steps"])
+
+
+# --- Colab
+
+
+def test_the_overlay_is_of_colabs_own_versions():
+    listed = MUST_SATISFY["Colab, 19 August 2026"]
+    others = {"ipython-genutils"}  # what the course does not name itself
+    assert all(listed[name] == [version] for name, version in colab.VERSIONS.items() if name not in others)
+
+
+def test_jupyterlab_is_hidden_as_on_colab():
+    code = (
+        "import importlib.metadata as m\n"
+        "for ask in (lambda: __import__('jupyterlab'), lambda: m.version('jupyterlab')):\n"
+        "    try: ask()\n"
+        "    except ModuleNotFoundError as error: print(type(error).__name__)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(colab.NO_JUPYTERLAB)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ModuleNotFoundError", "PackageNotFoundError"]
 
 
 # --- lock

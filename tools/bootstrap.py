@@ -407,7 +407,7 @@ def explain(output):
 
 
 def lab_command():
-    """JupyterLab on the first notebook: loopback only, token on, no question at Ctrl-C, no news feed."""
+    """JupyterLab on the first notebook: loopback only, token on, no question at Ctrl-C."""
     command = [
         str(venv_python()),
         "-c",
@@ -416,8 +416,6 @@ def lab_command():
         f"--ServerApp.root_dir={ROOT}",
         "--ServerApp.answer_yes=True",
         "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
@@ -437,6 +435,9 @@ def run_lab():
     """
     # Kernels are taken from .venv even if the reader's home folder has one of the same name.
     environment = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
+    # No question about news at the first start.
+    places = [str(ROOT / "tools" / "jupyter"), environment.get("JUPYTER_CONFIG_PATH", "")]
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, places))
     command = lab_command()
     in_terminal = os.name != "nt" and sys.stdin.isatty()
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -46,6 +46,7 @@ SECONDS = {
     "mutants": 60,
     "notebooks": 150,
     "narrow": 100,
+    "colab": 90,
     "browser": 240,
     "explore": 300,
 }
@@ -121,6 +122,8 @@ def steps() -> list[Step]:
         if narrow:
             title += ", oldest instructions"
             found.append(Step("narrow", title, [*nbval, *narrow], closed_network | NARROW))
+        title = "some notebooks on the versions of Colab"
+        found.append(Step("colab", title, ["tools/colab.py"], KERNEL_ENVIRONMENT | one_thread))
         # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
         # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]
