@@ -1,15 +1,24 @@
 """Measure all goals in one run, or some of them, and print the table.
 
-python -m benchmarks           every goal; writes results.json and RESULTS.md
+python -m benchmarks           every goal; writes results.json, RESULTS.md, and the history of this machine
 python -m benchmarks P1 P5     only these; writes nothing, for a page of several runs would compare nothing
+
+Other programs slow the two sides of a comparison down unequally. So the load is looked at first, and nothing
+is measured while other work takes more than a tenth of the cores; a row during which it does is not judged,
+and then nothing is written.
 """
 
 import argparse
+import sys
+import time
 from importlib import import_module
 
 import torch
 
-from benchmarks import protocol, report
+from benchmarks import history, protocol, report
+
+LOOK_SECONDS = 3.0
+WRITTEN = (report.RESULTS, report.PAGE, history.FILE, history.PICTURE)
 
 # goal -> module and function; the function gives one or more rows, the first of them under the goal's own
 # name
@@ -30,7 +39,9 @@ def measure(names: list[str]) -> dict:
     for name in names:
         module, function = GOALS[name]
         print(f"{name} ...", flush=True)
-        results |= getattr(import_module(f"benchmarks.{module}"), function)()
+        with protocol.Others() as others:
+            rows = getattr(import_module(f"benchmarks.{module}"), function)()
+        results |= protocol.judged(rows, others.share)
     results["machine"] = results.pop("machine")  # the goals first
     return report.rounded(results)
 
@@ -43,11 +54,18 @@ def main() -> None:
     names = parser.parse_args().names
     if unknown := [name for name in names if name not in GOALS]:
         parser.error(f"no goal {unknown[0]!r}; the goals are {', '.join(GOALS)}")
+    with protocol.Others() as others:
+        time.sleep(LOOK_SECONDS)
+    if others.share > protocol.QUIET:
+        sys.exit(f"other work takes {others.share:.0%} of the cores: end it, then run again")
     results = measure(names or list(GOALS))
     print("\n" + report.table(results))
+    if not report.all_judged(results):
+        sys.exit("\nother work took more than a tenth of the cores: nothing is written, run again")
     if not names:
         report.write(results)
-        print(f"\nwritten: benchmarks/{report.RESULTS.name}, benchmarks/{report.PAGE.name}")
+        history.add(results)
+        print("\nwritten: " + ", ".join(f"benchmarks/{path.name}" for path in WRITTEN))
 
 
 if __name__ == "__main__":

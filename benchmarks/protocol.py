@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from tqdm.auto import tqdm
 
@@ -26,6 +27,8 @@ THREADS = 2
 BLOCKS = 20
 WARM_UP = 5  # calls of each side
 SHORTEST = 0.3  # seconds that the quicker side spends in a block
+QUIET = 0.1  # of the cores' time: while other work takes more, no row is judged
+BUSY = ("user", "nice", "system", "irq", "softirq", "steal")  # what psutil calls the times that are not idle
 
 
 # ------------------------------------------------------------------------------------------ timing
@@ -114,6 +117,43 @@ def row(
 def ratio_row(what: str, goal: float, times: np.ndarray, **details) -> dict:
     """The row of a comparison: how many times as fast ours is, from the times that `abba` gives."""
     return row(what, goal, median_interval(times[:, 1] / times[:, 0]), "x", blocks=len(times), **details)
+
+
+# ------------------------------------------------------------------------------------------ other work
+
+
+class Others:
+    """How much of the machine other programs take while ours measures.
+
+    with Others() as others:
+        ...
+    others.share   ->   0.03, of the time of all cores
+    """
+
+    def __enter__(self):
+        self.share = float("nan")
+        self._start = self._now()
+        return self
+
+    def __exit__(self, *_):
+        wall, busy, own = (end - start for end, start in zip(self._now(), self._start, strict=True))
+        # The system counts in ticks of a hundredth of a second, so a quiet machine can come out below 0.
+        self.share = max(0.0, (busy - own) / (wall * psutil.cpu_count()))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Seconds on the clock, seconds that all cores were busy, seconds of these that were ours."""
+        times = psutil.cpu_times()
+        busy = sum(getattr(times, name, 0.0) for name in BUSY)
+        own = psutil.Process().cpu_times()
+        ours = own.user + own.system + own.children_user + own.children_system
+        return time.perf_counter(), busy, ours
+
+
+def judged(rows: dict[str, dict], others: float) -> dict[str, dict]:
+    """The rows with the share of the cores that other work took; beyond QUIET they are not judged."""
+    verdict = {"met": None} if others > QUIET else {}
+    return {key: row | verdict | {"other_work": others} for key, row in rows.items()}
 
 
 # ------------------------------------------------------------------------------------------ the machine

@@ -9,6 +9,7 @@ FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results.json", FOLDER / "RESULTS.md"
 DIGITS = 6  # significant digits that are kept
 
+VERDICTS = {True: "met", False: "MISSED", None: "not judged: the machine is busy"}
 ESTIMATES = ("median", "mean", "count")  # the names under which a row may hold what was found
 MACHINE_LINES = {
     "processor": "Processor",
@@ -32,7 +33,9 @@ counts. Times depend on the machine below; ratios much less so.
 Both sides run in one process on the same threads, tensors and initial weights, and are first shown to give
 equal results. After a warm-up they are timed in blocks A B B A. Each block gives one ratio; the table shows
 the median over blocks and its bootstrap 95 % interval. A goal is met only if the less favourable end of the
-interval meets it. Exact counts have no interval.
+interval meets it. Exact counts have no interval. Nothing is judged while other programs take more than a
+tenth of the cores. What the ratios were at earlier commits, machine by machine, stands in `history.json`:
+![The ratios at each commit, with their intervals](history.svg)
 """
 
 
@@ -64,7 +67,7 @@ def lines(results: dict) -> list[list[str]]:
             row["what"],
             f"{row['sense']} {shown(row['goal'], row['unit'])}",
             estimate(row),
-            "met" if row["met"] else "MISSED",
+            VERDICTS[row["met"]],
         ]
         for key, row in results.items()
         if key != "machine"
@@ -122,6 +125,11 @@ def page(results: dict) -> str:
             "",
         ]
     )
+
+
+def all_judged(results: dict) -> bool:
+    """Whether the machine was quiet enough for every row."""
+    return all(row["met"] is not None for key, row in results.items() if key != "machine")
 
 
 def rounded(value):

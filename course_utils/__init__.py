@@ -5,7 +5,7 @@ bottom; `toy` is the artificial language. `lessons` holds what each notebook has
 what all lessons share. What is taught imports neither.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 import os
 

@@ -44,7 +44,13 @@ TOKENIZER_FILE = "tokenizer_config.json"  # whether text is lower-cased; not eve
 
 SWITCH = "BERT_COURSE_MODEL"
 DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+SHORT_NAME = re.compile(r"bert-(base|large)-[\w.@-]+")  # what models of google-bert were called before 2024
+# The commits that the course was tried with: what their owners change later does not change a notebook.
+REVISIONS = {
+    DEFAULT_MODEL: "387825ce42dbb39b87911cdf8e383ee3b25184f8",
+    "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
+}
 
 
 def save(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
@@ -130,6 +136,9 @@ def chosen() -> str:
 def folder_of(name: str | Path) -> Path:
     """The folder of a model: an embedded one, an existing folder, or the hub's cache, filled where need be.
 
+    A name of the hub may be followed by `@` and a revision; without one, REVISIONS has the last word, then
+    the branch "main". The hub's old short names ("bert-base-uncased") mean the models of google-bert.
+
     Raises:
         ValueError: if the name can be none of these.
         hub.HubError: (an OSError) if it may be a model of the hub that cannot be had.
@@ -139,11 +148,14 @@ def folder_of(name: str | Path) -> Path:
         if not folder.is_dir():
             raise ValueError(f"{folder} is missing; install the course again")
         return folder
-    if Path(name).is_dir():
-        return Path(name)
-    if HUB_NAME.fullmatch(str(name)):
-        weights = (WEIGHTS_FILE, PICKLED_FILE)
-        return hub.fetch(str(name), [(CONFIG_FILE,), (VOCAB_FILE,), weights], optional=[TOKENIZER_FILE])
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    full_name = f"google-bert/{name}" if SHORT_NAME.fullmatch(str(name)) else str(name)
+    if match := HUB_NAME.fullmatch(full_name):
+        revision = match["revision"] or REVISIONS.get(match["name"], "main")
+        needed = [(CONFIG_FILE,), (VOCAB_FILE,), (WEIGHTS_FILE, PICKLED_FILE)]
+        return hub.fetch(match["name"], needed, optional=[TOKENIZER_FILE], revision=revision)
     allowed = f"{', '.join(EMBEDDED)}, an existing folder, or a model of the hub such as {DEFAULT_MODEL!r}"
     raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
 
@@ -154,8 +166,9 @@ def load(
     """A pretrained model, in evaluation mode, and its tokenizer.
 
     Args:
-        name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased"),
-            or a folder with config.json, vocab.txt and model.safetensors (or the older pytorch_model.bin).
+        name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased",
+            with "@" and a revision if need be), or a folder with config.json, vocab.txt and model.safetensors
+            (or the older pytorch_model.bin).
         allow_missing_heads: accept a checkpoint without pretraining heads, as of sentence encoders. They are
             then drawn at random: good for fine-tuning, where they are not used, and not for filling blanks.
 

@@ -4,6 +4,7 @@ Nothing here imports torch before a tensor is asked for: a JSON record needs non
 """
 
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,22 @@ if TYPE_CHECKING:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Replace a file in one stroke: a reader, or a pulled plug, finds the old content or the new, whole."""
+    """Replace a file in one stroke: a reader, or a pulled plug, finds the old content or the new, whole.
+
+    So it is with any number of writers: each has an unfinished file of its own, which a failure takes away.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:  # an interrupt from the keyboard as well
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: str | Path, content: str) -> None:

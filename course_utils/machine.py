@@ -9,15 +9,27 @@ holds torch to the cores, and says so when memory is nearly used up: a kernel th
 server without a word.
 """
 
+import json
 import os
 import platform
+import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from course_utils import __version__
+
 LOWEST_PYTHON = (3, 11)
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "matplotlib", "ipywidgets", "jupyterlab")
+# What of each package is imported to see that it works: the part that brings in what is compiled.
+PACKAGES = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "tokenizers": "tokenizers",
+    "safetensors": "safetensors.torch",
+    "matplotlib": "matplotlib.backends.backend_agg",
+    "ipywidgets": "ipywidgets",
+}
 MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
 MEMORY_NEEDED = 1.5e9  # bytes: a notebook may take 1 GB, the server and the browser's share come on top
 
@@ -99,17 +111,63 @@ def warn_if_full(*_) -> bool:
     return full
 
 
+# A process of its own: what ends Python while it is loaded must not end the reader's kernel.
+IMPORT = """
+import importlib, importlib.metadata, json, os, sys
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what a package prints is no answer
+sys.modules["rfc3987_syntax"] = None  # two seconds of JupyterLab, which does without it
+sys.path[:], parts = json.loads(sys.argv[1])
+for package, part in parts:
+    answer = {"package": package}
+    try:
+        answer["version"] = importlib.metadata.version(package)
+        importlib.import_module(part)
+    except importlib.metadata.PackageNotFoundError:
+        answer["missing"] = True
+    except BaseException as error:
+        answer["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+    print(json.dumps(answer), file=answers, flush=True)
+"""
+
+
+def imported(packages: Iterable[str] = PACKAGES) -> dict[str, dict]:
+    """What comes of importing each package in a new process: its "version", and "missing" or an "error".
+
+    That a package is listed as installed does not say that it can be loaded: a file may be damaged, or a
+    library of the system be missing.
+    """
+    left, found = list(packages), {}
+    while left:
+        question = json.dumps([sys.path, [(package, PACKAGES[package]) for package in left]])
+        command = [sys.executable, "-c", IMPORT, question]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        found |= {answer["package"]: answer for answer in answers}
+        if len(answers) < len(left):  # it took the process with it
+            found[left[len(answers)]] = {"error": f"Python ends with exit code {done.returncode}"}
+        left = left[len(answers) + 1 :]
+    return found
+
+
+def judged(package: str, answer: dict) -> Finding:
+    """What `imported` found about a package, and what to do about it."""
+    if answer.get("missing"):
+        return Finding(package, "missing", "run `make lab` in the folder of the course")
+    if "error" in answer:
+        advice = f"`import {PACKAGES[package]}` fails ({answer['error']}): remove .venv, then run `make lab`"
+        return Finding(package, "broken", advice)
+    return Finding(package, answer["version"])
+
+
 def find() -> list[Finding]:
     """Look at everything that the course needs."""
     python = platform.python_version()
     wanted = ".".join(map(str, LOWEST_PYTHON))
     old = tuple(map(int, platform.python_version_tuple()[:2])) < LOWEST_PYTHON
     findings = [Finding("Python", python, f"install Python {wanted} or newer" if old else "")]
-    for package in PACKAGES:
-        try:
-            findings.append(Finding(package, version(package)))
-        except PackageNotFoundError:
-            findings.append(Finding(package, "missing", "run `make lab` in the folder of the course"))
+    findings.append(Finding("the course", __version__))
+    findings += [judged(package, answer) for package, answer in imported().items()]
     findings.append(Finding("cores", str(cores())))
     short = memory() < MEMORY_NEEDED
     advice = "close other programs; notebooks may run out of memory" if short else ""

@@ -112,7 +112,7 @@ def load(
 def folder() -> Path:
     """Where rows are kept: beside what the hub's libraries keep, unless BERT_COURSE_DATA says otherwise."""
     home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    return Path(os.environ.get(VARIABLE) or Path(home) / "bert-course")
+    return Path(os.environ.get(VARIABLE) or Path(home) / "bert-course").expanduser()
 
 
 def read_file(path: Path, name: str) -> list[LabelledText] | list[TaggedWords] | list[Question]:

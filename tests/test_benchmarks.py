@@ -5,6 +5,7 @@ Nothing here asserts a time.
 """
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import bootstrap
 from benchmarks import __main__ as bench
-from benchmarks import masking, protocol, report, training_step
+from benchmarks import history, masking, protocol, report, training_step
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.toy.language import VOCAB_FILE
@@ -252,6 +253,82 @@ def test_results_name_no_place(results):
     assert str(report.FOLDER.parent) not in text and "/home" not in text and "/root" not in text
 
 
+# --- Other work on the machine
+
+
+@pytest.mark.parametrize(
+    ("busy", "own", "share"), [(8.0, 8.0, 0.0), (11.0, 8.0, 0.15), (20.0, 0.0, 1.0), (7.9, 8.0, 0.0)]
+)
+def test_other_work_is_what_the_cores_did_and_we_did_not(monkeypatch, busy, own, share):
+    """Ten seconds on two cores."""
+    moments = iter([(5.0, 100.0, 3.0), (15.0, 100.0 + busy, 3.0 + own)])
+    monkeypatch.setattr(protocol.Others, "_now", lambda _: next(moments))
+    monkeypatch.setattr(protocol.psutil, "cpu_count", lambda: 2)
+    with protocol.Others() as others:
+        pass
+    assert others.share == pytest.approx(share)
+
+
+def test_our_own_work_is_no_other_work():
+    clock, busy, own = protocol.Others._now()
+    end = protocol.time.process_time() + 0.5
+    while protocol.time.process_time() < end:
+        pass
+    later = protocol.Others._now()
+    assert later[2] - own >= 0.4
+    assert later[1] - busy >= 0.4
+    assert later[0] - clock >= 0.4
+
+
+def test_on_a_busy_machine_no_row_is_judged():
+    rows = {"P1": protocol.row("the step", 3.0, {"median": 2.5, "low": 2.0, "high": 3.5}, "x")}
+    quiet, busy = protocol.judged(rows, 0.09), protocol.judged(rows, 0.11)
+    assert (quiet["P1"]["met"], busy["P1"]["met"]) == (False, None)
+    assert report.all_judged(quiet) and not report.all_judged(busy)
+    assert "not judged" in report.table(busy) and "MISSED" not in report.table(busy)
+
+
+def test_nothing_is_measured_on_a_busy_machine(monkeypatch):
+    monkeypatch.setattr(bench, "measure", lambda names: pytest.fail("measured"))
+    moments = iter([(0.0, 0.0, 0.0), (3.0, 3.0, 0.0)])
+    monkeypatch.setattr(protocol.Others, "_now", lambda _: next(moments))
+    monkeypatch.setattr(protocol.psutil, "cpu_count", lambda: 2)
+    monkeypatch.setattr(bench.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    with pytest.raises(SystemExit, match="other work takes 50% of the cores"):
+        bench.main()
+
+
+def test_history_keeps_the_last_run_of_each_commit_machine_by_machine(monkeypatch, tmp_path):
+    file, picture = tmp_path / "history.json", tmp_path / "history.svg"
+
+    def run(processor, commit, median):
+        row = protocol.row("what", 1.0, {"median": median, "low": 0.5, "high": 9.0}, "x")
+        count = protocol.row("count", 1.0, {"count": 2.0, "low": 2.0, "high": 2.0}, "s")
+        monkeypatch.setattr(history, "commit", lambda: commit)
+        history.add({"P1": row, "P9": count, "machine": {"processor": processor}}, file, picture)
+
+    for processor, commit, median in [("A", "c1", 1.0), ("B", "c1", 2.0), ("A", "c2", 3.0), ("A", "c1", 4.0)]:
+        run(processor, commit, median)
+    seen = {name: [(r["commit"], r["ratios"]) for r in runs] for name, runs in history.read(file).items()}
+    assert seen == {
+        "A": [("c2", {"P1": [3.0, 0.5, 9.0]}), ("c1", {"P1": [4.0, 0.5, 9.0]})],
+        "B": [("c1", {"P1": [2.0, 0.5, 9.0]})],
+    }
+    drawn = picture.read_text(encoding="utf-8")
+    assert all(f">{word}<" in drawn for word in ("A", "B", "c1", "c2"))
+
+
+def test_the_picture_of_the_history_is_what_the_json_gives(tmp_path):
+    """Names and commits; where the lines run depends on the version of matplotlib."""
+    history.draw(history.read(), tmp_path / "again.svg")
+    texts = [
+        re.findall(r">([^<>]+)</text>", path.read_text(encoding="utf-8"))
+        for path in (history.PICTURE, tmp_path / "again.svg")
+    ]
+    assert texts[0] == texts[1] != []
+
+
 # --- The command
 
 
@@ -259,6 +336,8 @@ def test_some_goals_are_printed_and_nothing_is_written(monkeypatch, capsys):
     row = protocol.row("what", 1.0, {"median": 2.0, "low": 2.0, "high": 2.0}, "x")
     monkeypatch.setattr(bench, "measure", lambda names: {name: row for name in names})
     monkeypatch.setattr(bench.report, "write", lambda results: pytest.fail("written"))
+    monkeypatch.setattr(bench, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(protocol, "QUIET", 2.0)  # the tests themselves make the machine busy
     monkeypatch.setattr(sys, "argv", ["benchmarks", "P1", "P5"])
     bench.main()
     lines = capsys.readouterr().out.split("\n")

@@ -6,12 +6,11 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +118,28 @@ def test_writing_makes_folders_and_leaves_no_partial_file(tmp_path):
     checkpoints.write_text(path, "ü\n")
     assert path.read_bytes() == "ü\n".encode()
     assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
+
+
+WRITER = """
+import sys
+from course_utils import checkpoints
+for _ in range(100):
+    checkpoints.write_bytes(sys.argv[1], sys.argv[2].encode() * 1_000_000)
+"""
+
+
+def test_two_writers_of_one_file_leave_it_whole_at_every_moment(tmp_path):
+    path = tmp_path / "file"
+    checkpoints.write_bytes(path, b"a" * 1_000_000)
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), letter]) for letter in "ab"]
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        content = path.read_bytes()
+        assert len(content) == 1_000_000 and set(content) in ({97}, {98})
+        reads += 1
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert reads > 1
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 # ------------------------------------------------------------------ damage
@@ -383,18 +404,21 @@ NAME = "owner/mini"
 @pytest.fixture
 def network(monkeypatch):
     """Sets whether the probe finds a network, and forgets what an earlier test decided."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     for name in (*hub.OFFLINE_SWITCHES, "HF_ENDPOINT", checkpoints.SWITCH):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "")  # so that what `offline` sets is taken back
-    hub.offline.cache_clear()
+    hub.obstacle.cache_clear()
 
     def answer(there: bool) -> list[str]:
         asked = []
-        monkeypatch.setattr(hub, "answers", lambda address: asked.append(address) or there)
+        reason = "" if there else "the line is cut"
+        monkeypatch.setattr(hub, "obstacle_to", lambda address: asked.append(address) or reason)
         return asked
 
     yield answer
-    hub.offline.cache_clear()
+    hub.obstacle.cache_clear()
 
 
 @pytest.fixture
@@ -428,22 +452,33 @@ def test_a_cached_model_loads_by_name_without_a_download(network, cache, model, 
     assert checkpoints.chosen() == NAME
 
 
-def test_without_a_network_an_unknown_model_is_refused_at_once(network, cache, monkeypatch):
+def test_without_a_network_an_unknown_model_is_refused_and_nobody_asked(network, cache, monkeypatch):
     network(False)
-    asked = []
-
-    def look_up(host, *_, **__):
-        asked.append(host)
-        raise OSError("no network")
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    # The library alone would ask, and wait 23 s for one file.
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: pytest.fail("the library was asked"))
     with pytest.raises(
-        hub.HubError, match=r"owner/mini is not on this disk, and there is no network"
+        hub.HubError, match=r"owner/mini is not on this disk, and there is no network .*: the line is cut"
     ) as caught:
         checkpoints.load(NAME)
-    assert asked == []  # left alone the library asks again and again, 23 s for one file
     assert isinstance(caught.value, OSError) and len(str(caught.value).splitlines()) == 1
     assert os.environ["HF_HUB_OFFLINE"] == "1"  # the libraries that are imported later do not wait either
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pickle"])
+@pytest.mark.parametrize("damage", ["cut", "pointer", "empty"])
+def test_a_damaged_cached_file_is_named_where_it_cannot_be_fetched(
+    network, cache, model, form, damage, capsys
+):
+    """Of a cache without links: here the form of the file is all that tells."""
+    name = checkpoints.WEIGHTS_FILE if form == "safetensors" else checkpoints.PICKLED_FILE
+    path = fill(cache, model, form) / name
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 99\n"
+    path.write_bytes({"cut": path.read_bytes()[:5000], "pointer": pointer, "empty": b""}[damage])
+    network(False)
+    with pytest.raises(
+        hub.HubError, match=rf"owner/mini is damaged on this disk \({name}\), and there is no"
+    ):
+        checkpoints.load(NAME)
 
 
 def test_half_a_cached_model_is_no_model(network, cache, model):
@@ -477,25 +512,109 @@ def test_the_network_is_probed_once_and_not_at_all_when_switched_off(network, mo
     asked = network(True)
     assert not hub.offline() and not hub.offline()
     assert asked == ["https://huggingface.co"]
-    hub.offline.cache_clear()
+    hub.obstacle.cache_clear()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert hub.offline()
     assert len(asked) == 1
 
 
+class Session:
+    """In place of the hub library's own: what it does is the verdict."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def head(self, address, timeout):
+        return self.act(address)
+
+
+def session(monkeypatch, act):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Session(act))
+
+
 def test_a_probe_that_hangs_is_given_up(monkeypatch):
-    over, ended = threading.Event(), threading.Event()
+    given_up = threading.Event()
+    session(monkeypatch, lambda address: given_up.wait(600))
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 0.05)
+    before = threading.active_count()
+    assert hub.obstacle_to("https://example.org") == "https://example.org gives no answer within 0.05 s"
+    assert threading.active_count() == before + 1  # it hangs still
+    given_up.set()
 
-    def hangs(*_, **__):
-        over.wait(60)
-        ended.set()
-        raise OSError("given up")
 
-    monkeypatch.setattr(urllib.request, "urlopen", hangs)
-    assert not hub.answers("https://example.org")  # that it returns at all is the point
-    assert not ended.is_set()
-    over.set()
-    assert ended.wait(10)  # the thread does not outlive the test
+def test_the_hubs_own_session_is_the_judge_and_its_reason_is_told(network, monkeypatch):
+    def refuse(address):
+        raise ValueError("certificate verify failed: unable to get local issuer\nmore")
+
+    monkeypatch.undo()  # the probe of the fixture
+    session(monkeypatch, refuse)
+    reason = "https://hub.example: certificate verify failed: unable to get local issuer"
+    assert hub.obstacle_to("https://hub.example") == reason
+    session(monkeypatch, lambda address: "404")
+    assert hub.obstacle_to("https://hub.example") == ""
+
+
+ASK = """
+from course_utils import hub
+try:
+    hub.fetch("owner/nothing", [["config.json"]])
+except hub.HubError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"HF_ENDPOINT": "mirror.example"}, r"mirror\.example: .*missing .*http"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:9"}, r"http://127\.0\.0\.1:9: .*refused"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}, r"https://huggingface\.co: .*refused"),
+        ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
+    ],
+)
+def test_mirrors_and_proxies_count_as_they_do_for_the_library(tmp_path, settings, reason):
+    """Set before Python starts, as users do; nothing leaves this machine."""
+    left_out = {*hub.OFFLINE_SWITCHES, "HF_ENDPOINT", "NO_PROXY", "no_proxy", "https_proxy"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment |= {"HF_HOME": str(tmp_path)} | settings
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr == ""
+    assert re.fullmatch(
+        rf"owner/nothing is not on this disk, and there is no network to fetch it: {reason}.*\n", done.stdout
+    ), done.stdout
+
+
+def test_short_names_home_folders_and_revisions(monkeypatch, tmp_path, saved):
+    asked = []
+
+    def fetch(repo_id, needed, optional, revision):
+        asked.append((repo_id, revision))
+        return tmp_path
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    for name in ("bert-base-uncased", "bert-large-cased@abc", checkpoints.DEFAULT_MODEL, NAME, f"{NAME}@v2"):
+        assert checkpoints.folder_of(name) == tmp_path
+    base = checkpoints.REVISIONS["google-bert/bert-base-uncased"]
+    assert asked == [
+        ("google-bert/bert-base-uncased", base),
+        ("google-bert/bert-large-cased", "abc"),
+        (checkpoints.DEFAULT_MODEL, checkpoints.REVISIONS[checkpoints.DEFAULT_MODEL]),
+        (NAME, "main"),
+        (NAME, "v2"),
+    ]
+    monkeypatch.setenv("HOME", str(saved.parent))
+    monkeypatch.setenv("USERPROFILE", str(saved.parent))
+    assert checkpoints.folder_of(f"~/{saved.name}") == saved
+    assert len(asked) == 5
+
+
+@pytest.mark.parametrize("commit", checkpoints.REVISIONS.values())
+def test_revisions_are_commits(commit):
+    assert re.fullmatch("[0-9a-f]{40}", commit)
 
 
 def test_a_model_that_breaks_off_is_reported_in_one_line(network, cache, monkeypatch):
@@ -504,7 +623,7 @@ def test_a_model_that_breaks_off_is_reported_in_one_line(network, cache, monkeyp
     class Strange(Exception):
         """Neither an OSError nor known to anybody, as the transport's own errors are."""
 
-    def download(*_):
+    def download(*_, **__):
         raise Strange("cut\noff")
 
     network(True)
@@ -521,7 +640,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_HEAD(self):
-        path = self.folder / self.path.removeprefix(f"/{NAME}/resolve/main/")
+        path = self.folder / self.path.rpartition("/")[2]
         whole = self.path.startswith(f"/{NAME}/") and path.is_file()
         content = path.read_bytes() if whole else b""
         self.send_response(200 if whole else 404)
@@ -558,11 +677,18 @@ def test_fetching_ahead_of_time(model, tmp_path):
     def fetch(*names: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "course_utils.checkpoints", *names]
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
 
     try:
         done = fetch(NAME, "owner/nothing")
+        # One bit turns in a file of the cache: `make models` brings it back.
+        weights = next((tmp_path / "home").rglob(f"snapshots/*/{checkpoints.PICKLED_FILE}"))
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        mended = fetch(NAME)
+        assert mended.returncode == 0 and mended.stdout == done.stdout.splitlines(keepends=True)[0]
+        assert weights.read_bytes() == whole
     finally:
         server.shutdown()
         server.server_close()

@@ -44,6 +44,21 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_is_made_again(tmp_path):
     assert (tmp_path / "a-0").read_text() == "xx"
 
 
+def again(output: str) -> str:
+    """A job that starts a second run of the same output; what that says."""
+    try:
+        experiments.train_all(note, [("", "b", 0)], argparse.Namespace(output=Path(output), processes=1))
+    except SystemExit as error:
+        return str(error)
+    return "no objection"
+
+
+def test_a_second_run_of_the_same_output_is_refused_while_the_first_is_at_work(tmp_path):
+    options = argparse.Namespace(output=tmp_path / "result.json", processes=1)
+    [answer] = experiments.train_all(again, [(str(options.output),)], options).values()
+    assert answer.startswith("another run is making") and "result.json" in answer
+
+
 def form(value):
     """The keys of a nested result, and the lengths of its lists."""
     if isinstance(value, dict):

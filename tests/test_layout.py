@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -173,3 +174,14 @@ def test_what_the_readme_promises_is_there(name, looked_for):
         for part in looked_for.split("."):
             [found] = [node for node in body if getattr(node, "name", None) == part]
             body = found.body
+
+
+def test_every_folder_is_installed():
+    """`pyproject.toml` lists the packages one by one, since the diagrams come from another folder."""
+    with open(PACKAGE.parent / "pyproject.toml", "rb") as file:
+        listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    kept = {
+        path.parent for path in PACKAGE.rglob("*") if path.suffix in (".py", ".json", ".txt", ".safetensors")
+    }
+    folders = {".".join(folder.relative_to(PACKAGE.parent).parts) for folder in kept}
+    assert set(listed) == folders | {"course_utils.img"}

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -37,16 +37,60 @@ def test_too_little_memory_is_said_with_advice(monkeypatch, capsys):
     assert "0.5 GB" in capsys.readouterr().out
 
 
-def test_a_missing_package_is_named_with_what_to_do(monkeypatch, capsys):
-    def missing(name):
-        if name == "torch":
-            raise PackageNotFoundError(name)
-        return "1.0"
+def test_every_package_is_tried_by_importing_it():
+    assert {package: answer.keys() for package, answer in machine.imported().items()} == {
+        package: {"package", "version"} for package in machine.PACKAGES
+    }
 
-    monkeypatch.setattr(machine, "version", missing)
-    assert not machine.check()
-    line = next(line for line in capsys.readouterr().out.splitlines() if "torch" in line)
-    assert "missing" in line and "make lab" in line
+
+def install(folder: Path, package: str, module: str, source: str) -> None:
+    """Put a package on a path of its own, with the metadata of one that is installed."""
+    path = folder.joinpath(*module.split("."))
+    path.mkdir(parents=True)
+    for parent in [path, *path.parents][: module.count(".") + 1]:
+        (parent / "__init__.py").touch()
+    (path / "__init__.py").write_text(source, encoding="utf-8")
+    (folder / f"{package}-9.9.dist-info").mkdir()
+    metadata = folder / f"{package}-9.9.dist-info" / "METADATA"
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 9.9\n", encoding="utf-8")
+
+
+LOSSES = {
+    "print('{}')": None,
+    "import nothing_of_this_name": "(ModuleNotFoundError: No module named 'nothing_of_this_name')",
+    "raise OSError('libtorch.so: cannot open\\nmore')": "(OSError: libtorch.so: cannot open)",
+    "raise SystemExit": "(SystemExit: )",
+    "import os; os._exit(77)": "(Python ends with exit code 77)",
+}
+
+
+@pytest.mark.parametrize(("source", "said"), LOSSES.items())
+def test_a_package_that_is_installed_and_cannot_be_imported_is_said(
+    monkeypatch, tmp_path, capsys, source, said
+):
+    for package, module in machine.PACKAGES.items():
+        install(tmp_path, package, module, source if package == "tokenizers" else "")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert machine.check() == (said is None)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(machine.PACKAGES) + 2
+    named = {line.split()[0]: line for line in lines}
+    if said:
+        assert said in named["tokenizers"] and "make lab" in named["tokenizers"]
+        assert named.pop("tokenizers").split()[1] == "broken"
+    assert all(line.endswith("good") for line in named.values())
+
+
+def test_a_missing_package_is_named_with_what_to_do(monkeypatch, tmp_path, capsys):
+    for package, module in machine.PACKAGES.items():
+        if package != "torch":
+            install(tmp_path, package, module, "")
+    standard = [path for path in sys.path if "site-packages" not in path]
+    monkeypatch.setattr(machine.sys, "path", [str(tmp_path), *standard])
+    answers = machine.imported()
+    assert [package for package, answer in answers.items() if "missing" in answer] == ["torch"]
+    finding = machine.judged("torch", answers["torch"])
+    assert finding.value == "missing" and "make lab" in finding.advice
 
 
 def test_an_old_python_is_refused(monkeypatch):
@@ -109,3 +153,8 @@ def test_the_warning_comes_after_every_cell_of_a_notebook(monkeypatch):
     )
     machine.settle()
     assert registered == [("post_run_cell", machine.warn_if_full)]
+
+
+def test_jupyterlab_is_not_asked_for():
+    """Colab has none, and where a notebook runs, something runs it."""
+    assert "jupyterlab" not in {finding.name for finding in machine.find()}

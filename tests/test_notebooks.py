@@ -155,6 +155,12 @@ BAD_CELLS = {
         [text("# Title"), code("x", tags=["raises-exception"])],
         [text("# Title"), code("# NBVAL_IGNORE_OUTPUT\nx")],
     ],
+    "no_raw_tensors": [
+        with_output(stream("median cosine  tensor(0.6985, dtype=torch.float64)\n")),
+        with_output(display({"text/html": "<td>tensor([1., 2.])</td>"})),
+        with_output(new_output("execute_result", data={"text/plain": "tensor(1.)"}, execution_count=1)),
+        [text("# Title"), code("x", stream("1.0\n"), tags=["shows-tensor"])],
+    ],
     "stable_calls": [
         [text("# Title"), code("plt.plot(x);")],
         [text("# Title"), code("widgets.interact(f, x=3)")],
@@ -205,6 +211,11 @@ def test_small_file_refuses_a_large_one(tmp_path):
 
 def test_every_rule_has_an_example_that_it_refuses():
     assert {rule.__name__ for rule in RULES} == {*BAD_CELLS, *SPOILERS, "small_file"}
+
+
+def test_a_cell_about_tensors_may_print_one(tmp_path):
+    page = store(tmp_path, text("# Title"), code("x", stream("tensor([1, 2])\n"), tags=["shows-tensor"]))
+    assert notebook_rules.no_raw_tensors(page) == []
 
 
 def test_links_reach_headings_of_other_notebooks(tmp_path):

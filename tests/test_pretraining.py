@@ -299,6 +299,7 @@ def test_a_failed_write_leaves_the_old_state(data, tmp_path, monkeypatch, broken
         with pytest.raises(OSError, match="no space"):
             trainer.save_state(path)
     assert path.read_bytes() == old
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
     trainer.save_state(path)
     assert path.read_bytes() != old
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
@@ -309,18 +310,25 @@ def test_a_failed_write_leaves_the_old_state(data, tmp_path, monkeypatch, broken
 PARALLEL = replace(TINY, steps=20, log_every=20, learning_rate=5e-3)
 
 
-def losses_of_a_process(rank: int, world: int, meeting_place: str, result: str) -> None:
+def losses_of_a_process(rank: int, world: int, meeting_place: str, result: str, together) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting_place, rank=rank, world_size=world)
     trainer = Pretrainer(PARALLEL, TOKENIZER)
     losses = [trainer.step() for _ in range(PARALLEL.steps)]
-    dist.destroy_process_group()
     Path(f"{result}{rank}").write_text(json.dumps(losses), encoding="utf-8")
+    # gloo aborts a process that takes its connections down while the other one closes them: so one after the
+    # other, and nobody leaves before all are done.
+    for turn in range(world):
+        together.wait()
+        if turn == rank:
+            dist.destroy_process_group()
+    together.wait()
 
 
 def test_two_processes_give_the_curve_of_one(tmp_path):
     meeting_place, result = (tmp_path / "meeting").as_uri(), str(tmp_path / "losses")
-    torch.multiprocessing.spawn(losses_of_a_process, (2, meeting_place, result), nprocs=2)
+    together = torch.multiprocessing.get_context("spawn").Barrier(2, timeout=300)
+    torch.multiprocessing.spawn(losses_of_a_process, (2, meeting_place, result, together), nprocs=2)
     first, second = (json.loads(Path(f"{result}{rank}").read_text(encoding="utf-8")) for rank in range(2))
     trainer = Pretrainer(PARALLEL, TOKENIZER)
     alone = [trainer.step() for _ in range(PARALLEL.steps)]

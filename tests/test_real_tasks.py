@@ -103,7 +103,7 @@ def viewer(monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Viewer, state))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(real_tasks, "VIEWER", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(hub, "offline", lambda: False)
+    monkeypatch.setattr(hub, "obstacle", lambda: "")
     yield state
     server.shutdown()
     server.server_close()
@@ -111,7 +111,7 @@ def viewer(monkeypatch):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    monkeypatch.setattr(hub, "offline", lambda: True)
+    monkeypatch.setattr(hub, "obstacle", lambda: "the line is cut")
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -146,7 +146,7 @@ def test_the_number_of_examples_is_right(viewer, total, limit):
 
 def test_what_was_fetched_needs_no_network_again(viewer, monkeypatch):
     found = real_tasks.load("conll2003", "test", limit=3)
-    monkeypatch.setattr(hub, "offline", lambda: True)
+    monkeypatch.setattr(hub, "obstacle", lambda: "the line is cut")
     assert real_tasks.load("conll2003", "test", limit=3) == found
     assert len(viewer["asked"]) == 1
     with pytest.raises(hub.HubError, match="there is no network to ask"):

@@ -1,8 +1,12 @@
 """The sanitize file hides what differs from run to run, and no result."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
@@ -65,3 +69,26 @@ def test_results_stay_as_they_are(result):
 def test_sanitizing_twice_changes_nothing_more():
     text = "torch 2.13.0 at 0x7f3a2c10bd90: 1.5 s, 20,000 tokens/s, 2 cores, 4.0 GB free"
     assert sanitize(sanitize(text)) == sanitize(text) != text
+
+
+@pytest.mark.parametrize("tags", [[], ["nbval-ignore-output"]])
+def test_a_cell_that_writes_to_stderr_fails_even_where_its_output_is_ignored(tmp_path, tags):
+    cell = nbformat.v4.new_code_cell("import warnings; warnings.warn('odd')", execution_count=1)
+    cell.metadata["tags"] = tags
+    notebook = tmp_path / "warns.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
+    shutil.copy(FILE.parents[1] / "conftest.py", tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval",
+        "--nbval-current-env",
+        f"--rootdir={tmp_path}",
+    ]
+    done = subprocess.run(
+        [*command, notebook.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert ("odd" if tags else "stderr") in done.stdout

@@ -9,8 +9,9 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,8 @@ from rattler import BuildString, MatchSpec, PackageRecord
 
 import bootstrap
 import check
+import colab
+import course_utils
 import lock
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,27 +36,98 @@ CONDA_SPECS = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, 
 CONDA_TO_PIP = {"huggingface_hub": "huggingface-hub", "pytorch-cpu": "torch"}
 
 
+LISTS = ["requirements.txt", *bootstrap.EXTRA_REQUIREMENTS.values()]
+
+
+def entries(name: str) -> list[tuple[Requirement, list[str]]]:
+    """What a requirements file settles: each line, and its digests."""
+    text = re.sub(r"^#.*\n", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = []
+    for entry in text.replace("\\\n", " ").splitlines():
+        line, *digests = entry.split("--hash=")
+        requirement = Requirement(line.strip())
+        assert [specifier.operator for specifier in requirement.specifier] == ["=="], entry
+        found.append((requirement, [digest.strip() for digest in digests]))
+    return found
+
+
 def pins(name: str) -> dict[str, Version]:
-    """The exact versions that a requirements file settles."""
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    assert all(len(r.specifier) == 1 and next(iter(r.specifier)).operator == "==" for r in requirements)
-    return {r.name: Version(next(iter(r.specifier)).version) for r in requirements}
+    """The exact versions that a requirements file settles for this machine."""
+    here = [r for r, _ in entries(name) if r.marker is None or r.marker.evaluate()]
+    return {r.name: Version(next(iter(r.specifier)).version) for r in here}
 
 
 # --- Specifications
 
 
-@pytest.mark.parametrize("line", CONDA_SPECS)
-def test_conda_range_holds_the_tested_version(line):
-    spec = MatchSpec(line)
-    name = spec.name.normalized
-    if name == "python":
-        tested = "3.11.7"
-    else:
-        tested = Version(version(CONDA_TO_PIP.get(name, name))).public
-    record = PackageRecord(name, tested, BuildString("0"), build_number=0, subdir="noarch")
-    assert spec.matches(record)
+# What must satisfy the ranges of pyproject.toml and environment.yml, beside the tested pins. Only what the
+# course names is listed. Read in public repositories: Colab's own freeze, and the recipes of conda-forge.
+MUST_SATISFY = {
+    "Colab, 19 August 2026": {
+        "huggingface-hub": ["1.27.0"],
+        "ipywidgets": ["7.7.1"],
+        "matplotlib": ["3.10.0"],
+        "numpy": ["2.1.3"],
+        "psutil": ["5.9.5"],
+        "safetensors": ["0.8.0"],
+        "scikit-learn": ["1.6.1"],
+        "scipy": ["1.16.3"],
+        "tokenizers": ["0.22.2"],
+        "torch": ["2.11.0"],
+        "tqdm": ["4.67.3"],
+        "transformers": ["5.15.0"],
+    },
+    "conda-forge, 19 August 2026": {
+        "huggingface-hub": ["1.27.0"],
+        "tokenizers": ["0.22.2", "0.23.0"],
+        "torch": ["2.13.0"],
+        "transformers": ["5.15.1"],
+    },
+}
+DEPENDENCIES = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
+MUST_SATISFY_ROWS = [
+    pytest.param(name, version, id=f"{name}-{version} ({source})")
+    for source, packages in MUST_SATISFY.items()
+    for name, versions in packages.items()
+    for version in versions
+]
+
+
+def conda_spec(name: str) -> MatchSpec:
+    """The range of a package in environment.yml, by the name that pip knows."""
+    specs = map(MatchSpec, CONDA_SPECS)
+    return next(s for s in specs if CONDA_TO_PIP.get(s.name.normalized, s.name.normalized) == name)
+
+
+def conda_record(spec: MatchSpec, version: str) -> PackageRecord:
+    return PackageRecord(spec.name.normalized, version, BuildString("0"), build_number=0, subdir="noarch")
+
+
+@pytest.mark.parametrize(("name", "version"), MUST_SATISFY_ROWS)
+def test_the_ranges_hold_what_colab_and_conda_forge_have(name, version):
+    assert DEPENDENCIES[name].specifier.contains(version)
+    spec = conda_spec(name)
+    assert spec.matches(conda_record(spec, version))
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_the_ranges_hold_the_tested_pins(name):
+    tested = str((pins("requirements-torch.txt") | pins("requirements.txt"))[name])
+    assert DEPENDENCIES[name].specifier.contains(tested)
+    spec = conda_spec(name)
+    assert spec.matches(conda_record(spec, tested))
+
+
+def test_no_range_holds_the_next_major_version():
+    for name in DEPENDENCIES:
+        spec = conda_spec(name)
+        assert not spec.matches(conda_record(spec, "1000.0")), name
+
+
+def test_conda_takes_one_channel_and_a_python_of_the_course():
+    assert ENVIRONMENT["channels"] == ["conda-forge"]
+    minor = int(next(re.fullmatch(r"python=3\.(\d+)", line) for line in CONDA_SPECS if "python=" in line)[1])
+    assert bootstrap.OLDEST[1] <= minor <= bootstrap.NEWEST[1]
 
 
 def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
@@ -64,14 +138,43 @@ def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
     assert conda == {r.name: str(r.specifier) for r in map(Requirement, PROJECT["dependencies"])}
 
 
-def test_pins_lie_above_the_lower_bounds_and_are_installed():
-    runtime = pins("requirements.txt")
-    everything = runtime | pins("requirements-test.txt")
-    for requirement in map(Requirement, PROJECT["dependencies"]):
-        assert requirement.specifier.contains(runtime[requirement.name])
+def test_pins_are_installed():
+    everything = pins("requirements-torch.txt") | pins("requirements.txt") | pins("requirements-test.txt")
     for name, pinned in everything.items():
         with contextlib.suppress(ModuleNotFoundError):  # packages of another platform
             assert Version(version(name)).public == str(pinned), name
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_pin_has_digests_and_no_list_names_a_registry_or_a_build_for_gpus(name):
+    for requirement, digests in entries(name):
+        assert digests, requirement
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests), requirement
+        assert not re.match("torch$|triton|nvidia|cuda", requirement.name), requirement
+        assert requirement.url is None
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"://|^\s*-(?!-hash=)", text, re.MULTILINE)
+
+
+def test_torch_stands_alone_and_what_its_cpu_build_needs_is_in_the_list():
+    assert list(pins("requirements-torch.txt")) == ["torch"]
+    needed = [Requirement(text) for text in distribution("torch").requires]
+    needed = {r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+    needed = {name for name in needed if not re.match("triton|nvidia|cuda", name)}
+    assert needed <= set(pins("requirements.txt"))
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.5", "3.12.0", "3.13.0", "3.14.0"])
+@pytest.mark.parametrize("system", [("linux", "posix"), ("darwin", "posix"), ("win32", "nt")])
+def test_every_python_and_system_gets_each_package_once(python, system):
+    """The older Python of one platform may need another version than the rest, but never two."""
+    environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    environment |= {"sys_platform": system[0], "os_name": system[1]}
+    for name in LISTS:
+        here = [r.name for r, _ in entries(name) if r.marker is None or r.marker.evaluate(environment)]
+        assert len(here) == len(set(here))
+        others = {r.name for r, _ in entries(name)} - set(here)
+        assert all(r.marker for r, _ in entries(name) if r.name in others)
 
 
 BROUGHT_ALONG = {"IPython": "jupyterlab", "PIL": "matplotlib", "cycler": "matplotlib", "filelock": "torch"}
@@ -214,7 +317,7 @@ def test_readme_map_says_which_notebooks_exist():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty project for bootstrap, with a `.venv` that is made of nothing but a Python that starts."""
-    for name in ("requirements.txt", "requirements-test.txt", "pyproject.toml"):
+    for name in ("requirements-torch.txt", "requirements.txt", "requirements-test.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name, path in [
         ("ROOT", tmp_path),
@@ -222,6 +325,7 @@ def folder(tmp_path, monkeypatch):
         ("STAMP", tmp_path / ".venv" / "stamp.json"),
         ("MARKER", tmp_path / ".venv" / "marker"),
         ("LOG", tmp_path / "log"),
+        ("LOCK", tmp_path / "lock"),
     ]:
         monkeypatch.setattr(bootstrap, name, path)
 
@@ -231,7 +335,7 @@ def folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bootstrap, "create_venv", create_venv)
     monkeypatch.setattr(bootstrap, "works", lambda python: Path(python).exists())
-    monkeypatch.setattr(bootstrap, "index_answers", lambda address: False)
+    monkeypatch.setattr(bootstrap, "index_answers", lambda address, seconds: False)
     return tmp_path
 
 
@@ -244,7 +348,7 @@ def pip_calls(monkeypatch):
 
 def test_second_call_installs_nothing(folder, pip_calls):
     bootstrap.prepare(["lab"])
-    assert ["-r", "requirements.txt"] in pip_calls
+    assert bootstrap.pinned("requirements.txt") in pip_calls
     assert not bootstrap.MARKER.exists()
     pip_calls.clear()
     bootstrap.prepare(["lab"])
@@ -255,7 +359,7 @@ def test_test_packages_come_only_when_they_are_wanted(folder, pip_calls):
     bootstrap.prepare(["lab"])
     pip_calls.clear()
     bootstrap.prepare(["lab", "test"])
-    assert pip_calls == [["--no-deps", "-r", "requirements-test.txt"]]
+    assert pip_calls == [bootstrap.pinned("requirements-test.txt")]
 
 
 def test_changed_requirements_are_installed(folder, pip_calls):
@@ -264,7 +368,7 @@ def test_changed_requirements_are_installed(folder, pip_calls):
     with (folder / "requirements.txt").open("a", encoding="utf-8") as file:
         file.write("another==1.0\n")
     bootstrap.prepare(["lab"])
-    assert ["-r", "requirements.txt"] in pip_calls
+    assert bootstrap.pinned("requirements.txt") in pip_calls
 
 
 @pytest.mark.parametrize("damage", ["killed", "no python", "moved"])
@@ -279,7 +383,7 @@ def test_unfinished_venv_is_made_again(folder, pip_calls, damage):
         bootstrap.write_stamp(bootstrap.read_stamp() | {"place": "elsewhere"})
     pip_calls.clear()
     bootstrap.prepare(["lab"])
-    assert ["-r", "requirements.txt"] in pip_calls
+    assert bootstrap.pinned("requirements.txt") in pip_calls
     assert not (bootstrap.VENV / "leftover").exists()
     assert bootstrap.missing_groups(["lab"], None) == []
 
@@ -308,6 +412,90 @@ def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
     assert bootstrap.missing_groups(["lab"], None) == []
 
 
+# A process that sets up its folder with an installer that only takes its time, and writes down what it does.
+SET_UP = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, "tools")
+import bootstrap
+
+def create_venv(python):
+    bootstrap.venv_python().parent.mkdir(parents=True)
+    bootstrap.venv_python().touch()
+
+def pip(arguments):
+    with open("calls", "a", encoding="utf-8") as file:
+        file.write(sys.argv[1] + " ")
+    time.sleep(float(sys.argv[2]))
+
+bootstrap.create_venv, bootstrap.pip = create_venv, pip
+bootstrap.works = lambda python: Path(python).exists()
+bootstrap.index_answers = lambda address: False
+bootstrap.check_space = lambda: None
+try:
+    bootstrap.prepare(["lab"])
+except bootstrap.SetupError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    """Start a set-up in a folder of its own: `set_up(name, seconds)`, the seconds for each call of pip."""
+    (tmp_path / "tools").mkdir()
+    for name in ("requirements.txt", "pyproject.toml", "tools/bootstrap.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    processes = []
+
+    def start(name: str, seconds: float) -> subprocess.Popen:
+        command = [sys.executable, "-c", SET_UP, name, str(seconds)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        processes.append(subprocess.Popen(command, cwd=tmp_path, text=True, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 600
+    while not path.exists():
+        assert time.monotonic() < end, f"{path.name} does not come"
+        time.sleep(0.01)
+
+
+def test_of_two_set_ups_at_once_the_second_waits_and_finds_all_done(set_up, tmp_path):
+    first = set_up("first", 0.5)
+    wait_for(tmp_path / "calls")  # the first is in the middle of it
+    second = set_up("second", 0)
+    outputs = [process.communicate(timeout=600)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["first"] * 3
+    assert "waiting for it" in outputs[1] and "waiting for it" not in outputs[0]
+
+
+def test_a_set_up_that_is_killed_gives_back_its_lock(set_up, tmp_path):
+    first = set_up("first", 600)
+    wait_for(tmp_path / "calls")
+    second = set_up("second", 0)
+    assert second.stdout.readline() == "Another set-up is at work in this folder: waiting for it.\n"
+    first.kill()
+    output, _ = second.communicate(timeout=600)
+    assert second.returncode == 0, output
+    assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["first"] + ["second"] * 3
+    assert not (tmp_path / ".venv" / "course-set-up-running").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(set_up, tmp_path):
+    (tmp_path / ".setup.lock").mkdir()  # what stands in the way even of an administrator
+    process = set_up("first", 0)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert re.fullmatch(r"The set-up cannot write in .* \(.*\): make the folder writable\.\n", output)
+
+
 def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
     bootstrap.prepare(["lab"])
     pip_calls.clear()
@@ -318,37 +506,78 @@ def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
     assert pip_calls == []
 
 
-def test_full_disk_is_refused_before_anything_is_made(folder, pip_calls, monkeypatch):
-    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
-    with pytest.raises(bootstrap.SetupError, match=r"needs 4 GB .* has 1\.0 GB free"):
-        bootstrap.prepare(["lab"])
+@pytest.mark.parametrize(
+    ("torch", "free", "needed"), [(None, 1e9, 4), ("cu130", 5e9, 12), ("default", 5e9, 12)]
+)
+def test_full_disk_is_refused_before_anything_is_made(folder, pip_calls, monkeypatch, torch, free, needed):
+    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    with pytest.raises(bootstrap.SetupError, match=rf"needs {needed} GB .* has {free / 1e9:.1f} GB free"):
+        bootstrap.prepare(["lab"], torch=torch)
     assert pip_calls == []
     assert not bootstrap.VENV.exists()
+
+
+def test_a_larger_build_of_torch_is_refused_where_the_small_one_fitted(folder, pip_calls, monkeypatch):
+    bootstrap.prepare(["lab"])
+    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e9))
+    pip_calls.clear()
+    with pytest.raises(bootstrap.SetupError, match=r"needs 12 GB"):
+        bootstrap.prepare(["lab"], torch="cu130")
+    assert pip_calls == []
+    assert bootstrap.missing_groups(["lab"], None) == []
 
 
 def test_python_is_chosen_among_the_tested_ones(monkeypatch):
     monkeypatch.setattr(bootstrap, "works", lambda python: True)
     on_path = {"python3.12": "/bin/python3.12", "python3.11": "/bin/python3.11"}.get
     assert bootstrap.choose_python((3, 12), on_path) == sys.executable
+    assert bootstrap.choose_python((3, 14), on_path) == sys.executable
     assert bootstrap.choose_python((3, 9), on_path) == "/bin/python3.12"
-    assert bootstrap.choose_python((3, 14), on_path) == "/bin/python3.12"
-    assert bootstrap.choose_python((3, 14), lambda name: None) == sys.executable
-    with pytest.raises(bootstrap.SetupError, match=r"^This is Python 3\.9 and .*$"):
-        bootstrap.choose_python((3, 9), lambda name: None)
+    assert bootstrap.choose_python((3, 15), on_path) == "/bin/python3.12"
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 15)])
+def test_an_untested_python_is_refused_in_one_sentence_that_names_it(monkeypatch, version):
+    monkeypatch.setattr(bootstrap.sys, "executable", "/somewhere/python")
+    sentence = (
+        f"^This is Python 3.{version[1]} \\(/somewhere/python\\) and the course needs 3.11 to 3.14: install"
+        " one of these, then run the command again.$"
+    )
+    with pytest.raises(bootstrap.SetupError, match=sentence):
+        bootstrap.choose_python(version, lambda name: None)
+
+
+def test_every_place_that_names_the_pythons_names_the_same():
+    minors = range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.findall(r"python3\.(\d+)", makefile) == [str(minor) for minor in reversed(minors)]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert tested == [f"3.{minor}" for minor in minors]
+    span = f"3.{minors[0]} to 3.{minors[-1]}"
+    for name in ("README.md", "Makefile", "requirements.txt", "tools/bootstrap.py"):
+        assert span in (ROOT / name).read_text(encoding="utf-8"), name
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"3.{minors[0]}")
 
 
 def test_torch_comes_from_the_cpu_index_only_when_it_answers():
-    pin = f"torch=={pins('requirements.txt')['torch']}"
+    pin = f"torch=={pins('requirements-torch.txt')['torch']}"
     index = "https://download.pytorch.org/whl/"
-    choose = bootstrap.torch_arguments
-    assert choose("cpu", "linux", lambda address: True) == ["--index-url", index + "cpu", pin + "+cpu"]
-    assert choose("cpu", "linux", lambda address: False) == [pin]
-    assert choose("cpu", "darwin", lambda address: True) == [pin]
-    assert choose("cu130", "linux", lambda address: True) == ["--index-url", index + "cu130", pin + "+cu130"]
+    answers_at = {"at once": [True], "at the second try": [False, True], "never": [False, False]}
+    for when, answers in answers_at.items():
+        replies = iter(answers)
+        asked = bootstrap.torch_arguments("cpu", "linux", lambda address, seconds: next(replies))  # noqa: B023
+        where = [] if when == "never" else ["--index-url", index + "cpu"]
+        # Without PyTorch's index it is the same build or none: never the several GB of the one for GPUs.
+        assert asked == ["--no-deps", *where, pin + "+cpu"], when
+        assert list(replies) == []
+    assert bootstrap.torch_arguments("cpu", "darwin") == ["--no-deps", pin]
+    assert bootstrap.torch_arguments("cu130", "linux") == ["--index-url", index + "cu130", pin + "+cu130"]
+    assert bootstrap.torch_arguments("default", "linux") == [pin]
 
 
 def test_probe_of_a_closed_port_says_no():
-    assert not bootstrap.index_answers("http://127.0.0.1:9")
+    assert not bootstrap.index_answers("http://127.0.0.1:9", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +592,7 @@ def test_probe_of_a_closed_port_says_no():
             "cannot be reached",
         ),
         ("ERROR: No matching distribution found for torch==0", "No matching distribution found for torch==0"),
+        ("ERROR: No matching distribution found for torch==2.13.0+cpu", "accept the build for GPUs"),
     ],
 )
 def test_failure_of_pip_becomes_one_line(output, message):
@@ -376,7 +606,8 @@ def test_no_index_means_one_line_and_exit_code_1(tmp_path):
     clone = tmp_path / "clone"
     (clone / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "bootstrap.py", clone / "tools")
-    (clone / "requirements.txt").write_text("torch==0.0.1\n", encoding="utf-8")
+    (clone / "requirements-torch.txt").write_text("torch==0.0.1\n", encoding="utf-8")
+    (clone / "requirements.txt").touch()
     (clone / "pyproject.toml").touch()
     closed = {
         "PIP_CONFIG_FILE": os.devnull,
@@ -409,15 +640,107 @@ def test_lab_stays_on_this_machine_behind_its_token(monkeypatch):
     assert not any("token" in argument or "password" in argument for argument in command)
 
 
+def test_jupyterlab_asks_nothing_about_news(tmp_path):
+    """Read by JupyterLab itself, as the ways in pass it: Binder, conda, and `make lab`."""
+    folder = ROOT / "tools" / "jupyter"
+    settings = json.loads((folder / "jupyter_lab_config.json").read_text(encoding="utf-8"))["LabApp"]
+    assert settings == {"check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "news_url": None}
+    code = (
+        "from jupyterlab.labapp import LabApp; app = LabApp.initialize_server(argv=['--no-browser']);"
+        "lab = app.extension_manager.extension_apps['jupyterlab'].pop();"
+        "print(lab.news_url, lab.check_for_updates_class.__name__)"
+    )
+    assert ENVIRONMENT["variables"] == {"JUPYTER_CONFIG_PATH": "tools/jupyter"}
+    environment = os.environ | ENVIRONMENT["variables"] | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "NeverCheckForUpdate"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Binder runs Linux")
+def test_binder_and_make_lab_pass_the_settings_of_jupyterlab(monkeypatch):
+    command = [str(ROOT / "start"), "sh", "-c", "echo $JUPYTER_CONFIG_PATH"]
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": "/elsewhere"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{ROOT / 'tools' / 'jupyter'}:/elsewhere\n"
+    given = {}
+
+    def start(command, env, preexec_fn):
+        given.update(env)
+        return SimpleNamespace(wait=lambda: 0, terminate=lambda: None, pid=0)
+
+    monkeypatch.setattr(bootstrap.subprocess, "Popen", start)
+    monkeypatch.setattr(bootstrap.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(bootstrap.sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    assert bootstrap.run_lab() == 0
+    assert given["JUPYTER_CONFIG_PATH"] == str(ROOT / "tools" / "jupyter")
+
+
+# --- What comes with git
+
+
+def test_no_attribute_names_a_merge_driver_that_nobody_defines():
+    text = (ROOT / ".gitattributes").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bmerge=(\w+)", text)) <= {"text", "binary", "union"}
+    assert "diff=jupyternotebook" in text
+
+
+def test_the_version_is_one_everywhere():
+    """The changelog begins with it, and the citation names it."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\d+\.\d+\.\d+)(?:, .*)?$", changelog, re.MULTILINE)
+    assert versions[0] == course_utils.__version__
+    assert versions == sorted(versions, key=Version, reverse=True)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == course_utils.__version__
+
+
+# --- Workflows
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_named_by_digest(path):
+    """A tag can be moved to other code; the comment says which one it was."""
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", name) for name in used)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_job_that_may_write_runs_nothing_of_the_course(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        if "write" in job.get("permissions", {}).values():
+            assert job["needs"] and not any("run" in step for step in job["steps"])
+            assert not any("checkout" in step["uses"] for step in job["steps"])
+
+
+# --- Colab
+
+
+def test_the_overlay_is_of_colabs_own_versions():
+    listed = MUST_SATISFY["Colab, 19 August 2026"]
+    others = {"ipython-genutils"}  # what the course does not name itself
+    assert all(listed[name] == [version] for name, version in colab.VERSIONS.items() if name not in others)
+
+
+def test_jupyterlab_is_hidden_as_on_colab():
+    code = (
+        "import importlib.metadata as m\n"
+        "for ask in (lambda: __import__('jupyterlab'), lambda: m.version('jupyterlab')):\n"
+        "    try: ask()\n"
+        "    except ModuleNotFoundError as error: print(type(error).__name__)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(colab.NO_JUPYTERLAB)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ModuleNotFoundError", "PackageNotFoundError"]
+
+
 # --- lock
-
-
-def test_markers_hold_exactly_where_a_package_is_needed():
-    windows = [environment["sys_platform"] == "win32" for environment in lock.ENVIRONMENTS]
-    assert lock.marker_for([True] * len(windows)) == ""
-    assert lock.marker_for(windows) == ' ; sys_platform == "win32"'
-    with pytest.raises(ValueError, match="no marker"):
-        lock.marker_for([i == 5 for i in range(len(windows))])
 
 
 def test_lowest_constraints_are_the_lower_bounds():
@@ -443,6 +766,52 @@ def test_a_step_passes_with_exit_code_0_alone(code, passed, capfd):
     result = check.run(check.Step("one", "one", ["-c", code]))
     assert result.passed == passed
     assert result.detail == ("4 passed, 1 skipped" if passed else "")
+
+
+def test_every_step_has_its_seconds_and_all_but_exploring_run_unasked(monkeypatch):
+    available = {step.name: step for step in check.steps()}
+    assert set(check.SECONDS) == set(available)
+    ran = []
+    monkeypatch.setattr(check, "run", lambda step: ran.append(step.name) or check.Result(step, 1.0, True, ""))
+    monkeypatch.setattr(sys, "argv", ["check.py"])
+    assert check.main() == 0
+    assert ran == [name for name in available if name != "explore"]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32", "freebsd"])
+@pytest.mark.parametrize("absent", [[], ["Chromium"], ["npm"], ["Chromium", "npm"]])
+def test_what_a_machine_lacks_is_named_with_how_to_get_it(monkeypatch, tmp_path, system, absent):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path / "assets")
+    monkeypatch.setattr(check.browser, "find", lambda: None if "Chromium" in absent else "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None if name in absent else name)
+    lines = check.lacking(system)
+    assert [line.split()[1] for line in lines] == absent
+    assert all("is skipped. To get it: " in line and "\n" not in line for line in lines)
+    if system == "win32":
+        assert all("winget install" in line for line in lines)
+
+
+def test_what_npm_has_fetched_once_is_there_without_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(check.assets, "FOLDER", tmp_path)
+    monkeypatch.setattr(check.browser, "find", lambda: "chromium")
+    monkeypatch.setattr(check.shutil, "which", lambda name: None)
+    assert check.lacking() == []
+
+
+def test_what_runs_is_said_first_and_what_is_lacking_at_both_ends(tmp_path):
+    environment = os.environ | {"CHROMIUM": str(tmp_path / "none")}
+    command = [sys.executable, "tools/check.py", "lint"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert re.fullmatch(r"About \d+ seconds on two cores:", lines[0])
+    assert lines[1].endswith("ruff, on modules and notebooks")
+    lacking = [place for place, line in enumerate(lines) if line.startswith("No Chromium here: ")]
+    closing = next(place for place, line in enumerate(lines) if line.startswith("steps: "))
+    assert len(lacking) == 2 and lacking[0] < lines.index("--- ruff, on modules and notebooks")
+    assert lacking[1] > closing
 
 
 # --- The closed network
@@ -477,8 +846,30 @@ def test_closed_network_refuses_everything_but_loopback():
 
 def test_notebooks_run_with_the_network_closed(monkeypatch, tmp_path):
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "00_page.ipynb").touch()
+    for name in ("00_page.ipynb", "02_page.ipynb", "09_page.ipynb", "11_page.ipynb"):
+        (tmp_path / "notebooks" / name).touch()
     monkeypatch.setattr(check, "ROOT", tmp_path)
-    step = next(step for step in check.steps() if "--nbval" in step.arguments)
-    assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
-    assert "--nbval-cell-timeout=300" in step.arguments
+    wide, narrow = (step for step in check.steps() if "--nbval" in step.arguments)
+    for step in (wide, narrow):
+        assert step.environment["PYTHONPATH"] == str(check.OFFLINE)
+        assert "--nbval-cell-timeout=300" in step.arguments
+    assert narrow.environment == wide.environment | check.NARROW
+    # The longest first.
+    assert wide.arguments[-2:] == ["notebooks/09_page.ipynb", "notebooks/11_page.ipynb"]
+    assert narrow.arguments[-2:] == ["notebooks/00_page.ipynb", "notebooks/02_page.ipynb"]
+
+
+def test_every_notebook_is_compared_in_one_step():
+    steps = [step.arguments for step in check.steps() if "--nbval" in step.arguments]
+    compared = sorted(
+        Path(argument).name for arguments in steps for argument in arguments if ".ipynb" in argument
+    )
+    assert compared == sorted(path.name for path in (check.ROOT / "notebooks").glob("*.ipynb"))
+    assert all(any(name.startswith(start) for name in compared) for start in check.LONG_TRAINING)
+
+
+def test_the_oldest_instructions_are_those_that_torch_takes():
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    command, environment = [sys.executable, "-c", code], os.environ | check.NARROW
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "DEFAULT"

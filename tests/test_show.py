@@ -1,10 +1,22 @@
-"""Printing matrices with words."""
+"""Printing matrices with words, and showing drawings."""
+
+import base64
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 
 from course_utils.classroom import show
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_rows_align_words_numbers_and_columns(capsys):
@@ -41,3 +53,65 @@ def test_what_does_not_fit_is_refused():
         show.rows(["a"], [[1], [2]])
     with pytest.raises(ValueError, match="columns has 2 entries"):
         show.rows(["a"], [[1]], columns=["x", "y"])
+
+
+# --- Diagrams
+
+
+def shown(name, capture):
+    """The HTML that `diagram` displays."""
+    shown = []
+    capture.setattr("IPython.display.display", lambda page: shown.append(page.data))
+    show.diagram(name)
+    return shown[0]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "img").glob("*.svg")), ids=lambda path: path.stem)
+def test_a_diagram_is_shown_whole_and_described(path, monkeypatch):
+    page = shown(path.stem, monkeypatch)
+    source = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', page)[1]
+    assert base64.b64decode(source) == path.read_bytes()
+    root = ElementTree.fromstring(path.read_bytes())
+    words = html.unescape(re.search(r'alt="([^"]+)"', page)[1])
+    assert words == f"{root[0].text}. {root[1].text}"
+
+
+def test_an_unknown_diagram_is_named():
+    with pytest.raises(
+        ValueError, match="name is 'nothing'; it must be one of architecture, attention_matrix"
+    ):
+        show.diagram("nothing")
+
+
+def test_the_package_carries_everything_that_lies_in_it(tmp_path):
+    """Built as Colab builds it, and read from an empty folder, far from the clone."""
+    clone = tmp_path / "clone"
+    for name in ("course_utils", "img"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT"):
+        shutil.copy(ROOT / name, clone)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run(
+        [*command, "--target", str(tmp_path / "site"), str(clone)], check=True, capture_output=True
+    )
+    lost = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "course_utils").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and ".unfinished." not in path.name
+        if not (tmp_path / "site" / path.relative_to(ROOT)).is_file()
+    ]
+    assert lost == []
+    shutil.rmtree(clone)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code = "from course_utils import show; print(show.__file__); show.diagram('attention_matrix')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=empty,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, displayed = done.stdout.splitlines()
+    assert Path(where).is_relative_to(tmp_path / "site") and "HTML" in displayed

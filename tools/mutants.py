@@ -16,11 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "build"
+)
+AT_ONCE = min(os.cpu_count() or 1, 2)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def commands(mutant: Mutant) -> list[list[str]]:
     """The tests that know the module, then all else that `make test` runs, each stopping at a failure."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     near = [*pytest, f"tests/{mutant.tests}.py"]
-    rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "tests"]
+    rest = [*pytest, f"--ignore=tests/{mutant.tests}.py", "--ignore=tests/pages", "tests"]
     notebooks = [
         *pytest,
         "--nbval",
@@ -95,8 +99,11 @@ def commands(mutant: Mutant) -> list[list[str]]:
     return [near, rest, notebooks]
 
 
-def try_mutant(mutant: Mutant, tree: Path) -> str | None:
-    """Run the tests on the broken course. Returns what turned red, or None if nothing did."""
+def try_mutant(mutant: Mutant, folder: Path) -> str | None:
+    """Run the tests on a copy of the course, broken. Returns what turned red, or None if nothing did."""
+    started = time.monotonic()
+    tree = folder / mutant.name
+    shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
     path = tree / "course_utils" / f"{mutant.module}.py"
     source = path.read_text(encoding="utf-8")
     if mutant.old not in source:
@@ -105,22 +112,21 @@ def try_mutant(mutant: Mutant, tree: Path) -> str | None:
             " date"
         )
     path.write_text(source.replace(mutant.old, mutant.new, 1), encoding="utf-8")
-    try:
-        for command in commands(mutant):
-            environment = os.environ | {
-                "PYTHONPATH": str(tree),
-                "OMP_NUM_THREADS": "2",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            }
-            done = subprocess.run(
-                command, cwd=tree, env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode not in (0, 5):  # 5: no test was collected
-                red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-                return red[0] if red else f"exit code {done.returncode}"
-        return None
-    finally:
-        path.write_text(source, encoding="utf-8")
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    red = None
+    for command in commands(mutant):
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 5):  # 5: no test was collected
+            lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            red = lines[0] if lines else f"exit code {done.returncode}"
+            break
+    verdict = f"killed by {red}" if red else "SURVIVED"
+    print(f"{mutant.name:20} {time.monotonic() - started:6.1f} s  {verdict[:110]}", flush=True)
+    return red
 
 
 def main() -> int:
@@ -135,17 +141,10 @@ def main() -> int:
     chosen = [mutant for mutant in MUTANTS if mutant.name in options.names or not options.names][
         : options.sample
     ]
-    survivors = []
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "course"
-        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
-        for mutant in chosen:
-            started = time.monotonic()
-            red = try_mutant(mutant, tree)
-            survivors += [] if red else [mutant.name]
-            verdict = f"killed by {red}" if red else "SURVIVED"
-            print(f"{mutant.name:20} {time.monotonic() - started:6.1f} s  {verdict[:110]}", flush=True)
-    print(f"\nmutants: {len(chosen) - len(survivors)} killed, {len(survivors)} survived")
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        red = list(pool.map(lambda mutant: try_mutant(mutant, Path(folder)), chosen))
+    survivors = red.count(None)
+    print(f"\nmutants: {len(chosen) - survivors} killed, {survivors} survived")
     return 1 if survivors else 0
 
 

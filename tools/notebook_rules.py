@@ -24,6 +24,7 @@ MEDIAN_CODE_CELL = 8
 SHARE_OF_IGNORED_OUTPUTS = 0.2
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 IGNORE_TAG = "nbval-ignore-output"
+TENSOR_TAG = "shows-tensor"  # of a cell that is about how a tensor prints
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 
 ABSOLUTE_PATH = re.compile(
@@ -342,6 +343,17 @@ def no_way_round(notebook: Notebook) -> list[str]:
     return found
 
 
+def no_raw_tensors(notebook: Notebook) -> list[str]:
+    """No output shows a tensor as torch prints it: its last digits depend on the processor.
+
+    A cell that is about that form has the tag `shows-tensor`, and no other cell has it.
+    """
+    shown = {i for i, output in notebook.outputs() if any("tensor(" in text for text in texts_of(output))}
+    tagged = {i for i, cell in notebook.cells("code") if TENSOR_TAG in cell.metadata.get("tags", [])}
+    found = [f"cell {i} prints a tensor: print rounded numbers or a shape" for i in sorted(shown - tagged)]
+    return found + [f"cell {i} has the tag {TENSOR_TAG} and prints none" for i in sorted(tagged - shown)]
+
+
 def stable_calls(notebook: Notebook) -> list[str]:
     """No widget call whose output differs between a browser and a run without one, and no closing `;`."""
     found = []
@@ -375,5 +387,6 @@ RULES: list[Rule] = [
     slide_types,
     ignored_outputs,
     no_way_round,
+    no_raw_tensors,
     stable_calls,
 ]

@@ -3,7 +3,7 @@ network.
 
     python tools/slides.py                make all decks
     python tools/slides.py 04 05          only those whose names begin so
-    python tools/slides.py --check        make them, then look at every slide in Chromium
+    python tools/slides.py --check        make them, then look at every slide in Chromium (tests/pages)
 
 Open build/slides/index.html; S opens the speaker's window with notes and clock, F fills the screen.
 
@@ -15,6 +15,7 @@ is too full is set smaller, then continued on a second one: see deck/deck.js.
 
 import argparse
 import html
+import os
 import re
 import shutil
 import sys
@@ -255,8 +256,12 @@ MEASURE = """
 """
 
 
-def look_at(chromium, deck: Path, shots: Path | None = None) -> tuple[list[str], str]:
-    """Show every slide of a deck at 1280 by 720. Returns what is wrong, and a line of figures."""
+def look_at(chromium, deck: Path) -> tuple[list[str], str]:
+    """Show every slide of a deck at 1280 by 720. Returns what is wrong, and a line of figures.
+
+    With BROWSER_PICTURES set to a folder, every slide is photographed there.
+    """
+    pictures = os.environ.get("BROWSER_PICTURES")
     context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, offline=True)
     page = context.new_page()
     watch = browser.Watch(page)
@@ -280,29 +285,25 @@ def look_at(chromium, deck: Path, shots: Path | None = None) -> tuple[list[str],
         if seen["smallest"] < SMALLEST_TEXT:
             wrong.append(f"{place}: text of {seen['smallest']:.1f} pixels, smaller than {SMALLEST_TEXT:g}")
         smallest, smallest_zoom = min(smallest, seen["smallest"]), min(smallest_zoom, seen["zoom"])
-        if shots:
-            shots.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=shots / f"{deck.stem}-{number:02d}.png")
+        if pictures:
+            page.screenshot(path=Path(pictures) / f"{deck.stem}-{number:02d}.png")
         page.evaluate("Reveal.next()")
     maths = page.evaluate("document.querySelectorAll('mjx-container').length")
     notes = page.evaluate("document.querySelectorAll('aside.notes').length")
     wrong += [f"{deck.stem}: {error}" for error in watch.errors]
     wrong += [f"{deck.stem}: asks the network for {address}" for address in watch.foreign]
     context.close()
-    figures = f"{deck.stem:28} {count:7} {maths:7} {notes:7} {smallest:8.1f} {smallest_zoom:6.2f}"
+    figures = (
+        f"{deck.stem}: {count} slides, {maths} formulas, {notes} notes, smallest text {smallest:.1f} pixels,"
+        f" smallest zoom {smallest_zoom:.2f}"
+    )
     return wrong, figures
 
 
-def check(decks: list[Path], shots: Path | None = None) -> list[str]:
-    """Look at every slide of every deck, print figures, and return what is wrong."""
-    wrong = []
-    print(f"{'deck':28} {'slides':>7} {'maths':>7} {'notes':>7} {'text px':>8} {'zoom':>6}")
-    with browser.opened() as chromium:
-        for deck in decks:
-            found, figures = look_at(chromium, deck, shots)
-            wrong += found
-            print(figures, flush=True)
-    return wrong
+def check(decks: list[Path]) -> int:
+    """Look at every slide of these decks in Chromium, by tests/pages; the exit code."""
+    tests = [f"tests/pages/test_decks.py::test_every_slide_is_well[{deck.stem}]" for deck in decks]
+    return browser.run_tests(tests)
 
 
 def main() -> int:
@@ -311,7 +312,6 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="beginnings of notebook names, as 02")
     parser.add_argument("--check", action="store_true", help="look at every slide in Chromium")
-    parser.add_argument("--shots", type=Path, help="a folder for a picture of every slide (with --check)")
     arguments = parser.parse_args()
     try:
         decks = build(chosen(arguments.names))
@@ -319,11 +319,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{len(decks)} decks: open {(FOLDER / 'index.html').relative_to(ROOT)}")
-    if not arguments.check:
-        return 0
-    wrong = check(decks, arguments.shots)
-    print("\n".join(wrong) or "every slide fits", file=sys.stderr if wrong else sys.stdout)
-    return 1 if wrong else 0
+    return check(decks) if arguments.check else 0
 
 
 if __name__ == "__main__":

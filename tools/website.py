@@ -3,6 +3,7 @@ server at all.
 
     python tools/website.py                make the site; a warning of Sphinx fails
     python tools/website.py --check        make it, then follow every link and look at every page in Chromium
+                                           (tests/pages)
 
 The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and
 axe-core must find no serious or critical fault.
@@ -193,21 +194,6 @@ def look_at(chromium, path: Path, theme: str) -> tuple[list[str], int]:
     return wrong, len(found["passes"])
 
 
-def check(site: Path = SITE) -> list[str]:
-    """Everything that is wrong with the site, with a line of figures for each page on the way."""
-    wrong = list(broken_links(site))
-    print(f"{'page':36} {'axe, light':>18} {'axe, dark':>18}")
-    with browser.opened() as chromium:
-        for path in sorted(site.rglob("*.html")):
-            line = f"{path.relative_to(site).as_posix():36}"
-            for theme in ("light", "dark"):
-                found, passed = look_at(chromium, path, theme)
-                wrong += found
-                line += f" {passed:3} passed {len(found):2} bad"
-            print(line, flush=True)
-    return wrong
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -226,10 +212,8 @@ def main() -> int:
     if not (SITE / "index.html").exists():
         return 1
     print(f"open {(SITE / 'index.html').relative_to(ROOT)}")
-    wrong = check() if arguments.check else []
-    if arguments.check:
-        print("\n".join(wrong) or "every page is well", file=sys.stderr if wrong else sys.stdout)
-    return 1 if wrong or warned else 0
+    failed = arguments.check and browser.run_tests(["tests/pages/test_site.py"]) != 0
+    return 1 if failed or warned else 0
 
 
 if __name__ == "__main__":

@@ -50,14 +50,32 @@ def train_all(run_one: Callable, jobs: list[tuple], options: argparse.Namespace)
 
     A result must be something that JSON can hold. Whatever is done stands at once in a file beside
     `options.output`, so an interrupted run goes on where it stopped; `finish` takes that file away.
+
+    Raises:
+        SystemExit: if another run is making the same output; each would forget what the other has done.
     """
+    from filelock import FileLock, Timeout  # torch brings it
+
+    kept = unfinished(options.output)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(kept.with_name(kept.name + ".lock"), timeout=0)
+    try:
+        with lock:
+            return _train_missing(run_one, jobs, options.processes, kept)
+    except Timeout:
+        raise SystemExit(
+            f"another run is making {options.output}: wait for it, or name another --output"
+        ) from None
+
+
+def _train_missing(run_one: Callable, jobs: list[tuple], processes: int, kept: Path) -> dict[tuple, object]:
+    """The results of all jobs: those that the file `kept` holds are taken from there."""
     import torch
     from tqdm.auto import tqdm
 
-    kept = unfinished(options.output)
     done = {tuple(job): result for job, result in read(kept)} if kept.is_file() else {}
     missing = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(options.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         running = {pool.submit(run_one, *job): job for job in missing}
         try:
             for future in tqdm(as_completed(running), total=len(missing), desc="models"):

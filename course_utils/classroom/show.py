@@ -1,6 +1,41 @@
-"""Small numbers on the page: print a matrix with a word before each row, as every notebook does."""
+"""Small numbers on the page: print a matrix with a word before each row, as every notebook does. And the
+drawings.
+"""
 
+import base64
+import html
 from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def diagram(name: str) -> None:
+    """Show a drawing of the folder img/ ("attention_matrix"), with its own description for those who do not
+    see it.
+
+    The drawings belong to the package: a notebook shows them wherever it lies.
+
+    Raises:
+        ValueError: for a name that no drawing has.
+    """
+    from IPython.display import HTML, display
+
+    drawings = {path.stem: path for path in diagram_folder().glob("*.svg")}
+    if name not in drawings:
+        raise ValueError(f"name is {name!r}; it must be one of {', '.join(sorted(drawings))}")
+    content = drawings[name].read_bytes()
+    root = ElementTree.fromstring(content)
+    words = html.escape(f"{root.findtext(SVG + 'title')}. {root.findtext(SVG + 'desc')}")
+    address = "data:image/svg+xml;base64," + base64.b64encode(content).decode()
+    display(HTML(f'<img alt="{words}" src="{address}" style="max-width:100%">'))
+
+
+def diagram_folder() -> Path:
+    """The folder of the drawings: part of the installed package, or beside it in a clone."""
+    package = Path(__file__).resolve().parent
+    return package / "img" if (package / "img").is_dir() else package.parent / "img"
 
 
 def rows(words: Sequence[str], matrix, columns: Sequence[str] | None = None, digits: int = 2) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import assets
 import bootstrap
 import browser
 from check import OFFLINE
@@ -69,13 +68,11 @@ def lab(tmp_path_factory):
         shutil.copytree(
             ROOT / name, home / "course" / name, ignore=shutil.ignore_patterns(".*", "__pycache__")
         )
-    for path in (home / "course" / "notebooks").glob(
-        "*.ipynb"
-    ):  # without outputs: what is shown was run here
+    for path in (home / "course" / "notebooks").glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+            if cell.cell_type == "code":  # without a number: a number says that the cell was run here
+                cell.execution_count = None
         nbformat.write(notebook, path)
     for plugin, values in SETTINGS.items():
         file = home / "settings" / f"{plugin}.jupyterlab-settings"
@@ -120,23 +117,6 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     pytest.fail("JupyterLab does not start:\n" + log.read_text(encoding="utf-8")[-2000:])
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if browser.find() is None:
-        pytest.fail(browser.MISSING) if os.environ.get("CI") else pytest.skip(browser.MISSING)
-    with browser.opened() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The script that looks for faults of accessibility, where npm can fetch it."""
-    try:
-        return assets.fetch("axe-core") / "axe.min.js"
-    except assets.AssetError as error:
-        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
 class Kernel:
@@ -202,7 +182,7 @@ def close_everything(page, lab: Lab) -> None:
 WINDOW = {"width": 1000, "height": 600}  # a large one takes longer to draw
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(chromium, lab):
     """JupyterLab in a browser, loaded once for all notebooks."""
     context = chromium.new_context(viewport=WINDOW)

@@ -1,5 +1,9 @@
-"""Every notebook in a real JupyterLab: run cell by cell, every control moved by mouse and by keyboard, odd
-texts typed.
+"""Every notebook in a real JupyterLab: its panels run cell by cell, every control moved by mouse and by
+keyboard, odd texts typed.
+
+The page shows every output of the notebook as it is stored; the notebooks step runs all cells and holds the
+stored outputs to what they print. What is run here are the cells that show panels and those that they depend
+on (`tools/panel_cells.py`), and the whole of the first notebook, from top to bottom as a reader does.
 
 The rules hold for every panel of controls, whatever it shows: each control changes what is shown, by mouse
 and by keyboard alone; whatever is typed, there is an answer, never a traceback, and never markup that is
@@ -14,14 +18,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import panel_cells
 from course_utils import checkpoints, widgets
-from notebooks import GOAL_SECONDS
+from notebooks import FOLDER, longest_first
 
-ROOT = Path(__file__).resolve().parents[2]
-# The longest first: otherwise one worker has nothing to do at the end.
-NOTEBOOKS = sorted(
-    (ROOT / "notebooks").glob("*.ipynb"), key=lambda path: (-GOAL_SECONDS.get(path.name[:2], 0), path)
-)
+NOTEBOOKS = longest_first(FOLDER.glob("*.ipynb"))
 OPEN_SECONDS, RUN_SECONDS = 60, 300
 
 ODD_TEXTS = {
@@ -45,11 +46,15 @@ ERRORS = (
 )
 
 
+def places_to_run(notebook: nbformat.NotebookNode, name: str) -> list[int]:
+    """The cells that are run here: all of the first notebook, of the others those that panels need."""
+    return list(range(len(notebook.cells))) if name.startswith("00") else panel_cells.needed(notebook)
+
+
 def run_cell_by_cell(page, path: Path) -> None:
-    """Open a notebook and press Shift+Enter on each cell, as a reader does, until everything has run."""
+    """Open a notebook and press Shift+Enter on one cell after the other, until all of them have run."""
     notebook = nbformat.read(path, as_version=4)
-    cells = len(notebook.cells)
-    code = sum(cell.cell_type == "code" for cell in notebook.cells)
+    cells, places = len(notebook.cells), places_to_run(notebook, path.name)
     page.evaluate(
         "path => { jupyterapp.commands.execute('docmanager:open', {path}) }", f"notebooks/{path.name}"
     )
@@ -64,18 +69,24 @@ def run_cell_by_cell(page, path: Path) -> None:
         assert time.monotonic() < end, f"after {OPEN_SECONDS} s the kernel is {page.kernel.state}"
         page.wait_for_timeout(50)
     page.locator(".jp-Notebook .jp-Cell").first.locator(".jp-InputPrompt").click()
-    for place in range(cells):
+    for before, place in zip([-1, *places], places, strict=False):
+        if place != before + 1:  # Shift+Enter goes on to the next cell by itself
+            page.evaluate(
+                "place => { jupyterapp.shell.currentWidget.content.activeCellIndex = place }", place
+            )
         assert page.evaluate(ACTIVE) == place, f"cell {place} is not the active one"
         page.keyboard.press("Control+Enter" if place == cells - 1 else "Shift+Enter")
         if place < cells - 1:
             page.wait_for_function(f"{ACTIVE} === {place + 1}", timeout=10_000, polling=10)
-    expected = [f"[{number}]:" for number in range(1, code + 1)]
+    code = [place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    ran = [place for place in places if place in code]
+    expected = [f"[{ran.index(place) + 1}]:" if place in ran else "[ ]:" for place in code]
     end = time.monotonic() + RUN_SECONDS
     while (prompts := page.evaluate(PROMPTS)) != expected:
         errors = page.evaluate(ERRORS)
         assert not errors, errors[0]
         assert time.monotonic() < end, f"after {RUN_SECONDS} s the prompts are {prompts}"
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(100)
     assert page.evaluate(ERRORS) == []
 
 
@@ -248,13 +259,13 @@ BEYOND = """() => [...document.querySelectorAll('.course-panel :is(input, select
     .map(element => element.outerHTML.slice(0, 160))"""
 
 
-def look_at_panels(page, axe: Path, name: str) -> list[str]:
+def look_at_panels(page, scripts: Path, name: str) -> list[str]:
     """What cannot be read: too little contrast in the dark or the light theme, or cut off at 200 % zoom.
 
     With BROWSER_PICTURES set to a folder, every panel is photographed there in each of the three.
     """
     found, pictures = [], os.environ.get("BROWSER_PICTURES")
-    page.add_script_tag(path=axe)
+    page.add_script_tag(path=scripts / "axe-core" / "axe.min.js")
 
     def photograph(what: str) -> None:
         for place, panel in enumerate(page.locator(".course-panel").all()):
@@ -325,20 +336,20 @@ SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_in_jupyterlab(page, axe, path):
+def test_notebook_in_jupyterlab(page, scripts, path):
     started = time.monotonic()
     run_cell_by_cell(page, path)
     ran = time.monotonic()
     found, slowest = [], 0.0
     panels = [Panel(page, locator) for locator in page.locator(".course-panel").all()]
+    assert panels, "no panel is shown"
     for panel in panels:
         panel.locator.scroll_into_view_if_needed()
         found += reach_by_keyboard(panel) + move_everything(panel) + type_odd_texts(panel)
         slowest = max(slowest, panel.slowest)
-    if panels and path.name[:2] in SPECIAL:
+    if path.name[:2] in SPECIAL:
         SPECIAL[path.name[:2]](panels[0])
-    if panels:
-        found += look_at_panels(page, axe, path.stem)
+    found += look_at_panels(page, scripts, path.stem)
     print(
         f"{path.stem}: run {ran - started:.0f} s, {len(panels)} panels {time.monotonic() - ran:.0f} s,"
         f" slowest answer {slowest:.2f} s, {len(page.watch.requests)} requests"

@@ -175,7 +175,8 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
         axes.legend(loc="upper left")
     alt = (
         f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which"
-        f" both are equal. Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():z.1f} to"
-        f" {x.max():z.1f}, y from {y.min():z.1f} to {y.max():z.1f}."
+        " both are equal."
+        f" Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():z.1f} to {x.max():z.1f},"
+        f" y from {y.min():z.1f} to {y.max():z.1f}."
     )
     return Picture(figure, alt)
