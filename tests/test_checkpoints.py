@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 import course_utils
-from course_utils import checkpoints, hub, pretraining
+from course_utils import checkpoints, files, hub, pretraining
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
@@ -122,15 +122,15 @@ def test_writing_makes_folders_and_leaves_no_partial_file(tmp_path):
 
 WRITER = """
 import sys
-from course_utils import checkpoints
+from course_utils import files
 for _ in range(100):
-    checkpoints.write_bytes(sys.argv[1], sys.argv[2].encode() * 1_000_000)
+    files.write_bytes(sys.argv[1], sys.argv[2].encode() * 1_000_000)
 """
 
 
 def test_two_writers_of_one_file_leave_it_whole_at_every_moment(tmp_path):
     path = tmp_path / "file"
-    checkpoints.write_bytes(path, b"a" * 1_000_000)
+    files.write_bytes(path, b"a" * 1_000_000)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), letter]) for letter in "ab"]
     reads = 0
     while any(writer.poll() is None for writer in writers):

@@ -34,7 +34,7 @@ def diagram(name: str) -> None:
 
 def diagram_folder() -> Path:
     """The folder of the drawings: part of the installed package, or beside it in a clone."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return package / "img" if (package / "img").is_dir() else package.parent / "img"
 
 
