@@ -104,7 +104,7 @@ def test_the_package_carries_everything_that_lies_in_it(tmp_path):
     shutil.rmtree(clone)
     empty = tmp_path / "empty"
     empty.mkdir()
-    code = "from course_utils import show; print(show.__file__); show.diagram('attention_matrix')"
+    code = "from course_utils.classroom import show; print(show.__file__); show.diagram('attention_matrix')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=empty,
