@@ -6,10 +6,12 @@ each rule on purpose, so that a rule that cannot fail would be seen.
 
 import importlib
 import inspect
+import math
 import pkgutil
 import time
 
 import pytest
+import torch
 
 import course_utils.exercises
 from course_utils.exercises.engine import Exercise, exercise, stage, wrong
@@ -132,6 +134,25 @@ def test_exercise_is_good(subject):
 def test_every_module_holds_exercises_under_their_own_names(module):
     assert exercises_of(module)
     assert {each.name for each in exercises_of(module)} <= set(vars(module))
+
+
+def model_answer(module: str, name: str):
+    return getattr(importlib.import_module(f"course_utils.exercises.{module}"), name).model_answer
+
+
+def test_the_solutions_stand_the_degenerate_inputs_that_their_tasks_allow():
+    zeros = [torch.zeros(2), torch.zeros(2, 3)]
+    for max_norm in (0.0, 1.0):
+        clipped = model_answer("pretraining", "clip_gradients")(zeros, max_norm)
+        assert all(map(torch.equal, clipped, zeros))
+    likelihood = torch.full((2000, 3), 1e-4)
+    likelihood[:, 1] *= 1.01
+    believed = model_answer("inside_bert", "beliefs")(torch.full((3,), 1 / 3), likelihood)
+    # After n words the odds of state 1 are 1.01^n; the logarithms stay within reach.
+    n = torch.arange(1, 2001, dtype=torch.float64)
+    odds = (n * math.log(1.01)).exp()
+    assert torch.allclose(believed[:, 1].double(), odds / (odds + 2), atol=1e-3)
+    assert torch.allclose(believed.sum(1), torch.ones(2000), atol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------------------------

@@ -433,14 +433,17 @@ class beliefs:
             " divided by its sum."
         ),
         "The belief after one word is the prior of the next: a loop, or a product that runs along the words.",
-        "`likelihood.cumprod(dim=0) * prior`, and then each row divided by its sum.",
+        "In the loop: `belief = belief * word`, divided by its sum, for `word` in `likelihood`.",
     )
 
     def stub(prior, likelihood): ...
 
     def solution(prior, likelihood):
-        weight = prior * likelihood.cumprod(dim=0)
-        return weight / weight.sum(dim=1, keepdim=True)
+        belief, rows = prior, []
+        for word in likelihood:
+            belief = belief * word / (belief * word).sum()  # a product over a long text would shrink to 0
+            rows.append(belief)
+        return torch.stack(rows)
 
     @stage("one word: prior times likelihood, divided by the sum")
     def one_word(check):

@@ -123,14 +123,14 @@ class clip_gradients:
 
     hints = (
         "One norm for everything: the root of the sum of the squares of all numbers in all tensors.",
-        "The factor is `min(1, max_norm / norm)`: never larger than 1.",
+        "The factor is `max_norm / norm` where the norm is larger than `max_norm`, and 1 elsewhere.",
     )
 
     def stub(gradients, max_norm): ...
 
     def solution(gradients, max_norm):
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
-        factor = min(1.0, max_norm / norm)
+        factor = max_norm / norm if norm > max_norm else 1.0  # the norm may be 0
         return [gradient * factor for gradient in gradients]
 
     @stage("short gradients stay as they are")
