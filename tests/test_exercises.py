@@ -246,11 +246,8 @@ def changes_from_call_to_call(x):
         ({"same": None}, "fewer than three wrong answers"),
         ({"same": wrong("x itself")(lambda x: x)}, "what is said of 'same' is no sentence"),
         (
-            {
-                "same": wrong("Twice a whole number is even.")(lambda x: x),
-                "odd": wrong("Odd.")(lambda x: 2 * x + 1),
-            },
-            "the sentence of 'same' is also told to ['odd']",
+            {"negative": wrong("Passed before it: even numbers.")(lambda x: -2 * x)},
+            "the sentence of 'negative' is also told to ['four_times']",
         ),
         (
             {"same": wrong("You multiply by four.")(lambda x: x)},

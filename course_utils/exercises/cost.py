@@ -178,19 +178,15 @@ class published_flops:
 
     @wrong("This counts both embedding adds. The profile saw one.")
     def both_adds(layers, hidden, wide, seq_len):
-        macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + hidden * hidden
-        return 2 * macs + (2 * layers + 2) * seq_len * hidden + seq_len * seq_len
+        return published_flops.model_answer(layers, hidden, wide, seq_len) + seq_len * hidden
 
     @wrong("The pooler reads one token, not all.")
     def pooler_on_all(layers, hidden, wide, seq_len):
-        macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + seq_len * hidden * hidden
-        return 2 * macs + (2 * layers + 1) * seq_len * hidden + seq_len * seq_len
+        return published_flops.model_answer(layers, hidden, wide, seq_len) + 2 * (seq_len - 1) * hidden**2
 
     @wrong("This counts attention's two products. The profile did not see them.")
     def with_attention(layers, hidden, wide, seq_len):
-        macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + hidden * hidden
-        macs += layers * 2 * seq_len * seq_len * hidden
-        return 2 * macs + (2 * layers + 1) * seq_len * hidden + seq_len * seq_len
+        return published_flops.model_answer(layers, hidden, wide, seq_len) + 4 * layers * seq_len**2 * hidden
 
     @wrong("The adds and the mask are missing.")
     def linear_only(layers, hidden, wide, seq_len):

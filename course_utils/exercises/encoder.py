@@ -124,12 +124,8 @@ class add_and_norm:
     def place_of_eps(check):
         for seq_len in range(1, 7):
             x, output = torch.randn(2, seq_len, 4, generator=check.generator).round(decimals=1)
-            total = x + output
-            _deviations, _variance = (
-                total - total.mean(-1, keepdim=True),
-                total.var(-1, correction=0, keepdim=True),
-            )
-            check.equal(check.call(x, output, EPS_THAT_SHOWS), _standardised(total, EPS_THAT_SHOWS))
+            expected = _standardised(x + output, EPS_THAT_SHOWS)
+            check.equal(check.call(x, output, EPS_THAT_SHOWS), expected)
 
     @wrong("The residual is missing: what came in must be added.")
     def no_residual(x, sublayer_output, eps):
@@ -358,8 +354,7 @@ class count_parameters:
     def one_layer(check):
         for hidden in range(2, 8):
             wide = hidden + int(check.rng.integers(1, 5))
-            _without, expected = (_parameters(n, hidden, wide, 10, 4) for n in (0, 1))
-            check.equal(check.call(1, hidden, wide, 10, 4), expected)
+            check.equal(check.call(1, hidden, wide, 10, 4), _parameters(1, hidden, wide, 10, 4))
 
     @stage("many layers, each with parameters of its own")
     def many_layers(check):
@@ -369,28 +364,29 @@ class count_parameters:
 
     @wrong("The pooler is missing: hidden * hidden + hidden.")
     def no_pooler(layers, hidden, wide, vocab, positions):
-        layer = 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
-        return (vocab + positions + 4) * hidden + layers * layer
+        return (
+            count_parameters.model_answer(layers, hidden, wide, vocab, positions) - hidden * hidden - hidden
+        )
 
     @wrong("2 * hidden are missing: the table of the two segments, or the LayerNorm after the embedding sum.")
     def no_embedding_norm(layers, hidden, wide, vocab, positions):
-        layer = 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
-        return (vocab + positions + 2) * hidden + layers * layer + hidden * hidden + hidden
+        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - 2 * hidden
 
     @wrong("A layer has two LayerNorms, not one.")
     def one_norm(layers, hidden, wide, vocab, positions):
-        layer = 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 2 * hidden
-        return (vocab + positions + 4) * hidden + layers * layer + hidden * hidden + hidden
+        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * 2 * hidden
 
     @wrong("After the heads comes one more Linear layer: four of them, not three.")
     def three_projections(layers, hidden, wide, vocab, positions):
-        layer = 3 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
-        return (vocab + positions + 4) * hidden + layers * layer + hidden * hidden + hidden
+        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * (
+            hidden * hidden + hidden
+        )
 
     @wrong("The biases of the Linear layers are missing.")
     def no_biases(layers, hidden, wide, vocab, positions):
-        layer = 4 * hidden * hidden + 2 * hidden * wide + 4 * hidden
-        return (vocab + positions + 4) * hidden + layers * layer + hidden * hidden + hidden
+        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * (
+            5 * hidden + wide
+        )
 
     @wrong("The feed-forward sublayer has the width `wide`, which need not be 4 * hidden.")
     def always_four_times(layers, hidden, wide, vocab, positions):

@@ -94,25 +94,21 @@ class neighbour_agreement:
 
     @wrong("These are the neighbours by dot product: divide by the lengths, or long rows win.")
     def dot_product(vectors, labels):
-        products = (vectors @ vectors.T).fill_diagonal_(float("-inf"))
-        nearest = products.argmax(dim=1).tolist()
-        return sum(labels[i] == labels[j] for i, j in enumerate(nearest)) / len(labels)
+        return _share(_nearest(vectors, labels, _dot), labels)
 
     @wrong("These are the farthest rows: the largest cosine is wanted.")
     def farthest(vectors, labels):
-        unit = vectors / vectors.norm(dim=1, keepdim=True)
-        nearest = (unit @ unit.T).fill_diagonal_(float("inf")).argmin(dim=1).tolist()
-        return sum(labels[i] == labels[j] for i, j in enumerate(nearest)) / len(labels)
+        return _share(_nearest(vectors, labels, lambda a, b: -_cosine(a, b)), labels)
 
     @wrong("This is how many rows agree; the share is wanted.")
     def count(vectors, labels):
-        unit = vectors / vectors.norm(dim=1, keepdim=True)
-        nearest = (unit @ unit.T).fill_diagonal_(float("-inf")).argmax(dim=1).tolist()
-        return float(sum(labels[i] == labels[j] for i, j in enumerate(nearest)))
+        return len(labels) * _share(_nearest(vectors, labels, _cosine), labels)
 
 
-def _silhouette(vectors: torch.Tensor, labels: list[str], own_counts_itself: bool, pooled: bool) -> float:
-    """Point by point, from the definition, with the slips that can be made on the way."""
+def _silhouette(
+    vectors: torch.Tensor, labels: list[str], own_counts_itself: bool = False, pooled: bool = False
+) -> float:
+    """Point by point, from the definition, with two switches for what can go wrong."""
     rows = vectors.double().tolist()
     total = 0.0
     for i, one in enumerate(rows):
@@ -165,49 +161,25 @@ class silhouette:
     def two_groups(check):
         for n in range(2, 8):
             vectors, labels = _groups(check, [n, n + 1])
-            wanted = _silhouette(vectors, labels, False, False)
-            check.equal(check.call(vectors, labels), wanted, tolerance=1e-4)
+            check.equal(check.call(vectors, labels), _silhouette(vectors, labels), tolerance=1e-4)
 
     @stage("more labels: b belongs to the nearest of the others")
     def more_groups(check):
         for n in range(2, 8):
             vectors, labels = _groups(check, [n, n + 2, 2])
-            wanted = _silhouette(vectors, labels, False, False)
-            check.equal(check.call(vectors, labels), wanted, tolerance=1e-4)
+            check.equal(check.call(vectors, labels), _silhouette(vectors, labels), tolerance=1e-4)
 
     @wrong("The row itself counts in a, with distance 0: divide by the size of the group minus 1.")
     def counts_itself(vectors, labels):
-        distances, total = torch.cdist(vectors, vectors), 0.0
-        for i, label in enumerate(labels):
-            means = {
-                name: distances[i, [j for j, other in enumerate(labels) if other == name]].mean().item()
-                for name in set(labels)
-            }
-            a = means.pop(label)
-            total += (min(means.values()) - a) / max(a, min(means.values()))
-        return total / len(labels)
+        return _silhouette(vectors, labels, own_counts_itself=True)
 
     @wrong("The sign is turned round: near to one's own and far from the others is positive.")
     def turned(vectors, labels):
-        distances, total = torch.cdist(vectors, vectors), 0.0
-        for i, label in enumerate(labels):
-            means = {
-                name: distances[i, [j for j, o in enumerate(labels) if o == name and j != i]].mean().item()
-                for name in set(labels)
-            }
-            a = means.pop(label)
-            total += (a - min(means.values())) / max(a, min(means.values()))
-        return total / len(labels)
+        return -_silhouette(vectors, labels)
 
     @wrong("All other labels are thrown together for b: take the mean of each, and then the smallest.")
     def pooled(vectors, labels):
-        distances, total = torch.cdist(vectors, vectors), 0.0
-        for i, label in enumerate(labels):
-            own = [j for j, other in enumerate(labels) if other == label and j != i]
-            rest = [j for j, other in enumerate(labels) if other != label]
-            a, b = distances[i, own].mean().item(), distances[i, rest].mean().item()
-            total += (b - a) / max(a, b)
-        return total / len(labels)
+        return _silhouette(vectors, labels, pooled=True)
 
 
 def _words(check, kinds: int, n: int) -> list[str]:
