@@ -268,6 +268,11 @@ def test_code_that_does_something_is_an_attempt():
             lambda x: [[1], [2, 3]],
             "A tensor of shape (2,) is wanted, and this is a list of 2 values.",
         ),
+        (
+            add_one,
+            lambda x: torch.nested.nested_tensor([x, x], layout=torch.jagged),
+            "A tensor of shape (2,) is wanted, and this is a nested tensor of dtype float32",
+        ),
         (add_one, lambda x: x[None] + 1, "The shape is (1, 2); expected was (2,)."),
         (add_one, lambda x: (x + 1).bool(), "The dtype is torch.bool; expected was torch.float32."),
         (add_one, lambda x: x * math.nan, "The result holds NaN"),

@@ -130,11 +130,6 @@ def numbers_of(tensor: torch.Tensor) -> np.ndarray | None:
     return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
 
 
-def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
-    """The shape; a nested tensor has none to compare, and gets ()."""
-    return () if tensor.is_nested else tuple(tensor.shape)
-
-
 def has_nan(value: object) -> bool:
     """True if a NaN is anywhere in a number, tensor, array, or in a container of these."""
     if isinstance(value, torch.Tensor):

@@ -563,9 +563,9 @@ class Check:
 
         axes: what the axes mean, for the message, such as "(batch, seq_len, hidden_size)".
         """
-        if not isinstance(value, torch.Tensor):
+        if not isinstance(value, torch.Tensor) or value.is_nested:
             fault = f"A tensor of shape {tuple(shape)} is wanted, and this is {_explain.describe(value)}."
-        elif fault := _explain.shape_difference(_explain.shape_of(value), tuple(shape)):
+        elif fault := _explain.shape_difference(tuple(value.shape), tuple(shape)):
             fault += f" The axes are {axes}." if axes else ""
         elif dtype is not None and value.dtype != dtype:
             fault = f"The dtype is {value.dtype}; expected was {dtype}."
