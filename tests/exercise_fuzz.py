@@ -67,11 +67,12 @@ class Call:
 
 
 def exercises() -> dict[str, Exercise]:
-    """All exercises of the course, by `module.name`."""
+    """All exercises of the course whose answer is a function, by `module.name`."""
     found = {}
     for info in pkgutil.iter_modules(course_utils.exercises.__path__):
         module = importlib.import_module(f"course_utils.exercises.{info.name}")
-        found |= {f"{info.name}.{n}": part for n, part in vars(module).items() if isinstance(part, Exercise)}
+        parts = {f"{info.name}.{n}": part for n, part in vars(module).items() if isinstance(part, Exercise)}
+        found |= {name: part for name, part in parts.items() if inspect.isfunction(part.model_answer)}
     return dict(sorted(found.items()))
 
 
