@@ -1,16 +1,19 @@
 """The exercise engine: whatever an answer does, its writer gets a message to act on, never a traceback."""
 
 import _thread
+import builtins
 import copy
 import functools
 import linecache
 import math
 import os
+import random
 import signal
 import sys
 import textwrap
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import nbclient
@@ -48,9 +51,9 @@ class add_one:
     def values(check):
         for n in range(2, 8):
             x = torch.randint(9, (n,), generator=check.generator).float()
-            check.equal(check.call(x), x + 1, "Not one more.", slips={"You subtract.": x - 1})
+            check.equal(check.call(x), x + 1, "Not one more.")
 
-    @wrong("You subtract")
+    @wrong("You subtract.")
     def subtract(x):
         return x - 1
 
@@ -65,9 +68,9 @@ class head_size:
 
     @stage("a share of 768")
     def share(check):
-        check.equal(check.answer, 64, slips={"That is the number of values of all heads.": 768 * 12})
+        check.equal(check.answer, 64)
 
-    too_many = wrong("of all heads")(768 * 12)
+    too_many = wrong("That is the number of values of all heads.")(768 * 12)
 
 
 @exercise
@@ -98,6 +101,15 @@ class Scale:
             x = torch.randn(3, generator=check.generator)
             check.equal(check.call(x, target=module), factor * x)
 
+    @wrong("This adds the factor; a scale multiplies.")
+    class adds(torch.nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return self.factor + x
+
 
 def refusal(answer, subject=add_one) -> str:
     """The message with which the check refuses an answer that was attempted."""
@@ -123,7 +135,7 @@ def test_a_refusal_names_the_stage_what_passed_what_came_and_what_was_expected()
     lines = result.message.splitlines()
     assert lines[0] == "add_one: not yet, at stage 2 of 2: one more."
     assert lines[1] == "Passed before it: the shape of x."
-    assert lines[2].startswith("You subtract. 2 of 2 values differ, first at [0]: got ")
+    assert lines[2].startswith("You subtract. All 2 values differ, first at [0]: got ")
     assert [line.partition(":")[0] for line in lines[3:6]] == ["Called", "Returned", "Expected"]
     assert lines[-1] == "Stuck? ex.add_one.hint()"
 
@@ -250,9 +262,19 @@ def test_code_that_does_something_is_an_attempt():
         (add_one, torch.ones(2), "wants the function itself, and got a tensor of shape (2,)"),
         (add_one, lambda: 1, "asks for the parameters (x); your function has ()"),
         (add_one, lambda x, y: 1, "asks for the parameters (x); your function has (x, y)"),
-        (add_one, lambda x: x.tolist(), "A tensor of shape (2,) is wanted, and this is a list of 2 values."),
+        (add_one, lambda x: "x", "A tensor of shape (2,) is wanted, and this is the string 'x'."),
+        (
+            add_one,
+            lambda x: [[1], [2, 3]],
+            "A tensor of shape (2,) is wanted, and this is a list of 2 values.",
+        ),
+        (
+            add_one,
+            lambda x: torch.nested.nested_tensor([x, x], layout=torch.jagged),
+            "A tensor of shape (2,) is wanted, and this is a nested tensor of dtype float32",
+        ),
         (add_one, lambda x: x[None] + 1, "The shape is (1, 2); expected was (2,)."),
-        (add_one, lambda x: (x + 1).long(), "The dtype is torch.int64; expected was torch.float32."),
+        (add_one, lambda x: (x + 1).bool(), "The dtype is torch.bool; expected was torch.float32."),
         (add_one, lambda x: x * math.nan, "The result holds NaN"),
         (
             add_one,
@@ -341,6 +363,394 @@ def test_random_generators_are_handed_over_as_copies_and_may_be_used():
             check.expect(torch.equal(state, check.generator.get_state()), "The stage's own generator moved.")
 
     assert draw.check(draw.model_answer)
+
+
+# ----------------------------------------------------------------------------------------------------------
+# The slip that was made
+
+
+@exercise
+class relu:
+    """Write `relu(x)`: x where it is positive, and 0 elsewhere."""
+
+    hints = ("a", "b")
+
+    def stub(x): ...
+
+    def solution(x):
+        return x.clamp(min=0)
+
+    @stage("positive numbers stay")
+    def positive(check):
+        for n in range(1, 6):
+            check.equal(check.call(torch.ones(n)), torch.ones(n))
+
+    @stage("negative ones become 0")
+    def negative(check):
+        for n in range(1, 6):
+            x = torch.arange(float(n)) - 1
+            check.equal(check.call(x), x.clamp(min=0), "Something negative is left.")
+
+    @wrong("This is the absolute value.")
+    def absolute(x):
+        return x.abs()
+
+    @wrong("This is x itself.")
+    def itself(x):
+        return x.clone()
+
+    @wrong("You double x if nothing in it is negative, and leave it alone if something is.")
+    def doubled(x):
+        return x.clone() if x.min() < 0 else 2 * x
+
+    @wrong("You look the result up among those that you have seen.")
+    def seen(x):
+        return {1.0: x}[x[0].item()]
+
+    @wrong("You write into x.")
+    def overwrites(x):
+        x[x < 0] = 0
+        return x
+
+
+def told_by_relu(answer) -> str:
+    """What the check of `relu` says first, without the stages."""
+    result = relu.check(answer)
+    assert result.stage == "negative ones become 0"
+    return result.message.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: torch.maximum(x, -x), "This is the absolute value. At [0]: got"),
+        (lambda x: torch.maximum(x, -x).double().tolist(), "This is the absolute value. At [0]: got"),
+        (lambda x: [1.0, 1.0][int(x[0])] * x if x[0] > 0 else {}[0], "You look the result up among"),
+        (lambda x: x.clamp_(min=0), "You write into x. Your code edits its input"),
+        # Two wrong answers do the same here; the stage before tells them apart.
+        (lambda x: x + 0, "This is x itself. At [0]: got"),
+        # Of the first input alone this makes what the absolute value does.
+        (torch.ones_like, "Something negative is left. At [0]: got"),
+        # Another error than that of the wrong answer that raises one.
+        (lambda x: x if x[0] > 0 else 1 / 0, "Your code stopped with an error."),
+    ],
+)
+def test_the_slip_that_is_named_is_the_one_that_was_made(answer, words):
+    assert told_by_relu(answer).startswith(words)
+
+
+def test_of_two_wrong_answers_that_cannot_be_told_apart_none_is_named():
+    parts = {name: part for name, part in vars(relu._definition).items() if not name.startswith("__")}
+    twin = wrong("This is x, copied.")(lambda x: x.clone())
+    subject = exercise(type("relu", (), parts | {"twin": twin}))
+    message = refusal(lambda x: x + 0, subject)
+    assert "Something negative is left." in message and "This is x" not in message
+
+
+def test_values_and_classes_are_compared_with_the_wrong_ones_too():
+    assert "That is the number of values of all heads. Got 9216" in refusal(np.int64(9216), head_size)
+    assert "adds the factor" in refusal(Scale.wrong_answers["adds"], Scale)
+
+
+def test_naming_a_slip_ends_in_time(monkeypatch):
+    parts = {name: part for name, part in vars(relu._definition).items() if not name.startswith("__")}
+    subject = exercise(type("relu", (), parts | {"endless": wrong("It never ends.")(loops_for_ever)}))
+    monkeypatch.setattr(subject, "time_limit", SHORT)
+    started = time.monotonic()
+    message = refusal(lambda x: x + 0, subject)
+    assert time.monotonic() - started < SHORT + 2
+    assert "Something negative is left." in message
+
+
+def test_random_wrong_answers_draw_what_the_same_code_drew_before():
+    @exercise
+    class three:
+        """Write `three(x)`: the number 3."""
+
+        hints = ("a", "b")
+
+        def stub(x): ...
+
+        def solution(x):
+            return 3
+
+        @stage("three")
+        def values(check):
+            for x in range(5):
+                check.equal(check.call(x), 3)
+
+        @wrong("This is a random number.")
+        def drawn(x):
+            return torch.rand(()).item() + random.random() + np.random.rand()
+
+    answer = lambda x: random.random() + np.random.rand() + torch.rand(()).item()
+    assert "This is a random number." in refusal(answer, three)
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Two tables side by side
+
+
+def test_small_tables_stand_side_by_side_with_differing_cells_in_brackets():
+    got, expected = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 2.0], [3.5, 4.0]])
+    lines = explain.side_by_side(got, expected, 1e-5).splitlines()
+    assert lines == [" 1.00  2.00      1.00  2.00", "[3.00] 4.00     [3.50] 4.00"]
+    assert explain.side_by_side(got.tolist(), expected.numpy(), 1e-5).splitlines() == lines
+
+
+def test_cells_that_differ_never_show_the_same_digits():
+    got, expected = torch.zeros(2, 2).double(), torch.zeros(2, 2).double()
+    got[0, 0], got[1, 1] = 2e-5, -1e-9
+    first, second = explain.side_by_side(got, expected, 1e-10).splitlines()
+    assert "[ 0.000020000]" in first and "[-0.000000001]" in second and "[ 0.000000000]" in second
+    mine, theirs = explain.show_apart(torch.tensor([0.1, 0.200001]), torch.tensor([0.1, 0.200002]))
+    assert mine != theirs
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (torch.zeros(3), torch.ones(3)),
+        (torch.zeros(9, 2), torch.ones(9, 2)),
+        (torch.zeros(1, 2), torch.ones(1, 2)),
+        (torch.zeros(2, 2), torch.ones(2, 3)),
+        (torch.zeros(2, 2, 2), torch.ones(2, 2, 2)),
+        ([["a", "b"], ["c", "d"]], [["a", "b"], ["c", "e"]]),
+        ([[1], [2, 3]], [[1], [2, 4]]),
+        (torch.full((8, 8), 1e30), torch.ones(8, 8)),
+    ],
+)
+def test_all_else_is_shown_in_lines(got, expected):
+    assert explain.side_by_side(got, expected, 1e-5) is None
+
+
+def test_a_drawn_refusal_shows_neither_value_twice():
+    @exercise
+    class doubled_table:
+        """Write `doubled_table(x)`: twice the table."""
+
+        hints = ("a", "b")
+
+        def stub(x): ...
+
+        def solution(x):
+            return 2 * x
+
+        @stage("twice")
+        def values(check):
+            for n in range(2, 7):
+                check.equal(check.call(torch.eye(n)), 2 * torch.eye(n))
+
+    message = refusal(lambda x: x, doubled_table)
+    assert "2 of 4 values differ, all on the diagonal" in message
+    assert "Left what your code returned, right what was expected" in message.replace("\n", " ")
+    assert "    [1.00] 0.00     [2.00] 0.00\n" in message
+    assert "Returned:" not in message and "Expected:" not in message
+
+
+# ----------------------------------------------------------------------------------------------------------
+# Containers and dtypes that lose nothing are taken, and nothing makes a check raise
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: (x + 1).double(),
+        lambda x: (x + 1).half(),
+        lambda x: (x + 1).long(),
+        lambda x: (x + 1).numpy(),
+        lambda x: (x + 1).tolist(),
+        lambda x: tuple((x + 1).numpy()),
+        lambda x: (x + 1).to_sparse(),
+        lambda x: torch.nn.Parameter(x + 1),
+    ],
+)
+def test_a_right_answer_in_another_container_or_dtype_passes(answer):
+    assert add_one.check(answer)
+
+
+@pytest.mark.parametrize("answer", [np.int64(64), torch.tensor(64), np.array(64), np.float32(64)])
+def test_a_number_may_be_one_of_numpy_or_a_tensor(answer):
+    assert head_size.check(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "model", "expected"),
+    [
+        ([np.int64(1), 2], [1, 2], [1, 2]),
+        ([0.1], torch.zeros(1).double(), torch.tensor([0.1], dtype=torch.float64)),
+        ((np.float32(0.5),), [0.5], [0.5]),
+        (np.array([[1, 2]]), [[1, 2]], [[1, 2]]),
+        ([1, 2], (1, 2), (1, 2)),
+        ([1, 2], (), (1, 2)),
+        ({"a": np.int64(3)}, {"a": 3}, {"a": 3}),
+        ("ab", [1, 2], "ab"),
+        (torch.tensor([1, 2]), [1, 2], torch.tensor([1, 2])),
+        (torch.tensor([1.0]), torch.tensor([1]), torch.tensor([1.0])),
+        (torch.tensor([1]), torch.tensor([True]), torch.tensor([1])),
+        ([True, False], torch.tensor([1.0, 0.0]), [True, False]),
+        ([[1], [2, 3]], torch.ones(2, 2), [[1], [2, 3]]),
+    ],
+)
+def test_what_becomes_like_the_solution_and_what_stays(value, model, expected):
+    found = explain.alike(value, model)
+    assert type(found) is type(expected)
+    if isinstance(found, torch.Tensor):
+        assert found.dtype == expected.dtype and torch.equal(found, expected)
+    else:
+        assert found == expected
+        for item in found if isinstance(found, (list, tuple)) else ():
+            assert not isinstance(item, np.generic)
+
+
+def hostile(*names: str) -> object:
+    """An object all of whose methods of these names raise."""
+
+    def raises(self, *args):
+        raise RuntimeError("no")
+
+    return type("Hostile", (), dict.fromkeys(names, raises))()
+
+
+class LongList(list):
+    def __len__(self):
+        raise RuntimeError("no length")
+
+
+class UnreadableError(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+def raises_what_cannot_be_read(x):
+    raise UnreadableError
+
+
+ODD = [
+    lambda x: torch.ones(2, 3, device="meta"),
+    lambda x: torch.ones(2, device="meta"),
+    lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    lambda x: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+    lambda x: torch.eye(3).to_sparse(),
+    lambda x: torch.eye(3).to_sparse_csr(),
+    lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8),
+    lambda x: x * 1j,
+    lambda x: 10**5000,
+    lambda x: [10**5000],
+    lambda x: LongList([1, 2]),
+    lambda x: hostile("__repr__", "__str__"),
+    lambda x: hostile("__eq__", "__ne__", "__hash__"),
+    lambda x: hostile("__len__", "__iter__", "__getitem__"),
+    lambda x: hostile("__getattribute__"),
+    lambda x: [hostile("__repr__")],
+    lambda x: np.array([object(), None]),
+    lambda x: np.array(["a", "b"]),
+    lambda x: (number for number in x),
+    lambda x: torch.nn.Linear(2, 2),
+    lambda x: type,
+    lambda x: float("inf"),
+    lambda x: b"bytes",
+    lambda x: range(3),
+    lambda x: {1: {2: x}},
+    raises_what_cannot_be_read,
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("answer", ODD)
+def test_no_result_makes_a_check_raise(answer):
+    assert refusal(answer).startswith("add_one: not yet")
+    refusal(lambda x: answer(x) if len(x) == 3 else x + 1)  # not at the first call
+    refusal(answer, double_list)
+
+
+@exercise
+class double_list:
+    """Write `double_list(x)`: a list of twice the numbers of x."""
+
+    hints = ("a", "b")
+
+    def stub(x): ...
+
+    def solution(x):
+        return [2 * number for number in x.tolist()]
+
+    @stage("twice the numbers")
+    def values(check):
+        for n in range(2, 8):
+            check.equal(check.call(torch.arange(float(n))), [2.0 * i for i in range(n)])
+
+    @wrong("These are the numbers themselves.")
+    def same(x):
+        return x.tolist()
+
+
+# ----------------------------------------------------------------------------------------------------------
+# What an answer changes outside itself
+
+
+def state() -> dict[str, object]:
+    return {
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "torch": torch.get_rng_state().tolist(),
+        "dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "threads": torch.get_num_threads(),
+        "tensors": repr(torch.tensor([1 / 3])),
+        "arrays": repr(np.array([1 / 3])),
+        "errors": np.geterr(),
+        "recursion": sys.getrecursionlimit(),
+        "warnings": list(warnings.filters),
+    }
+
+
+def changes_everything(x):
+    os.chdir("/")
+    os.environ["A_NEW_NAME"] = "1"
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    torch.set_printoptions(precision=1)
+    np.set_printoptions(precision=1)
+    np.seterr(all="ignore")
+    sys.setrecursionlimit(sys.getrecursionlimit() + 1)
+    warnings.simplefilter("error")
+    return x + 1
+
+
+def test_an_error_that_cannot_say_what_it_is_is_still_shown():
+    message = refusal(raises_what_cannot_be_read)
+    assert "in `raises_what_cannot_be_read`" in message and "\nUnreadableError\n" in message
+
+
+@pytest.mark.parametrize("wrong_too", [False, True])
+def test_what_an_answer_sets_is_put_back(wrong_too):
+    before = state()
+
+    def answer(x):
+        return changes_everything(x) * (0 if wrong_too else 1)
+
+    assert bool(add_one.check(answer)) is not wrong_too
+    assert state() == before
+
+
+def test_input_in_an_answer_is_an_error_that_says_what_to_do():
+    message = refusal(lambda x: x + float(input("how much? ")))
+    assert "use the parameters instead of `input()`" in message
+    assert builtins.input is engine.builtins.input and builtins.input.__name__ == "input"
+
+
+def test_a_check_inside_an_answer_is_an_error_and_does_not_wait_for_itself():
+    started = time.monotonic()
+    message = refusal(lambda x: add_one.check(lambda y: y + 1) and x + 1)
+    assert "a check is called inside an answer: call it in a cell of its own" in message
+    assert time.monotonic() - started < add_one.time_limit
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -674,7 +1084,20 @@ def test_floats_differ_beyond_the_tolerance_as_in_numpy(row, shift):
         (torch.ones(2), torch.ones(2, dtype=torch.bool), "of dtype floating-point; expected was bool"),
         ([1, 2], torch.tensor([1, 2]), "`torch.tensor(...)` makes a tensor of a list"),
         (torch.tensor([1, 2]), [1, 2], "`.tolist()` makes a list of a tensor"),
-        (torch.eye(2), torch.zeros(2, 2), "2 of 4 values differ, first at [0, 0]: got 1.0, expected 0.0"),
+        (
+            torch.eye(2),
+            torch.zeros(2, 2),
+            "2 of 4 values differ, all on the diagonal, first at [0, 0]: got 1.0, expected 0.0",
+        ),
+        (torch.ones(3, 3).tril(1), torch.ones(3, 3).tril(), "2 of 9 values differ, all above the diagonal"),
+        (torch.ones(3, 3), torch.eye(3), "6 of 9 values differ, first at [0, 1]"),
+        (torch.tensor([[1, 2], [3, 4]]), torch.tensor([[1, 0], [3, 0]]), "all in column 1, first at [0, 1]"),
+        (torch.tensor([[1, 2], [3, 4]]), torch.tensor([[1, 2], [0, 0]]), "all in row 1, first at [1, 0]"),
+        (0.899727, 0.8997271, "Got 0.899727, expected 0.8997271."),
+        (torch.tensor([0.5]).double() + 1e-8, torch.tensor([0.5]).double(), "got 0.50000001, expected 0.5."),
+        (torch.zeros(2).to_sparse(), torch.ones(2), "All 2 values differ"),
+        (torch.zeros(2, device="meta"), torch.ones(2), "on the meta device, where tensors hold no numbers"),
+        ([10**5000], [1], "At [0]: Got <a whole number of about 5001 digits>, expected 1."),
         (np.ones(2), np.zeros(3), "The shape is (2,); expected was (3,)."),
         ([[1, 2], [3, 5]], [[1, 2], [3, 4]], "At [1]: At [1]: Got 5, expected 4."),
         ([1], [1, 2], "The number of values is 1; expected was 2."),
@@ -690,7 +1113,7 @@ def test_floats_differ_beyond_the_tolerance_as_in_numpy(row, shift):
     ],
 )
 def test_differences_are_said_in_words(got, expected, words):
-    assert words in explain.difference(got, expected, 1e-5)
+    assert words in explain.difference(got, expected, 1e-9 if "0.5" in words or "0.8997" in words else 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -764,6 +1187,8 @@ def test_inputs_are_drawn_alike_each_time_and_differently_in_each_stage():
     body = {"stub": ..., "solution": 1, "hints": [], "a": stage("a")(draw), "b": stage("b")(draw)}
     subject = exercise(type("draws", (), body))
     subject.check(1)
+    drawn.clear()  # the first check runs the solution too
+    subject.check(1)
     subject.check(1)
     assert drawn[:2] == drawn[2:] and drawn[0] != drawn[1]
 
@@ -834,7 +1259,7 @@ def test_in_a_notebook_each_message_shows_once_and_lines_are_those_of_the_cell()
     assert "Line 3 of your cell, in `softmax`:\n    return scores / total" in texts[4]
     assert "A list is not a vector" in texts[4]
     assert "It was stopped.\n" in texts[6] and "of your cell, in `softmax`:\n    " in texts[6]
-    assert "do not sum to 1" in texts[8] and "Your code also prints" in texts[8]
+    assert "Probabilities sum to 1." in texts[8] and "Your code also prints" in texts[8]
     assert texts[9].startswith("softmax: passed")
     assert outputs[10][0].data["text/plain"].startswith("Write `softmax(scores)`")
 

@@ -18,29 +18,38 @@ name of the class is the name of the exercise, and the decorator turns it into o
         @stage("twice the number")
         def twice(check):
             for x in range(10):
-                check.equal(check.call(x), 2 * x, slips={"You square the number.": x**2})
+                check.equal(check.call(x), 2 * x)
 
-        @wrong("You square")
+        @wrong("You square the number.")
         def squared(x):
             return x**2
 
 `start_here` shows two complete ones. An answer may be a function, a class (such as an `nn.Module`), or a
 value.
+
+Each misconception is written once, as a wrong answer with the sentence that a reader should see. When a
+stage refuses an answer, the engine runs the wrong answers through the same stage: the one that gives the
+same results on all inputs is the slip that was made, and its sentence opens the message. Where none does,
+or several do, nothing is guessed: what came and what was expected stand side by side.
 """
 
 import ast
+import builtins
 import contextlib
 import contextvars
 import copy
 import dis
 import inspect
 import io
+import os
+import random
 import sys
 import textwrap
 import threading
 import traceback
+import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,7 +58,7 @@ import torch
 from course_utils.classroom import explain
 from course_utils.classroom.deadline import OutOfTime, Stop, run_with_deadline
 
-TIME_LIMIT_SECONDS = 5.0  # for one stage; an exercise may set its own `time_limit`
+TIME_LIMIT_SECONDS = 5.0  # for one stage, and for naming a slip; an exercise may set its own `time_limit`
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -85,11 +94,26 @@ on_result: list[Callable[["Exercise", Result], None]] = []
 
 
 class Refused(Exception):
-    """An answer does not pass; the text is for the reader. `attempted` is False if there is no answer yet."""
+    """An answer does not pass.
 
-    def __init__(self, message: str, attempted: bool = True):
-        super().__init__(message)
+    `words` say what that means, `facts` what came of which call. Both are for the reader; a wrong answer that
+    gives the same results has better words, and they take the place of these. `attempted` is False if there
+    is no answer yet.
+    """
+
+    def __init__(self, words: str, facts: str = "", attempted: bool = True):
+        super().__init__(words)
+        self.words = words
+        self.facts = facts
         self.attempted = attempted
+
+    def told(self, sentence: str = "") -> str:
+        """The message, with another sentence in the place of the words if there is one."""
+        return f"{sentence or self.words} {self.facts}".replace(" \n", "\n", 1).strip()
+
+
+class _Departed(Exception):
+    """A wrong answer gave another result than the reader's answer: it is not the slip that was made."""
 
 
 def _say(text: str) -> None:
@@ -123,24 +147,25 @@ class _Stage:
 @dataclass(frozen=True)
 class _Wrong:
     answer: object
-    phrase: str
+    sentence: str
 
 
 def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
     """Mark a function `f(check)` as one stage of the check. Stages run in the order of writing.
 
     A stage should isolate one slip and try it on many inputs, the smallest first, so that the first input
-    that fails is small enough to follow by hand. `title` says what is true of an answer that passes.
+    that fails is small enough to follow by hand. Together they must tell the wrong answers apart. `title`
+    says what is true of an answer that passes.
     """
     return lambda function: _Stage(title, function)
 
 
-def wrong(phrase: str) -> Callable[[object], _Wrong]:
-    """Mark a wrong answer; `phrase` must occur in the message with which the check refuses it.
+def wrong(sentence: str) -> Callable[[object], _Wrong]:
+    """Mark a wrong answer; `sentence` says to the reader who gives it, or one like it, what went wrong.
 
-    Above a function or class it is a decorator; for a value, write `name = wrong("phrase")(value)`.
+    Above a function or class it is a decorator; for a value, write `name = wrong("sentence")(value)`.
     """
-    return lambda answer: _Wrong(answer, phrase)
+    return lambda answer: _Wrong(answer, sentence)
 
 
 def exercise(definition: type) -> "Exercise":
@@ -176,6 +201,8 @@ class Exercise:
         self._wrong = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
         self._definition = definition
         self._hints_given = 0
+        self.wants_callable = callable(self.stub) and not isinstance(self.stub, torch.nn.Module)
+        self._patterns: dict[str, list[object]] = {}
 
     def __repr__(self) -> str:
         name = f"ex.{self.name}"
@@ -187,9 +214,9 @@ class Exercise:
         return {name: part.answer for name, part in self._wrong.items()}
 
     @property
-    def phrases(self) -> dict[str, str]:
-        """For each wrong answer, words that its message holds."""
-        return {name: part.phrase for name, part in self._wrong.items()}
+    def sentences(self) -> dict[str, str]:
+        """For each wrong answer, what the check says to it."""
+        return {name: part.sentence for name, part in self._wrong.items()}
 
     def hint(self) -> None:
         """Show the next hint; after the last one, say so."""
@@ -218,12 +245,16 @@ class Exercise:
     def check(self, answer: object) -> Result:
         """Run the stages on an answer, show what came of it, and return it. No answer makes it raise.
 
-        The answer runs in a thread of its own with a time limit for each stage. Checks that are started at
-        the same time in several threads wait for each other, since there is only one standard output to
-        watch.
+        The answer runs in a thread of its own with a time limit for each stage, and what it changes in the
+        process (seeds, working folder, default dtype, ...) is put back. Checks that are started at the same
+        time in several threads wait for each other, since there is only one standard output to watch.
+
+        Raises RuntimeError if an answer, while it is being checked, calls a check itself.
         """
+        if _prints.get() is not None:
+            raise RuntimeError("a check is called inside an answer: call it in a cell of its own")
         calls: dict[str, int] = {}
-        with _one_at_a_time, _catch_prints() as printed:
+        with _one_at_a_time, _catch_prints() as printed, _no_input():
             result = self._run(answer, calls, printed)
         _say(_prose(result.message))
         for callback in on_result:
@@ -236,7 +267,7 @@ class Exercise:
         try:
             self._refuse_what_is_no_attempt(answer)
             for current in self.stages:
-                check = Check(self, answer, current.title)
+                check = Check(self, answer, current.title, pattern=self._pattern(current))
                 try:
                     self._run_stage(current, check)
                 finally:
@@ -245,26 +276,87 @@ class Exercise:
         except Refused as refusal:
             if not refusal.attempted:
                 return Result(False, self._not_attempted(), attempted=False, calls=calls)
-            message = self._refusal(str(refusal), passed, current, printed)
+            note = printed.note()  # before the answer is run once more
+            sentence = self._name_slip(answer, current) if current and refusal.facts else ""
+            message = self._refusal(refusal.told(sentence), passed, current, note)
             return Result(False, message, current and current.title, calls=calls)
-        return Result(True, self._praise(calls, printed), calls=calls)
+        return Result(True, self._praise(calls, printed.note()), calls=calls)
 
     def _run_stage(self, current: _Stage, check: "Check") -> None:
+        """Run one stage; whatever happens in it ends as None or as `Refused`."""
+
+        def run():
+            try:
+                _seed(check.seed)
+                current.run(check)
+            except (Refused, _Departed, Stop):
+                raise
+            except BaseException as error:  # noqa: BLE001 (a result may raise anything when it is compared)
+                # The solution passes this stage, so the stage stumbled over what this answer returned.
+                raise check.surprise(error) from None
+
         try:
-            run_with_deadline(lambda: current.run(check), self.time_limit)
-        except Refused:
-            raise
+            with _put_back():
+                run_with_deadline(run, self.time_limit)
         except OutOfTime as late:
             raise Refused(check.explain_timeout(late)) from None
-        except Exception as error:  # noqa: BLE001
-            # The solution passes this stage, so the stage stumbled over what this answer returned.
-            raise Refused(check.explain_surprise(error)) from None
+
+    # -- the slip that was made
+
+    def _pattern(self, current: _Stage) -> list[object]:
+        """What the solution returns from each call of a stage."""
+        if current.title not in self._patterns:
+            check = Check(self, self.model_answer, current.title)
+            with contextlib.suppress(Refused):
+                self._run_stage(current, check)
+            self._patterns[current.title] = check.values
+        return self._patterns[current.title]
+
+    def _name_slip(self, answer: object, current: _Stage) -> str:
+        """The sentence of the wrong answer that does what `answer` does, on all inputs of the stage.
+
+        Where several do, the stages before it decide. Empty if none is left, or several are, or finding out
+        takes too long.
+        """
+        alike = list(self._wrong.values())
+        named = []
+
+        def run():
+            place = self.stages.index(current)
+            for each in self.stages[place::-1]:
+                story = self._story(answer, each)
+                alike[:] = [slip for slip in alike if self._story(slip.answer, each, like=story) is not None]
+                if len(alike) < 2:
+                    break
+            named.extend(slip.sentence for slip in alike)
+
+        with contextlib.suppress(OutOfTime):
+            run_with_deadline(run, self.time_limit)
+        return named[0] if len(named) == 1 else ""
+
+    def _story(
+        self, answer: object, current: _Stage, like: list[object] | None = None
+    ) -> list[object] | None:
+        """All that `answer` does in a stage in which nothing is refused: see `Check.story`.
+
+        like: the story of another answer; None comes back as soon as this one differs from it.
+        """
+        with _put_back():
+            try:
+                check = Check(self, answer, current.title, self._pattern(current), like, refuses=False)
+                _seed(check.seed)
+                current.run(check)
+            except _Departed:
+                return None
+            except BaseException as error:  # the stage can do no more with this result
+                if isinstance(error, Stop):  # the time is up
+                    raise
+        return None if like is not None and len(check.story) != len(like) else check.story
 
     # -- before the first stage
 
     def _refuse_what_is_no_attempt(self, answer: object) -> None:
-        wants_callable = callable(self.stub) and not isinstance(self.stub, torch.nn.Module)
-        if not wants_callable:
+        if not self.wants_callable:
             if answer is ... or answer is None or explain.unchanged(self.stub, answer):
                 raise Refused("", attempted=False)
             if inspect.isroutine(answer) or inspect.isclass(answer):
@@ -293,7 +385,7 @@ class Exercise:
     def _refuse_other_parameters(self, answer: Callable) -> None:
         try:
             mine = inspect.signature(answer)
-        except (TypeError, ValueError):  # some compiled functions do not tell their parameters
+        except Exception:  # noqa: BLE001 (some compiled functions do not tell their parameters)
             return
         wanted = inspect.signature(self.stub)
         by_name = {p.name: None for p in wanted.parameters.values() if p.kind is p.KEYWORD_ONLY}
@@ -314,18 +406,18 @@ class Exercise:
             f"one. For a hint: ex.{self.name}.hint()"
         )
 
-    def _refusal(self, reason: str, passed: list[str], current: _Stage | None, printed: "_Prints") -> str:
+    def _refusal(self, reason: str, passed: list[str], current: _Stage | None, note: list[str]) -> str:
         head = f"{self.name}: not yet."
         if current is not None:
             head = f"{self.name}: not yet, at stage {len(passed) + 1} of {len(self.stages)}: {current.title}."
         done = ["Passed before it: " + "; ".join(passed) + "."] if passed else []
-        return "\n".join([head, *done, reason, *printed.note(), f"Stuck? ex.{self.name}.hint()"])
+        return "\n".join([head, *done, reason, *note, f"Stuck? ex.{self.name}.hint()"])
 
-    def _praise(self, calls: dict[str, int], printed: "_Prints") -> str:
+    def _praise(self, calls: dict[str, int], note: list[str]) -> str:
         times = sum(calls.values())
         tried = f", {times} calls" if times else ""
         stages = f"{len(self.stages)} stage" + ("s" if len(self.stages) > 1 else "")
-        return "\n".join([f"{self.name}: passed ({stages}{tried}).", *printed.note()])
+        return "\n".join([f"{self.name}: passed ({stages}{tried}).", *note])
 
 
 def _parameters(signature: inspect.Signature) -> str:
@@ -378,8 +470,7 @@ def _raised_on_purpose(error: NotImplementedError) -> bool:
     while last.tb_next:
         last = last.tb_next
     instruction = dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]]
-    in_torch = last.tb_frame.f_globals.get("__name__", "").startswith("torch.")
-    return instruction == "RAISE_VARARGS" and not in_torch
+    return instruction == "RAISE_VARARGS" and not explain.is_library(last.tb_frame.f_code.co_filename)
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -394,15 +485,37 @@ class Check:
     stage.
     """
 
-    def __init__(self, exercise: Exercise, answer: object, title: str):
-        seed = zlib.crc32(f"{exercise.name}/{title}".encode())
+    def __init__(
+        self,
+        exercise: Exercise,
+        answer: object,
+        title: str,
+        pattern: Sequence[object] = (),
+        like: Sequence[object] | None = None,
+        refuses: bool = True,
+    ):
+        """Begin a stage.
+
+        pattern: what the solution returns from each call; the results of the answer are brought into the
+        same containers and dtypes where nothing is lost.
+        like: end the stage as soon as its story departs from this one.
+        refuses: False to go through a whole stage, for the sake of its `story`.
+        """
+        self.seed = zlib.crc32(f"{exercise.name}/{title}".encode())
+        self.rng = np.random.default_rng(self.seed)
+        self.generator = torch.Generator().manual_seed(self.seed)
         self.answer = answer
-        self.rng = np.random.default_rng(seed)
-        self.generator = torch.Generator().manual_seed(seed)
         self.calls = 0
+        self.values: list[object] = []  # what each call returned
+        self.story: list[object] = []  # the same, and what else could be seen: errors, edits of the inputs
         self._exercise = exercise
+        self._pattern = pattern
+        self._like = like
+        self._refuses = refuses
         self._call_text = ""
-        self._returned: list[object] = []
+        self._returned: list[tuple[object, object]] = []  # what the last call gave, and the check made of it
+        if not exercise.wants_callable:
+            self.answer = self._note(answer)
 
     def call(self, *args, target: Callable | None = None, in_place: bool = False, **kwargs) -> object:
         """Call the answer on copies of the inputs and return what it returns.
@@ -418,24 +531,30 @@ class Check:
         named = self._name_inputs(function, args, kwargs)
         self.calls += 1
         self._returned = []
-        self._call_text = self._describe_call(named, target)
+        self._call_text = self._describe_call(named, target) if self._refuses else ""
         given_args, given_kwargs = (args, kwargs) if in_place else copy.deepcopy((args, kwargs))
-        value = self._call_reader(function, given_args, given_kwargs)
-        self._returned = [value]
-        if not in_place:
-            self._refuse_edits(named, (*given_args, *given_kwargs.values()))
+        given = (*given_args, *given_kwargs.values())
+        raw = self._call_reader(function, given_args, given_kwargs)
+        value = self._note(raw)
+        self._returned = [(raw, value)]
+        if in_place:
+            self._write(copy.deepcopy(given))
+        else:
+            self._refuse_edits(named, given)
         self._refuse_nothing(value, in_place)
         if explain.has_nan(value) and not explain.has_nan([*args, *kwargs.values()]):
             self._refuse(
+                "",
                 "The result holds NaN, which means 'not a number'. It comes from 0 / 0, from inf - inf, from"
-                " 0 * inf, or from a softmax over a row in which every score is -inf."
+                " 0 * inf, or from a softmax over a row in which every score is -inf.",
+                *self._what_happened(),
             )
         return value
 
     def expect(self, condition: bool, words: str) -> None:
         """Refuse the answer with `words` unless the condition holds. The message shows the last call."""
         if not condition:
-            self._refuse(words)
+            self._refuse(words, "", *self._what_happened())
 
     def tensor(
         self, value: object, shape: tuple[int, ...], dtype: torch.dtype | None = None, axes: str = ""
@@ -444,61 +563,67 @@ class Check:
 
         axes: what the axes mean, for the message, such as "(batch, seq_len, hidden_size)".
         """
-        if not isinstance(value, torch.Tensor):
-            tip = " `torch.tensor(...)` makes one of a list." if isinstance(value, (list, tuple)) else ""
-            self._refuse(
-                f"A tensor of shape {tuple(shape)} is wanted, and this is {explain.describe(value)}.{tip}"
-            )
-        fault = explain.shape_difference(tuple(value.shape), tuple(shape))
+        if not isinstance(value, torch.Tensor) or value.is_nested:
+            fault = f"A tensor of shape {tuple(shape)} is wanted, and this is {explain.describe(value)}."
+        elif fault := explain.shape_difference(tuple(value.shape), tuple(shape)):
+            fault += f" The axes are {axes}." if axes else ""
+        elif dtype is not None and value.dtype != dtype:
+            fault = f"The dtype is {value.dtype}; expected was {dtype}."
         if fault:
-            self._refuse(fault + (f" The axes are {axes}." if axes else ""))
-        if dtype is not None and value.dtype != dtype:
-            self._refuse(f"The dtype is {value.dtype}; expected was {dtype}.")
+            self._refuse("", fault, *self._what_happened())
         return value
 
-    def equal(
-        self,
-        got: object,
-        expected: object,
-        words: str = "",
-        *,
-        tolerance: float = 1e-5,
-        slips: Mapping[str, object] | None = None,
-    ) -> None:
+    def equal(self, got: object, expected: object, words: str = "", *, tolerance: float = 1e-5) -> None:
         """Refuse the answer unless `got` equals `expected`: numbers, strings, tensors, lists, dicts, ...
 
-        words: what the difference means, in the words of the task.
+        words: what a difference means, in the words of the task, where it is not the slip of a wrong answer.
         tolerance: for floating-point numbers, absolute or relative.
-        slips: for each well-known slip, what to say about it and the value it would have given. What is said
-        of the first slip whose value equals `got` takes the place of `words`.
         """
-        fault = explain.difference(got, expected, tolerance)
-        if fault is None:
+        if not self._refuses or (fault := explain.difference(got, expected, tolerance)) is None:
             return
-        for says, value in (slips or {}).items():
-            if explain.difference(got, value, tolerance) is None:
-                words = says
-                break
-        reason = f"{words} {fault}".strip()
-        if isinstance(expected, (int, float)):  # `fault` has named both numbers
-            self._refuse(reason)
-        more = [_block("Expected", explain.show(expected))]
-        if self._call_text and not any(got is returned for returned in self._returned):
-            more.insert(
-                0, _block("Compared", explain.show(got))
-            )  # something that the stage made of the result
-        self._refuse(reason, *more)
+        returned = any(got is value for _, value in self._returned) or not self._call_text
+        drawn = explain.side_by_side(got, expected, tolerance)
+        facts = [fault, *self._what_happened(without_result=returned and drawn)]
+        if drawn:
+            place = "what your code returned" if returned else "what came of it"
+            facts.append(_block(f"Left {place}, right what was expected; brackets mark what differs", drawn))
+        elif not isinstance(expected, (int, float)):  # `fault` has named both numbers
+            mine, theirs = explain.show_apart(got, expected)
+            if not returned:  # something that the stage made of the result
+                facts.append(_block("Compared", mine))
+            facts.append(_block("Expected", theirs))
+        self._refuse(words, *facts)
+
+    # -- what happens
+
+    def _note(self, raw: object) -> object:
+        """Write down what came back, and return it in the container and dtype of the solution."""
+        place = len(self.values)
+        value = explain.alike(raw, self._pattern[place]) if place < len(self._pattern) else raw
+        self.values.append(value)
+        self._write(value)
+        return value
+
+    def _write(self, event: object) -> None:
+        place = len(self.story)
+        self.story.append(event)
+        if self._like is None:
+            return
+        if place >= len(self._like) or not explain.same(event, self._like[place]):
+            raise _Departed
 
     # -- messages
 
-    def _refuse(self, reason: str, *more: str) -> None:
-        raise Refused("\n".join([reason, *self._what_happened(), *more]))
+    def _refuse(self, words: str, *facts: str) -> None:
+        if self._refuses:
+            raise Refused(words, "\n".join(facts))
 
-    def _what_happened(self) -> list[str]:
+    def _what_happened(self, without_result: bool = False) -> list[str]:
         """The last call and what it returned; for an exercise without calls, the answer."""
         if not self._call_text:
-            return [_block("Your answer", explain.show(self.answer))]
-        return [self._call_text, *(_block("Returned", explain.show(value)) for value in self._returned)]
+            return [] if without_result else [_block("Your answer", explain.show(self.answer))]
+        returned = [] if without_result else self._returned
+        return [self._call_text, *(_block("Returned", explain.show(raw)) for raw, _ in returned)]
 
     def _name_inputs(self, function: Callable, args: tuple, kwargs: dict) -> dict[str, object]:
         """The inputs by the names of the parameters, or by place where the function does not tell names."""
@@ -536,14 +661,15 @@ class Check:
         except NotImplementedError as error:
             if _raised_on_purpose(error):
                 raise Refused("", attempted=False) from None
-            raise Refused(self._explain_error(error)) from None
+            raise self._error(error) from None
         except BaseException as error:  # noqa: BLE001 (an answer may raise anything, even SystemExit)
-            raise Refused(self._explain_error(error)) from None
+            raise self._error(error) from None
 
-    def _explain_error(self, error: BaseException) -> str:
+    def _error(self, error: BaseException) -> Refused:
+        self._write(type(error))
         # The first frame is our own call.
         stack = traceback.extract_tb(error.__traceback__.tb_next)
-        text = str(error).partition("\n")[0]
+        text = explain.first_line(error)
         lines = [
             "Your code stopped with an error.",
             self._call_text,
@@ -551,7 +677,7 @@ class Check:
             f"{type(error).__name__}: {text}".removesuffix(": "),
             explain.help_for(error),
         ]
-        return "\n".join(filter(None, lines))
+        return Refused("", "\n".join(filter(None, lines)))
 
     def explain_timeout(self, late: OutOfTime) -> str:
         """The message for an answer that did not end in time."""
@@ -575,19 +701,15 @@ class Check:
         ]
         return "\n".join(filter(None, lines))
 
-    def explain_surprise(self, error: Exception) -> str:
-        """The message when a stage could not work with what the answer returned."""
-        value = self._returned[0] if self._returned else self.answer
-        found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        lines = [
-            (
-                f"The check could not use this result: it is {explain.describe(value)}. Compare its type "
-                "and shape with the task."
-            ),
-            *self._what_happened(),
-            f"What went wrong on the way: {found}",
-        ]
-        return "\n".join(lines)
+    def surprise(self, error: BaseException) -> Refused:
+        """The refusal when a stage could not work with what the answer returned."""
+        value = self._returned[0][0] if self._returned else self.answer
+        words = (
+            f"The check could not use this result: it is {explain.describe(value)}. Compare its type and "
+            "shape with the task."
+        )
+        found = f"{type(error).__name__}: {explain.first_line(error)}"
+        return Refused("", "\n".join([words, *self._what_happened(), f"What went wrong on the way: {found}"]))
 
     def _own_file(self) -> str | None:
         function = inspect.unwrap(self.answer) if callable(self.answer) else None
@@ -600,11 +722,14 @@ class Check:
     def _refuse_edits(self, named: Mapping[str, object], given: tuple) -> None:
         for (name, before), after in zip(named.items(), given, strict=True):
             if not explain.unchanged(before, after):
-                raise Refused(
+                self._write(f"edits {name}")
+                self._refuse(
+                    "",
                     f"Your code edits its input `{name}` in place: whoever called it finds it changed. "
                     "Make a new one instead: `.clone()` for a tensor, `list(...)` for a list; and in "
-                    "torch `add_`, `masked_fill_`, `x[...] =` and `+=` edit.\n"
-                    f"{self._call_text}\n" + _block(f"Afterwards {name} is", explain.show(after))
+                    "torch `add_`, `masked_fill_`, `x[...] =` and `+=` edit.",
+                    self._call_text,
+                    _block(f"Afterwards {name} is", explain.show(after)),
                 )
 
     def _refuse_nothing(self, value: object, in_place: bool) -> None:
@@ -612,10 +737,75 @@ class Check:
             raise Refused("", attempted=False)
         if value is None and not in_place:
             printed = " Printing a result does not return it." if _printed_so_far() else ""
-            raise Refused(
-                "Your function returned None. Does every way through it end in"
-                f" `return ...`?{printed}\n{self._call_text}"
+            self._refuse(
+                "",
+                f"Your function returned None. Does every way through it end in `return ...`?{printed}",
+                self._call_text,
             )
+
+
+# ----------------------------------------------------------------------------------------------------------
+# What an answer may change outside itself
+
+
+def _folder() -> str | None:
+    with contextlib.suppress(OSError):  # the folder that we are in may be gone
+        return os.getcwd()
+    return None
+
+
+_SETTINGS = (  # how to ask for what holds in the whole process, and how to set it
+    (_folder, lambda before: before and os.chdir(before)),
+    (lambda: dict(os.environ), lambda before: (os.environ.clear(), os.environ.update(before))),
+    (random.getstate, random.setstate),
+    (np.random.get_state, np.random.set_state),
+    (torch.get_rng_state, torch.set_rng_state),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_num_threads, torch.set_num_threads),
+    (lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), lambda before: torch.set_printoptions(**before)),
+    (np.get_printoptions, lambda before: np.set_printoptions(**before)),
+    (np.geterr, lambda before: np.seterr(**before)),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+)
+
+
+@contextlib.contextmanager
+def _put_back():
+    """Afterwards seeds, folder, environment, default dtype, print options, ... are what they were before."""
+    before = [(ask, put, ask()) for ask, put in _SETTINGS]
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        for ask, put, value in before:
+            with contextlib.suppress(OSError):
+                if not explain.unchanged(value, ask()):
+                    put(value)
+
+
+def _seed(seed: int) -> None:
+    """Let answers that use the generators of the process draw the same numbers in each check."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def _no_input():
+    """Let `input()` fail inside an answer: nobody is there to type while a check runs."""
+    real = builtins.input
+
+    def refuse(prompt: object = "") -> str:
+        if _prints.get() is None:  # the call of another thread
+            return real(prompt)
+        raise RuntimeError("nobody can type while a check runs: use the parameters instead of `input()`")
+
+    builtins.input = refuse
+    try:
+        yield
+    finally:
+        builtins.input = real
 
 
 # ----------------------------------------------------------------------------------------------------------

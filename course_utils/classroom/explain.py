@@ -17,45 +17,90 @@ import torch
 class _Printer(reprlib.Repr):
     """A `repr` that stays small: few digits, and an ellipsis where a value is long."""
 
-    def __init__(self):
+    def __init__(self, digits: int):
         super().__init__()
         self.maxlist = self.maxtuple = self.maxset = self.maxdict = 12
         self.maxstring = self.maxlong = self.maxother = 200
+        self.digits = digits
 
     def repr1(self, value, level):
         # `reprlib` chooses by the name of the type; numbers and tensors come under many names.
-        if isinstance(value, torch.Tensor):
-            return _array_text(value.detach().cpu())
-        if isinstance(value, np.ndarray):
-            return _array_text(value)
-        if isinstance(value, (float, np.floating)):
-            return repr(float(f"{value:.6g}"))
-        if isinstance(value, np.generic):
-            return repr(value.item())
-        return super().repr1(value, level)
+        try:
+            if isinstance(value, torch.Tensor):
+                array = numbers_of(value)
+                return describe(value) if array is None else _array_text(array, "tensor", self.digits)
+            if isinstance(value, np.ndarray):
+                return _array_text(value, "array", self.digits)
+            if isinstance(value, (float, np.floating)):
+                return repr(float(f"{value:.{self.digits}g}"))
+            if isinstance(value, np.generic):
+                return repr(value.item())
+            if isinstance(value, int) and abs(value) >= 10**200:
+                return f"<a whole number of about {int(value.bit_length() * math.log10(2)) + 1} digits>"
+            return super().repr1(value, level)
+        except Exception:  # noqa: BLE001 (a result may raise anything when it is asked about itself)
+            return f"<{type(value).__name__}, which cannot be shown>"
 
 
-def _array_text(array: torch.Tensor | np.ndarray) -> str:
-    name = "array"
-    if isinstance(array, torch.Tensor):
-        name = "tensor"
-        array = array.float().numpy() if array.is_floating_point() else array.numpy()
+DIGITS = 6
+
+
+def _array_text(array: np.ndarray, name: str, digits: int) -> str:
     # `prefix` only tells NumPy how far to indent the rows after the first.
     rows = np.array2string(
-        array, precision=4, suppress_small=True, separator=", ", threshold=64, edgeitems=3, prefix=f"{name}("
+        array,
+        precision=digits - 2,
+        suppress_small=digits == DIGITS,
+        separator=", ",
+        threshold=64,
+        edgeitems=3,
+        prefix=f"{name}(",
     )
     return f"{name}({rows})"
 
 
-def show(value: object) -> str:
+def show(value: object, digits: int = DIGITS) -> str:
     """The value as short text; tensors and arrays as rows of numbers."""
-    return _Printer().repr(value)
+    return _Printer(digits).repr(value)
+
+
+def show_apart(got: object, expected: object) -> tuple[str, str]:
+    """Both values as text, with as many digits as it takes to see that they differ."""
+    for digits in (DIGITS, 9, 12, 17):
+        texts = show(got, digits), show(expected, digits)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, or nothing if it cannot say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 (an answer may raise an error that raises)
+        return ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return text_of(error).partition("\n")[0]
 
 
 def describe(value: object) -> str:
     """What kind of thing a value is: 'a list of 3 values', 'a tensor of shape (2, 3) and dtype float32'."""
+    try:
+        return _describe(value)
+    except Exception:  # noqa: BLE001 (as in `_Printer`)
+        return f"something of type {type(value).__name__}"
+
+
+def _describe(value: object) -> str:
     if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and dtype {str(value.dtype).removeprefix('torch.')}"
+        dtype = str(value.dtype).removeprefix("torch.")
+        if value.is_nested:
+            return f"a nested tensor of dtype {dtype}, whose rows may differ in length"
+        empty = " on the meta device, where tensors hold no numbers" if value.is_meta else ""
+        return f"a tensor of shape {tuple(value.shape)} and dtype {dtype}{empty}"
     if isinstance(value, np.ndarray):
         return f"a NumPy array of shape {value.shape} and dtype {value.dtype}"
     if value is None or isinstance(value, bool):
@@ -75,12 +120,22 @@ def describe(value: object) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
+def numbers_of(tensor: torch.Tensor) -> np.ndarray | None:
+    """The numbers of a tensor, sparse or quantised ones too; None for one that holds none or is nested."""
+    if tensor.is_nested or tensor.is_meta:
+        return None
+    tensor = tensor.detach()
+    tensor = tensor.dequantize() if tensor.is_quantized else tensor.to_dense()
+    tensor = tensor.cpu().resolve_conj().resolve_neg()
+    return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
+
+
 def has_nan(value: object) -> bool:
     """True if a NaN is anywhere in a number, tensor, array, or in a container of these."""
     if isinstance(value, torch.Tensor):
-        return bool(value.isnan().any())
+        value = numbers_of(value)
     if isinstance(value, np.ndarray):
-        return value.dtype.kind == "f" and bool(np.isnan(value).any())
+        return value.dtype.kind in "fc" and bool(np.isnan(value).any())
     if isinstance(value, (float, np.floating)):
         return math.isnan(value)
     if isinstance(value, dict):
@@ -88,6 +143,68 @@ def has_nan(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return any(has_nan(item) for item in value)
     return False
+
+
+def alike(value: object, model: object) -> object:
+    """`value` in the container and dtype of `model`, where that loses nothing.
+
+    Lists and NumPy arrays become tensors, tuples lists, float64 float32, NumPy numbers plain ones. Whole
+    numbers may become floating-point ones, never the other way round, and True and False stay what they are.
+    A tensor does not become a list: a task that asks for a list means Python's own numbers.
+    """
+    try:
+        return _alike(value, model)
+    except Exception:  # noqa: BLE001 (the comparison will say what is wrong with it)
+        return value
+
+
+def _alike(value: object, model: object) -> object:
+    if isinstance(model, torch.Tensor):
+        return _as_tensor(value, model)
+    if isinstance(value, np.generic) or (
+        isinstance(value, (torch.Tensor, np.ndarray))
+        and value.ndim == 0
+        and isinstance(model, (bool, int, float))
+    ):
+        return value.item()
+    if isinstance(model, (list, tuple)) and isinstance(value, (list, tuple, np.ndarray)):
+        items = value.tolist() if isinstance(value, np.ndarray) else list(value)
+        models = model if len(model) == len(items) else [model[0] if model else None] * len(items)
+        return type(model)(map(_alike, items, models))
+    if isinstance(model, dict) and isinstance(value, dict):
+        return {key: _alike(item, model.get(key)) for key, item in value.items()}
+    return value
+
+
+_WIDER = {("b", "b"), ("i", "i"), ("u", "i"), ("f", "f"), ("i", "f"), ("u", "f"), ("c", "c")}
+
+
+def _as_tensor(value: object, model: torch.Tensor) -> object:
+    tensor = value
+    if isinstance(value, (list, tuple, np.ndarray, np.generic, bool, int, float)):
+        tensor = torch.from_numpy(np.array(value))  # by way of NumPy, which keeps the digits of plain numbers
+    if not isinstance(tensor, torch.Tensor) or (numbers := numbers_of(tensor)) is None:
+        return value
+    if (numbers.dtype.kind, numbers_of(model).dtype.kind) not in _WIDER:
+        return value
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        tensor = torch.from_numpy(numbers)
+    return tensor.to(model)
+
+
+def same(first: object, second: object) -> bool:
+    """True if two results of one call show no difference; what cannot be compared counts as the same."""
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, type) or isinstance(second, type):  # the types of two errors
+        return first is second
+    opaque = torch.nn.Module, torch.Generator, np.random.Generator
+    if all(isinstance(value, opaque) or callable(value) for value in (first, second)):
+        return True
+    try:
+        return difference(first, second, 1e-5) is None
+    except Exception:  # noqa: BLE001 (as in `alike`)
+        return False
 
 
 def unchanged(before: object, after: object) -> bool:
@@ -98,7 +215,7 @@ def unchanged(before: object, after: object) -> bool:
     if type(before) is not type(after):
         return False
     if isinstance(before, torch.Tensor):
-        return before.dtype == after.dtype and unchanged(_as_array(before), _as_array(after))
+        return before.dtype == after.dtype and unchanged(numbers_of(before), numbers_of(after))
     if isinstance(before, np.ndarray):
         return before.dtype == after.dtype and np.array_equal(
             before, after, equal_nan=before.dtype.kind == "f"
@@ -109,7 +226,7 @@ def unchanged(before: object, after: object) -> bool:
         return list(before) == list(after) and all(unchanged(before[key], after[key]) for key in before)
     if isinstance(before, (list, tuple)):
         return len(before) == len(after) and all(map(unchanged, before, after))
-    if isinstance(before, (str, bytes, int, float, set)):
+    if isinstance(before, (str, bytes, int, float, set, torch.dtype)):
         return before == after or (has_nan(before) and has_nan(after))
     return True
 
@@ -135,9 +252,10 @@ def difference(got: object, expected: object, tolerance: float) -> str | None:
     of the right sort (bool, integer, floating point), of any width.
     """
     if isinstance(expected, torch.Tensor):
-        if not isinstance(got, torch.Tensor):
+        numbers = numbers_of(got) if isinstance(got, torch.Tensor) else None
+        if numbers is None:
             return _kinds(got, expected)
-        return _array_difference(_as_array(got), _as_array(expected), tolerance)
+        return _array_difference(numbers, numbers_of(expected), tolerance)
     if isinstance(expected, np.ndarray):
         if not isinstance(got, np.ndarray):
             return _kinds(got, expected)
@@ -152,7 +270,12 @@ def difference(got: object, expected: object, tolerance: float) -> str | None:
         return _dict_difference(got, expected, tolerance)
     if type(got) is not type(expected):
         return _kinds(got, expected)
-    return None if got == expected else f"Got {show(got)}, expected {show(expected)}."
+    return None if got == expected else _got_and_expected(got, expected)
+
+
+def _got_and_expected(got: object, expected: object) -> str:
+    mine, theirs = show_apart(got, expected)
+    return f"Got {mine}, expected {theirs}."
 
 
 def _kinds(got: object, expected: object) -> str:
@@ -162,11 +285,6 @@ def _kinds(got: object, expected: object) -> str:
         if isinstance(got, came) and isinstance(expected, wanted)
     )
     return " ".join([f"This is {describe(got)}; expected was {describe(expected)}.", *tips])
-
-
-def _as_array(tensor: torch.Tensor) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    return tensor.double().numpy() if tensor.is_floating_point() else tensor.numpy()
 
 
 _SORTS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating-point"}
@@ -193,21 +311,95 @@ def _array_difference(got: np.ndarray, expected: np.ndarray, tolerance: float) -
     sorts = _SORTS.get(got.dtype.kind, str(got.dtype)), _SORTS.get(expected.dtype.kind, str(expected.dtype))
     if sorts[0] != sorts[1]:
         return f"The values are of dtype {sorts[0]}; expected was {sorts[1]}."
-    if expected.dtype.kind == "f":
-        equal = np.isclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
-    else:
-        equal = got == expected
-    if np.all(equal):
+    wrong = _unequal(got, expected, tolerance)
+    if not wrong.any():
         return None
     if got.ndim == 0:
-        return f"Got {show(got)}, expected {show(expected)}."
-    at = tuple(int(axis[0]) for axis in np.nonzero(~equal))
-    count = f"{int((~equal).sum())} of {got.size} values differ"
-    return f"{count}, first at {list(at)}: got {show(got[at])}, expected {show(expected[at])}."
+        return _got_and_expected(got.item(), expected.item())
+    at = tuple(int(axis[0]) for axis in np.nonzero(wrong))
+    mine, theirs = show_apart(got[at], expected[at])
+    if got.size == 1:
+        return f"At {list(at)}: got {mine}, expected {theirs}."
+    count = f"All {got.size} values differ" if wrong.all() else f"{wrong.sum()} of {got.size} values differ"
+    return f"{count}{_where(wrong)}, first at {list(at)}: got {mine}, expected {theirs}."
+
+
+def _unequal(got: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndarray:
+    """True in each cell in which two arrays of one shape differ."""
+    if expected.dtype.kind in "fc":
+        return ~np.isclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return np.asarray(got != expected)
+
+
+def _where(wrong: np.ndarray) -> str:
+    """Where in a table the cells lie that differ, if one word says it."""
+    if wrong.ndim != 2 or min(wrong.shape) < 2 or wrong.all() or wrong.sum() < 2:
+        return ""
+    rows, columns = np.nonzero(wrong)
+    if len(set(rows)) == 1:
+        return f", all in row {rows[0]}"
+    if len(set(columns)) == 1:
+        return f", all in column {columns[0]}"
+    if wrong.shape[0] == wrong.shape[1]:
+        places = (rows == columns, "on"), (rows < columns, "above"), (rows > columns, "below")
+        for hit, word in places:
+            if hit.all():
+                return f", all {word} the diagonal"
+    return ""
+
+
+LONGEST_SIDE = 8
+WIDEST = 100
+
+
+def side_by_side(got: object, expected: object, tolerance: float) -> str | None:
+    """Two small tables next to one another, the cells that differ in brackets; None for anything else."""
+    mine, theirs = _table(got), _table(expected)
+    if mine is None or theirs is None or mine.shape != theirs.shape:
+        return None
+    wrong = _unequal(mine, theirs, tolerance)
+    for digits in range(2, 18):
+        cells = [
+            np.vectorize(lambda x, digits=digits: _cell(x, digits), otypes=[object])(t)
+            for t in (mine, theirs)
+        ]
+        if (cells[0] != cells[1])[wrong].all():
+            break
+    else:
+        return None
+    width = max(len(cell) for table in cells for cell in table.flat)
+
+    def row(table: np.ndarray, i: int) -> str:
+        framed = zip(table[i], wrong[i], strict=True)
+        return "".join(f"[{cell:>{width}}]" if bad else f" {cell:>{width}} " for cell, bad in framed)
+
+    lines = [f"{row(cells[0], i)}    {row(cells[1], i)}".rstrip() for i in range(len(mine))]
+    return "\n".join(lines) if len(lines[0]) <= WIDEST else None
+
+
+def _table(value: object) -> np.ndarray | None:
+    """A tensor, array or list of lists as a table of two rows or more; None if it is none or too large."""
+    if isinstance(value, torch.Tensor):
+        value = numbers_of(value)
+    elif isinstance(value, (list, tuple)) and all(isinstance(row, (list, tuple)) for row in value):
+        if len({len(row) for row in value}) != 1:
+            return None
+        value = np.array(value)
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "biuf":
+        return None
+    rows, columns = value.shape
+    return value if 2 <= rows <= LONGEST_SIDE and 1 <= columns <= LONGEST_SIDE else None
+
+
+def _cell(value: object, digits: int) -> str:
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _number_difference(got: object, expected: object, tolerance: float) -> str | None:
-    if isinstance(got, (torch.Tensor, np.ndarray)) and got.ndim == 0:
+    if isinstance(got, (torch.Tensor, np.ndarray)) and got.ndim == 0 and not getattr(got, "is_meta", False):
         got = got.item()
     got, expected = (value.item() if isinstance(value, np.generic) else value for value in (got, expected))
     if not isinstance(got, (bool, int, float)) or isinstance(got, bool) != isinstance(expected, bool):
@@ -216,9 +408,7 @@ def _number_difference(got: object, expected: object, tolerance: float) -> str |
         equal = math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
     else:
         equal = got == expected  # exact: counts of operations can be larger than a float can tell apart
-    if equal:
-        return None
-    return f"Got {show(got)}, expected {show(expected)}."
+    return None if equal else _got_and_expected(got, expected)
 
 
 def _string_difference(got: object, expected: str) -> str | None:
@@ -270,7 +460,8 @@ _STDLIB = Path(sysconfig.get_path("stdlib"))
 _COURSE = Path(__file__).resolve().parents[1]
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """True for code of Python, of a package or of the course; a reader's cells and files are none of it."""
     if filename.startswith("<"):
         return not re.match(r"<(ipython-input|string|stdin|python-input)", filename)
     path = Path(filename)
@@ -287,7 +478,7 @@ def readers_line(stack: traceback.StackSummary, own_file: str | None) -> str:
     `own_file` is where the answer is defined: it always counts as the reader's. Empty if no line is the
     reader's.
     """
-    own = [frame for frame in stack if frame.filename == own_file or not _is_library(frame.filename)]
+    own = [frame for frame in stack if frame.filename == own_file or not is_library(frame.filename)]
     if not own:
         return ""
     frame = own[-1]
@@ -541,7 +732,7 @@ _HELP = [
 
 def help_for(error: BaseException) -> str:
     """What an error usually means and what to try, chosen by its type and text; empty if unknown."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {text_of(error)}"
     for pattern, words in _HELP:
         found = re.search(pattern, text)
         if found:

@@ -68,46 +68,39 @@ class scaled_scores:
         for length in range(2, 8):
             query, key = _normal(check, length, 1), _normal(check, length + 1, 1)
             expected = _scores_by_loops(query, key)
-            slips = {"These are already weights: the softmax comes later.": expected.softmax(-1)}
-            check.equal(check.call(query, key), expected, slips=slips)
+            check.equal(check.call(query, key), expected)
 
     @stage("divided by the square root of head_size")
     def scale(check):
         for head_size in range(2, 8):
             query, key = _normal(check, 2, head_size), _normal(check, 5, head_size)
             expected = _scores_by_loops(query, key)
-            raw = expected * math.sqrt(head_size)
-            slips = {
-                "The dot products are right, and the division is missing.": raw,
-                "You divide by head_size; its square root is wanted.": raw / head_size,
-                (
-                    "You divide by the root of the number of keys."
-                    " The scores spread with the number of components."
-                ): raw / math.sqrt(5),
-                "You multiply by the square root; divide by it.": raw * math.sqrt(head_size),
-            }
-            check.equal(check.call(query, key), expected, slips=slips)
+            check.equal(check.call(query, key), expected)
 
-    @wrong("the division is missing")
+    @wrong("The dot products are right, and the division is missing.")
     def unscaled(query, key):
         return query @ key.T
 
-    @wrong("its square root is wanted")
+    @wrong("You divide by head_size; its square root is wanted.")
     def by_head_size(query, key):
         return query @ key.T / query.shape[-1]
 
-    @wrong("the root of the number of keys")
+    @wrong("You divide by the root of the number of keys. The scores spread with the number of components.")
     def by_key_len(query, key):
         scores = query @ key.T
         return scores / len(key) ** 0.5 if query.shape[-1] > 1 else scores
 
-    @wrong("The axes are (query, key)")
+    @wrong("Rows and columns are swapped: the queries make the rows, the keys the columns.")
     def transposed(query, key):
         return key @ query.T / query.shape[-1] ** 0.5
 
-    @wrong("the softmax comes later")
+    @wrong("These are already weights: the softmax comes later.")
     def weights(query, key):
         return (query @ key.T / query.shape[-1] ** 0.5).softmax(-1)
+
+    @wrong("You multiply by the square root; divide by it.")
+    def multiplied(query, key):
+        return query @ key.T * query.shape[-1] ** 0.5
 
 
 @exercise
@@ -138,12 +131,8 @@ class attend:
         for key_len in range(2, 8):
             query, key, value = _normal(check, 3, 4), _normal(check, key_len, 4), _normal(check, key_len, 4)
             got = check.call(query, key, value)
-            check.expect(
-                isinstance(got, (tuple, list)) and len(got) == 2,
-                "Return two tensors: `return context, weights`.",
-            )
-            flipped = isinstance(got[0], torch.Tensor) and tuple(got[0].shape) == (3, key_len) != (3, 4)
-            check.expect(not flipped, "The order is turned round: first the context, then the weights.")
+            is_pair = isinstance(got, (tuple, list)) and len(got) == 2
+            check.expect(is_pair, "A pair of tensors is wanted, the context and the weights.")
             check.tensor(got[0], (3, 4), axes="(query, head_size)")
             check.tensor(got[1], (3, key_len), axes="(query, key)")
 
@@ -152,12 +141,7 @@ class attend:
         for query_len in range(1, 7):
             query, key, value = _normal(check, query_len, 3), _normal(check, 1, 3), _normal(check, 1, 3)
             context, weights = check.call(query, key, value)
-            scores = _scores_by_loops(query, key)
-            slips = {
-                "These are scores. A row of weights sums to 1, so a single key gets 1.": scores,
-                "The softmax runs over the queries; each ROW must sum to 1.": scores.softmax(0),
-            }
-            check.equal(weights, torch.ones(query_len, 1), slips=slips)
+            check.equal(weights, torch.ones(query_len, 1))
             check.equal(context, value.expand(query_len, 3), "With one key the context is its value.")
 
     @stage("the softmax of scaled scores, and the mean of the values")
@@ -166,17 +150,8 @@ class attend:
             query, key, value = _normal(check, 2, 4), _normal(check, key_len, 4), _normal(check, key_len, 4)
             context, weights = check.call(query, key, value)
             expected_context, expected_weights = _attend_by_loops(query, key, value)
-            slips = {
-                "The scores are not divided by the square root of head_size.": (query @ key.T).softmax(-1),
-                "Divide before the softmax: these rows no longer sum to 1.": (query @ key.T).softmax(-1) / 2,
-            }
-            check.equal(weights, expected_weights, slips=slips)
-            slips = {
-                "This is the mean of the keys; the keys only choose, the values are handed over.": (
-                    weights @ key
-                )
-            }
-            check.equal(context, expected_context, slips=slips)
+            check.equal(weights, expected_weights)
+            check.equal(context, expected_context)
 
     @stage("with batch and heads in front")
     def more_axes(check):
@@ -195,38 +170,43 @@ class attend:
                     expected = _attend_by_loops(query[b, h], key[b, h], value[b, h])
                     check.equal(context[b, h], expected[0], "In front stand axes that must not mix.")
 
-    @wrong("`return context, weights`")
+    @wrong("One of the two is missing: `return context, weights`.")
     def context_only(query, key, value):
         return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1) @ value
 
-    @wrong("The order is turned round")
+    @wrong("The order is turned round: first the context, then the weights.")
     def turned_round(query, key, value):
         weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1)
         return weights, weights @ value
 
-    @wrong("The softmax runs over the queries")
+    @wrong("The softmax runs over the queries; each ROW must sum to 1.")
     def over_queries(query, key, value):
         weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-2)
         return weights @ value, weights
 
-    @wrong("These are scores.")
+    @wrong("These are scores. A row of weights sums to 1, so a single key gets 1.")
     def no_softmax(query, key, value):
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
         return scores @ value, scores
 
-    @wrong("The scores are not divided")
+    @wrong("The scores are not divided by the square root of head_size.")
     def unscaled(query, key, value):
         weights = (query @ key.transpose(-2, -1)).softmax(-1)
         return weights @ value, weights
 
-    @wrong("the keys only choose")
+    @wrong("This is the mean of the keys; the keys only choose, the values are handed over.")
     def mean_of_keys(query, key, value):
         weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1)
         return (weights @ (value if key.shape[-2] == 1 else key)), weights
 
-    @wrong("Your code stopped with an error")
+    @wrong("The first two axes of `key` are swapped; with batch and heads in front it must be the last two.")
     def all_axes_turned(query, key, value):
         weights = (query @ key.transpose(0, 1) / query.shape[-1] ** 0.5).softmax(-1)
+        return weights @ value, weights
+
+    @wrong("Divide before the softmax: these rows no longer sum to 1.")
+    def divided_afterwards(query, key, value):
+        weights = (query @ key.transpose(-2, -1)).softmax(-1) / query.shape[-1] ** 0.5
         return weights @ value, weights
 
 
@@ -276,17 +256,8 @@ class head_context:
             query, key, value = (_normal(check, 2 * heads, 2 * heads) for _ in range(3))
             for head in range(heads):
                 values = x @ value.T
-                slips = {
-                    "You take every heads-th number; the numbers of a head stand side by side.": values[
-                        :, head::heads
-                    ],
-                    "You take columns of the matrix. In the shape of nn.Linear a head is a set of rows.": (
-                        x @ value[:, 2 * head : 2 * head + 2]
-                    ),
-                    "This is the next head: count from 0.": values[:, 2 * head + 2 : 2 * head + 4],
-                }
                 expected = values[:, 2 * head : 2 * head + 2]
-                check.equal(check.call(x, query, key, value, head, heads), expected, slips=slips)
+                check.equal(check.call(x, query, key, value, head, heads), expected)
 
     @stage("several tokens: weighted means, divided by the root of head_size")
     def several_tokens(check):
@@ -296,44 +267,49 @@ class head_context:
             matrices = [_normal(check, 12, 12) / 2 for _ in range(3)]
             query, key, value = ((x @ m.T)[:, 4 * head : 4 * head + 4] for m in matrices)
             expected, _ = _attend_by_loops(query, key, value)
-            slips = {
-                "You divide by the root of hidden_size. A score has only head_size products.": (
-                    (query @ key.T / math.sqrt(12)).softmax(-1) @ value
-                ),
-                "The scores are not divided by a square root.": (query @ key.T).softmax(-1) @ value,
-                "These are the values of the head; nobody has looked at anybody.": value,
-            }
-            check.equal(check.call(x, *matrices, head, heads), expected, slips=slips, tolerance=1e-4)
+            check.equal(check.call(x, *matrices, head, heads), expected, tolerance=1e-4)
 
-    @wrong("The axes are (seq_len, head_size)")
+    @wrong("This is the context of all heads together; one of them is wanted.")
     def all_heads(x, query_weight, key_weight, value_weight, head, heads):
         query, key, value = x @ query_weight.T, x @ key_weight.T, x @ value_weight.T
         weights = (query @ key.T / (x.shape[-1] // heads) ** 0.5).softmax(-1)
         return weights @ value
 
-    @wrong("every heads-th number")
+    @wrong("You take every heads-th number; the numbers of a head stand side by side.")
     def strided(x, query_weight, key_weight, value_weight, head, heads):
         query, key, value = (x @ w.T[:, head::heads] for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / query.shape[-1] ** 0.5).softmax(-1) @ value
 
-    @wrong("You take columns of the matrix")
+    @wrong("You take columns of the matrix. In the shape of nn.Linear a head is a set of rows.")
     def columns(x, query_weight, key_weight, value_weight, head, heads):
         size = x.shape[-1] // heads
         part = slice(head * size, (head + 1) * size)
         query, key, value = (x @ w[:, part] for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / size**0.5).softmax(-1) @ value
 
-    @wrong("A score has only head_size products")
+    @wrong("You divide by the root of hidden_size. A score has only head_size products.")
     def root_of_hidden_size(x, query_weight, key_weight, value_weight, head, heads):
         size = x.shape[-1] // heads
         part = slice(head * size, (head + 1) * size)
         query, key, value = (x @ w[part].T for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / x.shape[-1] ** 0.5).softmax(-1) @ value
 
-    @wrong("nobody has looked at anybody")
+    @wrong("These are the values of the head; nobody has looked at anybody.")
     def values_only(x, query_weight, key_weight, value_weight, head, heads):
         size = x.shape[-1] // heads
         return x @ value_weight[head * size : (head + 1) * size].T
+
+    @wrong("This is the next head: count from 0.")
+    def next_head(x, query_weight, key_weight, value_weight, head, heads):
+        matrices = query_weight, key_weight, value_weight
+        return head_context.model_answer(x, *matrices, (head + 1) % heads, heads)
+
+    @wrong("The scores are not divided by a square root.")
+    def unscaled(x, query_weight, key_weight, value_weight, head, heads):
+        size = x.shape[-1] // heads
+        part = slice(head * size, (head + 1) * size)
+        query, key, value = (x @ w[part].T for w in (query_weight, key_weight, value_weight))
+        return (query @ key.T).softmax(-1) @ value
 
 
 @exercise
@@ -370,16 +346,7 @@ class softmax_slopes:
         for n in range(2, 8):
             weights = _normal(check, n).softmax(0)
             got = check.call(weights).diagonal()
-            slips = {
-                "On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.": (
-                    weights
-                ),
-                "The signs are turned round: a rising score makes its own weight rise.": (
-                    -weights * (1 - weights)
-                ),
-                "The diagonal lacks its own term w_i: this is - w_i w_i.": -weights * weights,
-            }
-            check.equal(got, weights * (1 - weights), slips=slips)
+            check.equal(got, weights * (1 - weights))
 
     @stage("the rest: what one weight wins, the others lose")
     def others(check):
@@ -387,39 +354,29 @@ class softmax_slopes:
             scores = _normal(check, n)
             expected = torch.autograd.functional.jacobian(lambda s: s.softmax(0), scores)
             got = check.call(scores.softmax(0))
-            weights = scores.softmax(0)
-            slips = {
-                "All weights rise here; but they sum to 1, so the others must lose what one wins.": (
-                    torch.diag(weights) + torch.outer(weights, weights) - 2 * torch.diag(weights**2)
-                ),
-                (
-                    "Off the diagonal nothing happens here;"
-                    " the denominator of the softmax ties all weights together."
-                ): torch.diag(weights * (1 - weights)),
-            }
-            check.equal(got, expected, slips=slips)
+            check.equal(got, expected)
 
-    @wrong("what is left, 1 - w")
+    @wrong("On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.")
     def weights_themselves(weights):
         return torch.diag(weights)
 
-    @wrong("The signs are turned round")
+    @wrong("The signs are turned round: a rising score makes its own weight rise.")
     def wrong_sign(weights):
         return torch.outer(weights, weights) - torch.diag(weights)
 
-    @wrong("The diagonal lacks its own term")
+    @wrong("The diagonal lacks its own term w_i: this is - w_i w_i.")
     def outer_only(weights):
         return -torch.outer(weights, weights)
 
-    @wrong("Off the diagonal nothing happens here")
+    @wrong("Off the diagonal nothing happens here; the denominator of the softmax ties all weights together.")
     def diagonal_only(weights):
         return torch.diag(weights * (1 - weights))
 
-    @wrong("the others must lose what one wins")
+    @wrong("All weights rise here; but they sum to 1, so the others must lose what one wins.")
     def all_positive(weights):
         return (torch.diag(weights) - torch.outer(weights, weights)).abs()
 
-    @wrong("The axes are (weight, score)")
+    @wrong("This is the diagonal alone; every score moves every weight, which makes a table.")
     def one_row(weights):
         return weights * (1 - weights)
 
@@ -451,42 +408,31 @@ class attention_multiplications:
     def one_head(check):
         for seq_len in range(3, 9):
             scores = sum(1 for _ in range(seq_len) for _ in range(seq_len) for _ in range(5))
-            slips = {
-                "This counts the scores alone; the weighted means of the values cost as much again.": scores,
-                "This grows with the tokens, not with their square: every token looks at every token.": (
-                    2 * seq_len * 5
-                ),
-                "These are floating-point operations, two for each multiplication.": 4 * scores,
-            }
-            check.equal(check.call(seq_len, 5, 1), 2 * scores, slips=slips)
+            check.equal(check.call(seq_len, 5, 1), 2 * scores)
 
     @stage("several heads share hidden_size")
     def several_heads(check):
         for heads in range(2, 8):
             for seq_len in (2, 3):
                 expected = sum(2 * 5 for _ in range(heads) for _ in range(seq_len) for _ in range(seq_len))
-                slips = {
-                    "More heads are narrower heads: they do not multiply the bill.": expected * heads,
-                    "This is one head of several; count them all.": expected // heads,
-                }
-                check.equal(check.call(seq_len, 5 * heads, heads), expected, slips=slips)
+                check.equal(check.call(seq_len, 5 * heads, heads), expected)
 
-    @wrong("This counts the scores alone")
+    @wrong("This counts the scores alone; the weighted means of the values cost as much again.")
     def scores_only(seq_len, hidden_size, heads):
         return seq_len**2 * hidden_size
 
-    @wrong("not with their square")
+    @wrong("This grows with the tokens, not with their square: every token looks at every token.")
     def linear(seq_len, hidden_size, heads):
         return 2 * seq_len * hidden_size
 
-    @wrong("two for each multiplication")
+    @wrong("These are floating-point operations, two for each multiplication.")
     def flops(seq_len, hidden_size, heads):
         return 4 * seq_len**2 * hidden_size
 
-    @wrong("they do not multiply the bill")
+    @wrong("More heads are narrower heads: they do not multiply the bill.")
     def heads_too_dear(seq_len, hidden_size, heads):
         return 2 * heads * seq_len**2 * hidden_size
 
-    @wrong("count them all")
+    @wrong("This is one head of several; count them all.")
     def one_of_several(seq_len, hidden_size, heads):
         return 2 * seq_len**2 * hidden_size // heads
