@@ -262,10 +262,9 @@ def evaluate(model, data: HeldOut, attention: str = "bidirectional") -> Evaluati
     for rows in data.batches:
         batch, masked_ids, labels = (part.to(device) for part in rows)
         mask = attention_mask_for(attention, masked_ids)
-        output = model(masked_ids, mask, batch.token_type_ids, labels=labels)
-        truth = labels[labels != IGNORE_INDEX]
-        nats.append(F.cross_entropy(output.prediction_logits, truth, reduction="none"))
-        logits, label = output.seq_relationship_logits, batch.next_sentence_label
+        scores, logits = model.score_selected(masked_ids, mask, batch.token_type_ids, labels=labels)
+        truth, label = labels[labels != IGNORE_INDEX], batch.next_sentence_label
+        nats.append(F.cross_entropy(scores, truth, reduction="none"))
         next_nats.append(F.cross_entropy(logits, label, reduction="none"))
         right.append(logits.argmax(dim=1) == label)
     model.train(was_training)
@@ -348,7 +347,7 @@ class Pretrainer:
             with torch.random.fork_rng(devices=[], enabled=settings.dropout > 0):
                 if settings.dropout > 0:
                     torch.manual_seed(((settings.seed << 32) + step) * world + rank)
-                output = self.model(
+                output = self.model.losses(
                     own_ids,
                     attention_mask_for(settings.attention, own_ids),
                     own.token_type_ids,

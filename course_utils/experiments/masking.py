@@ -143,7 +143,7 @@ def train(setup: Setup, seed: int, stop: int = STEPS, progress: bool = False):
         shares = (setup.rate, setup.mask_share, setup.random_share)
         masked_ids, labels = corrupt(batch.input_ids, tokenizer, *shares, generator)
         labels = loss_labels(batch.input_ids, masked_ids, labels, tokenizer, setup.loss_over)
-        loss = model(masked_ids, None, batch.token_type_ids, labels=labels).mlm_loss
+        loss = model.losses(masked_ids, None, batch.token_type_ids, labels=labels).mlm_loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
