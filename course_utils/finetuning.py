@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils import checkpoints, training
-from course_utils.bert import BertConfig, load_weights
+from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
 from course_utils.checks import check_at_least, check_one_of, check_seed, check_share, refusal
 from course_utils.files import read_tensors, write_tensors, write_text
 from course_utils.metrics import entities_of, entity_scores, exact_match, span_f1
@@ -115,7 +115,12 @@ class Settings:
 # ---- Model and optimiser -------------------------------------------------------------------------------
 
 
-def new_model(task: Task, pretrained: Any, seed: int = 0, dropout: float = 0.1) -> nn.Module:
+def new_model(
+    task: Task,
+    pretrained: BertForPreTraining | TaskModel | BertConfig,
+    seed: int = 0,
+    dropout: float = 0.1,
+) -> TaskModel:
     """The head of `task` on a copy of a pretrained encoder.
 
     Args:
@@ -142,10 +147,10 @@ def new_model(task: Task, pretrained: Any, seed: int = 0, dropout: float = 0.1) 
     return model.eval()
 
 
-def parts_of(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
+def parts_of(model: TaskModel) -> list[tuple[str, list[nn.Parameter]]]:
     """The parameters from bottom to top: "embeddings", "layer 1" to "layer n", "pooler" if any, "head"."""
-    bert: Any = model.bert
-    modules = [("embeddings", bert.embeddings)]
+    bert = model.bert
+    modules: list[tuple[str, nn.Module]] = [("embeddings", bert.embeddings)]
     modules += [(f"layer {k}", layer) for k, layer in enumerate(bert.encoder.layer, start=1)]
     parts = [(name, list(module.parameters())) for name, module in modules]
     if bert.pooler is not None:
@@ -155,7 +160,7 @@ def parts_of(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
     return parts
 
 
-def freeze(model: nn.Module, what: int | str) -> None:
+def freeze(model: TaskModel, what: int | str) -> None:
     """Make `what` keep its weights (see `Settings.freeze`), and everything else learn.
 
     A frozen parameter has `requires_grad` False: no gradient is computed for it, no update reaches it.
@@ -171,7 +176,7 @@ def freeze(model: nn.Module, what: int | str) -> None:
             p.requires_grad_(name not in frozen)
 
 
-def parameter_groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
+def parameter_groups(model: TaskModel, settings: Settings) -> list[dict[str, Any]]:
     """Groups for AdamW: `share` is the learning rate of a part as a share of `settings.learning_rate`.
 
     Head and pooler have 1, the top layer `layer_decay`, each part below that times `layer_decay`. Biases and
@@ -198,7 +203,7 @@ class Result:
     epoch 0), `dev_loss`, and the scores on dev.
     """
 
-    model: nn.Module
+    model: TaskModel
     best_epoch: int
     best_score: float
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -206,7 +211,7 @@ class Result:
 
 
 def finetune(
-    model: nn.Module,
+    model: TaskModel,
     task: Task,
     train: Sequence[Any],
     dev: Sequence[Any],
@@ -300,7 +305,7 @@ def mean_loss(model: nn.Module, task: Task, rows: Sequence[Row], weights: Tensor
 
 
 def features(
-    model: nn.Module,
+    model: BertForPreTraining | TaskModel,
     tokenizer: WordPieceTokenizer,
     texts: Sequence[str],
     pool: str = "mean",
@@ -332,7 +337,7 @@ def features(
                 total = (output.last_hidden_state * mask[:, :, None]).sum(dim=1)
                 vectors.append(total / mask.sum(dim=1, keepdim=True))
     model.train(was_training)
-    return torch.cat(vectors).numpy() if vectors else np.empty((0, model.config.hidden_size))
+    return torch.cat(vectors).numpy() if vectors else np.empty((0, model.config.hidden_size), np.float32)
 
 
 # ---- What a word adds ----------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ def occlusion(model: nn.Module, task: TextClassification, text: str, label: int)
 # ---- On disk -------------------------------------------------------------------------------------------
 
 
-def save(folder: Path, model: nn.Module, task: Task) -> None:
+def save(folder: Path, model: TaskModel, task: Task) -> None:
     """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read."""
     folder = Path(folder)
     config = model.config.to_dict() | {
@@ -371,7 +376,7 @@ def save(folder: Path, model: nn.Module, task: Task) -> None:
     task.tokenizer.save(folder / checkpoints.VOCAB_FILE)
 
 
-def load(folder: Path) -> tuple[nn.Module, Task]:
+def load(folder: Path) -> tuple[TaskModel, Task]:
     """The model, in evaluation mode, and the task of a folder that `save` wrote."""
     folder = Path(folder)
     if not (folder / checkpoints.CONFIG_FILE).is_file():

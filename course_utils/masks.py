@@ -97,7 +97,7 @@ def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
         bool ``(batch, 1, seq_len)`` or ``(batch, seq_len, seq_len)``: the middle axis goes over queries.
 
     Raises:
-        ValueError: on a wrong shape, dtype or value, or a query with no key to attend to (named by batch, row).
+        ValueError: on a wrong shape, dtype or value, or a query with no key to attend to (named by row).
     """
     if attention_mask.shape not in ((batch, seq_len), (batch, seq_len, seq_len)):
         shapes = f"the shape {(batch, seq_len)} or {(batch, seq_len, seq_len)} to go with input_ids"

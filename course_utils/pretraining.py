@@ -259,8 +259,8 @@ def evaluate(model: BertForPreTraining, data: HeldOut, attention: str = "bidirec
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
     nats, next_nats, right = [], [], []
-    for rows in data.batches:
-        batch, masked_ids, labels = (part.to(device) for part in rows)
+    for batch, masked_ids, labels in data.batches:
+        batch, masked_ids, labels = batch.to(device), masked_ids.to(device), labels.to(device)
         mask = attention_mask_for(attention, masked_ids)
         scores, logits = model.score_selected(masked_ids, mask, batch.token_type_ids, labels=labels)
         truth, label = labels[labels != IGNORE_INDEX], batch.next_sentence_label
@@ -367,6 +367,7 @@ class Pretrainer:
                     labels=own_labels,
                     next_sentence_label=own.next_sentence_label,
                 )
+            assert mlm_loss is not None and nsp_loss is not None  # both have labels
             # Weighted so that the sum over processes is the mean that one process takes over the batch.
             losses = torch.stack([mlm_loss * mlm_weight, nsp_loss * (len(share) / len(batch))])
             losses.sum().backward()

@@ -26,6 +26,7 @@ from course_utils.bert import (
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
+    TaskModel,
 )
 from course_utils.checks import IGNORE_INDEX, check_at_least, refusal
 from course_utils.metrics import entity_scores, exact_match, span_f1
@@ -110,7 +111,7 @@ class Task:
         max_length: longest row in pieces; `new_model` and `finetune` hold it to the positions of the model.
     """
 
-    head: type[nn.Module]
+    head: type[TaskModel]
     main_score: str
 
     def __init__(self, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int = 128):

@@ -42,7 +42,8 @@ def schedule(step: int, total: int, warmup: int) -> float:
 
 def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Two groups for AdamW: matrices, which decay, and biases and LayerNorms (one axis), which do not."""
-    matrices, vectors = [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
     for p in parameters:
         (matrices if p.dim() > 1 else vectors).append(p)
     groups = [

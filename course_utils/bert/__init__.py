@@ -1,7 +1,7 @@
 """BERT. `model` is the model, from configuration to pretraining heads: read it first, top to bottom.
 
-Beside it stand `losses` (of pretraining), `heads` (fine-tuning), `weights` (checkpoints in and out) and `inputs`
-(what is refused). Everything that the course uses can be imported from here.
+Beside it stand `losses` (of pretraining), `heads` (fine-tuning), `weights` (checkpoints in and out) and
+`inputs` (what is refused). Everything that the course uses can be imported from here.
 """
 
 from course_utils.bert.heads import (
@@ -10,6 +10,7 @@ from course_utils.bert.heads import (
     BertForTokenClassification,
     ClassificationOutput,
     QuestionAnsweringOutput,
+    TaskModel,
 )
 from course_utils.bert.losses import PretrainingLosses, mean_cross_entropy
 from course_utils.bert.model import (
@@ -64,6 +65,7 @@ __all__ = [
     "PretrainingLosses",
     "QuestionAnsweringOutput",
     "SelfAttention",
+    "TaskModel",
     "attention",
     "count_parameters",
     "initialise_weights",

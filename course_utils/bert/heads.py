@@ -119,6 +119,9 @@ class BertForQuestionAnswering(nn.Module):
         )
 
 
+TaskModel = BertForSequenceClassification | BertForTokenClassification | BertForQuestionAnswering
+
+
 def classifier_head(config: BertConfig) -> tuple[nn.Dropout, nn.Linear]:
     """Dropout and a freshly drawn Linear layer from ``hidden_size`` to ``num_labels``."""
     if config.num_labels < 2:
@@ -130,7 +133,7 @@ def classifier_head(config: BertConfig) -> tuple[nn.Dropout, nn.Linear]:
 
 
 def classification_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:
-    """Mean cross-entropy of ``labels`` ``(...)`` under ``logits`` ``(..., num_labels)``; None without labels."""
+    """Mean cross-entropy of ``labels`` ``(...)`` under ``logits`` ``(..., num_labels)``; None without any."""
     if labels is None:
         return None
     check_labels("labels", labels, logits.shape)

@@ -12,7 +12,7 @@ Shapes are written in the words of the configuration: ``batch``, ``seq_len``, ``
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from course_utils.masks import to_attention_bias
 
 # The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later
 # Google's BERT code use a tanh approximation that differs by up to 5e-4; checkpoints say which they want.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_new": partial(F.gelu, approximate="tanh"),
     "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
@@ -243,7 +243,7 @@ class Intermediate(nn.Module):
 
 
 class BertLayer(nn.Module):
-    """Attention mixes tokens; the feed-forward sublayer then works on each alone (Vaswani et al., 3.1, 3.3)."""
+    """Attention mixes tokens; the feed-forward sublayer works on each alone (Vaswani et al., 3.1, 3.3)."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -476,7 +476,7 @@ class BertForPreTraining(nn.Module):
     def score_selected(self, *inputs: Tensor | None, labels: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
         """Both sets of logits, the first only where ``labels`` is not -100: ``(selected, vocab_size)``.
 
-        Row k belongs to ``labels[labels != -100][k]``; the second set is ``(batch, 2)`` as in :meth:`forward`.
+        Row k belongs to ``labels[labels != -100][k]``; the second set is ``(batch, 2)``, as always.
         Scoring a whole vocabulary is the most expensive thing that a small BERT does.
         """
         output = self.bert(*inputs, **options)
