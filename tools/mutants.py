@@ -40,8 +40,8 @@ MUTANTS = (
     Mutant(
         "mask-share",
         "mlm",
-        "MASK_SHARE, RANDOM_SHARE = 0.8, 0.1",
-        "MASK_SHARE, RANDOM_SHARE = 0.7, 0.2",
+        "MASKED, RANDOM = 8, 1",
+        "MASKED, RANDOM = 7, 2",
         "test_mlm",
     ),
     Mutant(
@@ -74,7 +74,7 @@ MUTANTS = (
     ),
     Mutant("continuation", "wordpiece", 'CONTINUATION = "##"', 'CONTINUATION = "@@"', "test_wordpiece"),
     Mutant("noise-power", "word2vec", "NOISE_POWER = 0.75", "NOISE_POWER = 1.0", "test_word2vec"),
-    Mutant("learning-rate-decay", "pretraining", "(settings.steps - step)", "(step)", "test_pretraining"),
+    Mutant("learning-rate-decay", "training", "(total - step)", "(step)", "test_training"),
     Mutant("kept-tokens", "toy_language", "(1 - 0.9 * rate)", "(1 - 0.8 * rate)", "test_toy_language"),
     Mutant(
         "stage-chain",
