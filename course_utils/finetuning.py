@@ -129,9 +129,8 @@ def new_model(
         seed: of the freshly drawn weights.
         dropout: of the new model, also in attention. Few examples want some even if pretraining used none.
     """
-    from_scratch = isinstance(pretrained, BertConfig)
     config = replace(
-        pretrained if from_scratch else pretrained.config,
+        pretrained if isinstance(pretrained, BertConfig) else pretrained.config,
         num_labels=len(task.labels),
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
@@ -142,7 +141,7 @@ def new_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = task.head(config)
-    if not from_scratch:
+    if not isinstance(pretrained, BertConfig):
         load_weights(model, pretrained.bert.state_dict(), allow_missing_heads=True)
     return model.eval()
 
