@@ -1,10 +1,10 @@
-"""Attention masks: who may look at whom.
+"""Attention masks: which token may attend to which.
 
 One convention holds everywhere in this course:
 
-    ``True`` means "may look". Rows are the tokens that look (queries), columns those looked at (keys).
+    ``True`` means "may attend". Rows are queries, columns are keys.
 
-So ``mask[i, j]`` answers "may token i look at token j?". The same weights under three masks behave as three
+So ``mask[i, j]`` answers "may token i attend to token j?". The same weights under three masks behave as three
 different models: a bidirectional mask gives BERT, a causal mask gives a left-to-right model, and a padding
 mask keeps either of them from reading the filler at the end of a short row.
 """
@@ -12,18 +12,20 @@ mask keeps either of them from reading the filler at the end of a short row.
 import torch
 from torch import Tensor
 
+from course_utils.checks import check_at_least, refusal
+
 
 def bidirectional_mask(seq_len: int) -> Tensor:
-    """Every token may look at every token, itself included: all ``True``, bool ``(seq_len, seq_len)``.
+    """Every token may attend to every token, itself included: all ``True``, bool ``(seq_len, seq_len)``.
 
     Source: Devlin et al. 2018 (arXiv 1810.04805), section 3 and figure 3.
     """
-    _check_length("seq_len", seq_len)
+    check_at_least("seq_len", seq_len, 1)
     return torch.ones(seq_len, seq_len, dtype=torch.bool)
 
 
 def causal_mask(seq_len: int) -> Tensor:
-    """Token i may look at tokens 0..i: a lower triangle of ``True``, bool ``(seq_len, seq_len)``.
+    """Token i may attend to tokens 0..i: a lower triangle of ``True``, bool ``(seq_len, seq_len)``.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
     """
@@ -40,25 +42,23 @@ def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
     Returns:
         bool ``(batch, seq_len)``: the ``attention_mask`` that a tokenizer delivers.
     """
-    _check_length("seq_len", seq_len)
+    check_at_least("seq_len", seq_len, 1)
     lengths = torch.as_tensor(lengths)
     if lengths.dim() != 1 or lengths.is_floating_point() or lengths.numel() == 0:
-        raise ValueError(
-            f"lengths has shape {tuple(lengths.shape)} and dtype {lengths.dtype}; "
-            "allowed is whole numbers of shape (batch,)"
-        )
+        got = f"the shape {tuple(lengths.shape)} and {lengths.dtype}"
+        raise refusal("lengths", "whole numbers of shape (batch,)", got)
     wrong = (lengths < 1) | (lengths > seq_len)
     if wrong.any():
         row = int(wrong.nonzero()[0])
-        raise ValueError(f"lengths[{row}] is {int(lengths[row])}; allowed is 1 to seq_len={seq_len}")
+        raise refusal(f"lengths[{row}]", f"1 to seq_len={seq_len}", int(lengths[row]))
     return torch.arange(seq_len, device=lengths.device) < lengths[:, None]
 
 
 def combine(mask: Tensor, padding: Tensor) -> Tensor:
-    """Allow a look only where both masks do: the rule of ``mask``, and never at padding.
+    """Allow attention only where both masks do: the rule of ``mask``, and never to padding.
 
     The rows of padding tokens stay in the result (what they compute is never used), so they too need
-    something to look at. Under a causal mask, padding on the right leaves them the first token; padding on
+    something to attend to. Under a causal mask, padding on the right leaves them the first token; padding on
     the left leaves them nothing and is refused.
 
     Args:
@@ -72,15 +72,13 @@ def combine(mask: Tensor, padding: Tensor) -> Tensor:
         ValueError: on shapes that do not fit, or when a query would be left without any key.
     """
     if padding.dim() != 2:
-        raise ValueError(f"padding has shape {tuple(padding.shape)}; allowed is (batch, key_len)")
+        raise refusal("padding", "a shape (batch, key_len)", tuple(padding.shape))
     batch, key_len = padding.shape
     if mask.dim() not in (2, 3) or mask.shape[-1] != key_len or (mask.dim() == 3 and mask.shape[0] != batch):
-        raise ValueError(
-            f"mask has shape {tuple(mask.shape)}; allowed with padding of shape {tuple(padding.shape)} is "
-            f"(query_len, {key_len}) or ({batch}, query_len, {key_len})"
-        )
+        shapes = f"(query_len, {key_len}) or ({batch}, query_len, {key_len}), as padding has it"
+        raise refusal("mask", shapes, tuple(mask.shape))
     both = _as_bool("mask", mask) & _as_bool("padding", padding)[:, None, :]
-    refuse_empty_rows(both, "mask combined with padding")
+    refuse_empty_rows("mask combined with padding", both)
     return both
 
 
@@ -99,22 +97,20 @@ def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
         bool ``(batch, 1, seq_len)`` or ``(batch, seq_len, seq_len)``: the middle axis goes over queries.
 
     Raises:
-        ValueError: on a wrong shape, dtype or value, or a query with no key to look at (named by batch, row).
+        ValueError: on a wrong shape, dtype or value, or a query with no key to attend to (named by row).
     """
     if attention_mask.shape not in ((batch, seq_len), (batch, seq_len, seq_len)):
-        raise ValueError(
-            f"attention_mask has shape {tuple(attention_mask.shape)}; allowed is (batch, seq_len) = "
-            f"{(batch, seq_len)} or (batch, query_len, key_len) = {(batch, seq_len, seq_len)}"
-        )
+        shapes = f"the shape {(batch, seq_len)} or {(batch, seq_len, seq_len)} to go with input_ids"
+        raise refusal("attention_mask", shapes, tuple(attention_mask.shape))
     mask = _as_bool("attention_mask", attention_mask)
     if mask.dim() == 2:
         mask = mask[:, None, :]
-    refuse_empty_rows(mask, "attention_mask")
+    refuse_empty_rows("attention_mask", mask)
     return mask
 
 
 def to_attention_bias(mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Turn "may look" into a number to add to the attention scores: 0 where allowed, -inf where not.
+    """Turn "may attend" into a number to add to the attention scores: 0 where allowed, -inf where not.
 
     After the softmax a score of -inf is a weight of exactly 0, since exp(-inf) = 0. A row of nothing but
     -inf would be 0/0, so an empty row is refused here rather than found later as NaN.
@@ -126,14 +122,19 @@ def to_attention_bias(mask: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     Returns:
         ``dtype`` tensor of the same shape.
     """
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype is {dtype}; allowed is a floating dtype, since -inf is no integer")
-    refuse_empty_rows(mask, "mask")
+    check_floating(dtype)
+    refuse_empty_rows("mask", mask)
     bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return bias.masked_fill(~mask, float("-inf"))
 
 
-def refuse_empty_rows(mask: Tensor, name: str) -> None:
+def check_floating(dtype: torch.dtype) -> None:
+    """Scores need a dtype that has an infinity."""
+    if not dtype.is_floating_point:
+        raise refusal("dtype", "a floating dtype", dtype, "-inf is no integer")
+
+
+def refuse_empty_rows(name: str, mask: Tensor) -> None:
     """Raise ``ValueError`` naming the first row of ``(..., query_len, key_len)`` that is all ``False``."""
     if mask.is_meta:  # shapes without values: nothing to look at
         return
@@ -141,7 +142,7 @@ def refuse_empty_rows(mask: Tensor, name: str) -> None:
     if empty.any():
         *batch, row = empty.nonzero()[0].tolist()
         where = f"batch {batch[0]}, row {row}" if batch else f"row {row}"
-        raise ValueError(f"{name}: {where} may look at no token; each row needs at least one True")
+        raise refusal(f"{name}, {where}", "at least one key to attend to", "none")
 
 
 def _as_bool(name: str, mask: Tensor) -> Tensor:
@@ -149,16 +150,9 @@ def _as_bool(name: str, mask: Tensor) -> Tensor:
     if mask.dtype == torch.bool:
         return mask
     if mask.is_floating_point() or mask.is_complex():
-        raise ValueError(
-            f"{name} has dtype {mask.dtype}; allowed is bool, or integers 0 and 1 (1 = may be looked at)"
-        )
+        raise refusal(name, "bool, or integers 0 and 1 (1 = may be attended to)", mask.dtype)
     if not mask.is_meta and mask.numel():
         low, high = (int(value) for value in mask.aminmax())
         if low < 0 or high > 1:
-            raise ValueError(f"{name} holds {low if low < 0 else high}; allowed is 0 or 1")
+            raise refusal(name, "0 or 1", low if low < 0 else high)
     return mask.bool()
-
-
-def _check_length(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} is {value}; allowed is 1 or more")

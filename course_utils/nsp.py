@@ -1,21 +1,23 @@
-"""Next sentence prediction: pairs of segments, half of them torn apart.
+"""Next sentence prediction: pairs of segments, half of them negative.
 
 A row reads `[CLS] A [SEP] B [SEP]`. For half of the rows B is what follows A in its document (label 0,
 IsNext), for the other half it comes from another document (label 1, NotNext). The order of the labels is
 BERT's own (Devlin et al. 2018, section 3.1 and the released code); other code bases flip it.
 
-A torn pair takes its second segment from among the *followers* in other documents, never from a first
+A negative pair takes its second segment from among the *followers* in other documents, never from a first
 sentence. So where a segment stood in its document tells nothing about the label: a model has to compare A
 with B.
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from course_utils.wordpiece import truncated_lengths
+from course_utils.checks import refusal
+from course_utils.wordpiece import WordPieceTokenizer, truncated_lengths
 
 IS_NEXT, NOT_NEXT = 0, 1
 
@@ -23,13 +25,17 @@ IS_NEXT, NOT_NEXT = 0, 1
 class Pair(NamedTuple):
     """Two segments, lists of token ids (or of any other tokens), and whether the second follows the first."""
 
-    first: list
-    second: list
+    first: list[Any]
+    second: list[Any]
     label: int
 
 
-def make_pairs(documents, max_tokens=None, generator=None) -> list[Pair]:
-    """Cut documents into pairs of segments and tear half of the pairs apart.
+def make_pairs(
+    documents: Sequence[Sequence[list[Any]]],
+    max_tokens: int | None = None,
+    generator: torch.Generator | None = None,
+) -> list[Pair]:
+    """Cut documents into pairs of segments, and make half of them negative: another second segment.
 
     Args:
         documents: a list of documents; a document is a list of sentences, a sentence a list of tokens.
@@ -43,27 +49,34 @@ def make_pairs(documents, max_tokens=None, generator=None) -> list[Pair]:
         last sentence that is left alone is dropped.
 
     Raises:
-        ValueError: if fewer than two documents hold a pair (nothing to tear apart), or max_tokens is under 2.
+        ValueError: if fewer than two documents hold a pair (no negative pair), or max_tokens is under 2.
     """
     if max_tokens is not None and max_tokens < 2:
-        raise ValueError(f"max_tokens is {max_tokens}; a pair needs at least 2")
-    cuts = [list(_cuts(sentences, max_tokens, generator)) for sentences in documents]
-    owners = [d for d, pairs in enumerate(cuts) for _ in pairs]
-    flat = [pair for pairs in cuts for pair in pairs]
-    if len(set(owners)) < 2:
-        raise ValueError("documents must hold at least two documents of two sentences or more")
-    torn = torch.rand(len(flat), generator=generator) < 0.5
-    donors = torch.randint(len(flat), (len(flat),), generator=generator)
-    for i in torn.nonzero().squeeze(1).tolist():
-        while owners[donors[i]] == owners[i]:
-            donors[i] = torch.randint(len(flat), (), generator=generator)
+        raise refusal("max_tokens", "2 or more", max_tokens, "a pair needs as many")
+    found = [
+        (d, pair) for d, sentences in enumerate(documents) for pair in _cuts(sentences, max_tokens, generator)
+    ]
+    document_of, true_pairs = [d for d, _ in found], [pair for _, pair in found]
+    if len(set(document_of)) < 2:
+        got = f"{len(set(document_of))} of {len(documents)}"
+        raise refusal("documents", "at least two documents of two sentences or more", got)
+    n = len(true_pairs)
+    is_negative = torch.rand(n, generator=generator) < 0.5
+    source = torch.randint(n, (n,), generator=generator)  # the pair whose second segment a negative one takes
+    for i in is_negative.nonzero().squeeze(1).tolist():
+        while document_of[source[i]] == document_of[i]:
+            source[i] = torch.randint(n, (), generator=generator)
     return [
-        Pair(first, flat[donor][1], NOT_NEXT) if is_torn else Pair(first, second, IS_NEXT)
-        for (first, second), is_torn, donor in zip(flat, torn.tolist(), donors.tolist(), strict=True)
+        Pair(first, true_pairs[other][1], NOT_NEXT) if negative else Pair(first, second, IS_NEXT)
+        for (first, second), negative, other in zip(
+            true_pairs, is_negative.tolist(), source.tolist(), strict=True
+        )
     ]
 
 
-def _cuts(sentences, max_tokens, generator):
+def _cuts(
+    sentences: Sequence[list[Any]], max_tokens: int | None, generator: torch.Generator | None
+) -> Iterator[tuple[list[Any], list[Any]]]:
     """Yield the true (first, second) segments of one document."""
     if max_tokens is None:
         yield from pairwise(sentences)
@@ -81,7 +94,9 @@ def _cuts(sentences, max_tokens, generator):
         start = end
 
 
-def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], list[int]]:
+def build_row(
+    first: list[int], second: list[int] | None, tokenizer: WordPieceTokenizer, max_length: int | None = None
+) -> tuple[list[int], list[int]]:
     """Special tokens and segment ids around one segment or two.
 
     Args:
@@ -97,7 +112,7 @@ def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], lis
     extra = 2 if second is None else 3
     if max_length is not None:
         if max_length <= extra:
-            raise ValueError(f"max_length is {max_length}; it must exceed the {extra} special tokens")
+            raise refusal("max_length", f"more than the {extra} special tokens", max_length)
         first_length, second_length = truncated_lengths(len(first), len(second or ()), max_length - extra)
         first, second = first[:first_length], None if second is None else second[:second_length]
     input_ids = [tokenizer.cls_token_id, *first, tokenizer.sep_token_id]
@@ -108,7 +123,7 @@ def build_row(first, second, tokenizer, max_length=None) -> tuple[list[int], lis
     return input_ids, token_type_ids
 
 
-def overlap_accuracy(pairs) -> float:
+def overlap_accuracy(pairs: Sequence[Pair]) -> float:
     """Accuracy of guessing IsNext where the segments share more words than in the median pair.
 
     A baseline that knows no meaning at all: only whether the same tokens occur twice. In the toy language it
@@ -119,7 +134,9 @@ def overlap_accuracy(pairs) -> float:
     return float(((shared <= np.median(shared)).astype(int) == labels).mean())
 
 
-def topic_accuracy(train_documents, train_topics, pairs) -> float:
+def topic_accuracy(
+    train_documents: Sequence[Sequence[list[Any]]], train_topics: Sequence[Any], pairs: Sequence[Pair]
+) -> float:
     """Accuracy of guessing IsNext when both segments seem to have the same topic: naive Bayes, nothing else.
 
     Args:
@@ -137,6 +154,6 @@ def topic_accuracy(train_documents, train_topics, pairs) -> float:
     segments = ([pair.first for pair in pairs], [pair.second for pair in pairs])
     first, second = (classifier.predict_proba(vectorizer.transform(tokens)) for tokens in segments)
     same_topic = (first * second).sum(axis=1)  # P(both segments have one topic), if they are judged apart
-    # With T equally likely topics a torn pair shares its topic 1/T of the time: there P(IsNext) is 1/2.
+    # With T equally likely topics a negative pair shares its topic 1/T of the time: there P(IsNext) is 1/2.
     guess = np.where(same_topic > 1 / len(classifier.classes_), IS_NEXT, NOT_NEXT)
     return float((guess == np.array([pair.label for pair in pairs])).mean())

@@ -29,30 +29,30 @@ line on each of them, with the name of the first in place of HOST):
         -m course_utils.pretraining --output runs/mine --device cuda
 """
 
-import argparse
-import json
 import math
-import os
-import signal
 import sys
-import threading
-import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils import checkpoints, nsp
+from course_utils import nsp, training
 from course_utils.bert import BertConfig, BertForPreTraining
+from course_utils.checks import IGNORE_INDEX, check_at_least, check_one_of, check_seed, check_share, refusal
 from course_utils.masks import causal_mask
-from course_utils.mlm import IGNORE_INDEX, mask_tokens
+from course_utils.mlm import mask_tokens
+from course_utils.toy.generator import Document, Sentence
 from course_utils.toy.language import Floors, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
+Floats = npt.NDArray[np.float64]
 HELD_OUT_SEED = 1_000_003  # a language seed that no training run uses
 STATE_FILE = "training_state.safetensors"
 LOG_FILE = "training.json"
@@ -86,19 +86,15 @@ class Settings:
     dropout: float = 0.0
     log_every: int = 250
 
-    def __post_init__(self):
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed is {self.seed}; it must lie between 0 and {2**31 - 1}")
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name in ("documents", "steps", "tokens_per_step", "log_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+            check_at_least(name, getattr(self, name), 1)
         for name in ("rate", "single_share", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+            check_share(name, getattr(self, name))
         if not 0 <= self.warmup_steps <= self.steps:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}; allowed is 0 to steps={self.steps}")
-        if self.attention not in ("bidirectional", "causal"):
-            raise ValueError(f"attention is {self.attention!r}; it must be 'bidirectional' or 'causal'")
+            raise refusal("warmup_steps", f"0 to steps={self.steps}", self.warmup_steps)
+        check_one_of("attention", self.attention, ("bidirectional", "causal"))
 
     def bert_config(self, vocab_size: int) -> BertConfig:
         return BertConfig(
@@ -113,30 +109,30 @@ class Settings:
         )
 
 
-# ------------------------------------------------------------------------------------------ data
+# ---- Data ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one length. `next_sentence_label` is None where the rows hold a single segment."""
+    """Rows of one length. `next_sentence_label` is -100 where a row holds a single segment."""
 
-    input_ids: torch.Tensor  # (rows, seq_len)
-    token_type_ids: torch.Tensor  # (rows, seq_len)
-    next_sentence_label: torch.Tensor | None  # (rows,)
+    input_ids: Tensor  # (rows, seq_len)
+    token_type_ids: Tensor  # (rows, seq_len)
+    next_sentence_label: Tensor  # (rows,)
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
-    def take(self, index) -> "Batch":
-        label = None if self.next_sentence_label is None else self.next_sentence_label[index]
-        return Batch(self.input_ids[index], self.token_type_ids[index], label)
+    def take(self, index: Tensor | slice) -> "Batch":
+        return Batch(self.input_ids[index], self.token_type_ids[index], self.next_sentence_label[index])
 
     def to(self, device: torch.device) -> "Batch":
-        label = None if self.next_sentence_label is None else self.next_sentence_label.to(device)
-        return Batch(self.input_ids.to(device), self.token_type_ids.to(device), label)
+        return Batch(
+            self.input_ids.to(device), self.token_type_ids.to(device), self.next_sentence_label.to(device)
+        )
 
 
-def tokenize_documents(documents, tokenizer) -> list[list[list[int]]]:
+def tokenize_documents(documents: Iterable[Document], tokenizer: WordPieceTokenizer) -> list[list[list[int]]]:
     """Piece ids of every sentence of every document; each different word is cut once."""
     pieces: dict[str, list[int]] = {}
 
@@ -145,33 +141,36 @@ def tokenize_documents(documents, tokenizer) -> list[list[list[int]]]:
             pieces[word] = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word))
         return pieces[word]
 
-    def ids_of_sentence(sentence) -> list[int]:
+    def ids_of_sentence(sentence: Sentence) -> list[int]:
         return [i for word in sentence.words for i in ids_of(word)]
 
     return [[ids_of_sentence(sentence) for sentence in document.sentences] for document in documents]
 
 
-def rows_by_length(pairs, tokenizer, single_share: float = 0.0, generator=None) -> list[Batch]:
+def rows_by_length(
+    pairs: Sequence[nsp.Pair],
+    tokenizer: WordPieceTokenizer,
+    single_share: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> list[Batch]:
     """All rows of one shape together: one `Batch` for each length, with and without a second segment.
 
     A share `single_share` of the pairs gives up one of its segments, so that rows of one sentence occur as
     well.
     """
-    rows: dict[tuple[int, bool], list] = {}
+    rows: dict[tuple[int, bool], list[tuple[list[int], list[int], int]]] = {}
     draws = torch.rand(len(pairs), generator=generator).tolist()
     for pair, draw in zip(pairs, draws, strict=True):
         single = draw < single_share
         first = pair.second if draw < single_share / 2 else pair.first
         input_ids, token_type_ids = nsp.build_row(first, None if single else pair.second, tokenizer)
-        rows.setdefault((len(input_ids), single), []).append((input_ids, token_type_ids, pair.label))
-    batches = []
-    for (_, single), members in sorted(rows.items()):
-        input_ids, token_type_ids, label = (torch.tensor(column) for column in zip(*members, strict=True))
-        batches.append(Batch(input_ids, token_type_ids, None if single else label))
-    return batches
+        label = IGNORE_INDEX if single else pair.label
+        rows.setdefault((len(input_ids), single), []).append((input_ids, token_type_ids, label))
+    columns = [zip(*members, strict=True) for _, members in sorted(rows.items())]
+    return [Batch(*map(torch.tensor, column)) for column in columns]
 
 
-def training_rows(settings: Settings, tokenizer) -> list[Batch]:
+def training_rows(settings: Settings, tokenizer: WordPieceTokenizer) -> list[Batch]:
     """The rows of a run: pairs from `settings.documents` toy documents, about five a document."""
     language = ToyLanguage(seed=settings.seed)
     documents = tokenize_documents(language.documents(settings.documents), tokenizer)
@@ -185,12 +184,12 @@ class BatchOrder:
 
     def __init__(self, data: list[Batch], tokens_per_step: int, seed: int):
         self.data, self.tokens_per_step, self.seed = data, tokens_per_step, seed
-        self.per_epoch = len(self._epoch(0))
-        self._current = (None, [])
+        self._current = (0, self._epoch(0))
+        self.per_epoch = len(self._current[1])
 
-    def _epoch(self, epoch: int) -> list[tuple[int, torch.Tensor]]:
+    def _epoch(self, epoch: int) -> list[tuple[int, Tensor]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        steps = []
+        steps: list[tuple[int, Tensor]] = []
         for b, batch in enumerate(self.data):
             rows = max(1, self.tokens_per_step // batch.input_ids.shape[1])
             steps += [(b, index) for index in torch.randperm(len(batch), generator=generator).split(rows)]
@@ -204,31 +203,33 @@ class BatchOrder:
         return self.data[b].take(index)
 
 
-def attention_mask_for(attention: str, input_ids: torch.Tensor) -> torch.Tensor | None:
-    """None (all may look at all), or the causal mask (batch, seq_len, seq_len)."""
+def attention_mask_for(attention: str, input_ids: Tensor) -> Tensor | None:
+    """None (all attend to all), or the causal mask (batch, seq_len, seq_len)."""
     if attention == "bidirectional":
         return None
     rows, seq_len = input_ids.shape
     return causal_mask(seq_len).to(input_ids.device).expand(rows, seq_len, seq_len)
 
 
-# ------------------------------------------------------------------------------------------ held-out data
+# ---- Held-out data ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """Documents kept aside, masked once and for all, with the best possible loss at selected positions."""
 
-    batches: list[tuple[Batch, torch.Tensor, torch.Tensor]]  # rows, masked_ids, labels
+    batches: list[tuple[Batch, Tensor, Tensor]]  # rows, masked_ids, labels
     floors: Floors
-    next_sentence: np.ndarray  # (pairs,) P(IsNext) of the perfect model
+    next_sentence: Floats  # (pairs,) P(IsNext) of the perfect model
 
     @property
-    def next_sentence_label(self) -> np.ndarray:
+    def next_sentence_label(self) -> "np.ndarray[Any, Any]":
         return np.concatenate([batch.next_sentence_label.numpy() for batch, _, _ in self.batches])
 
 
-def held_out(tokenizer, documents: int = 400, rate: float = 0.15, seed: int = HELD_OUT_SEED) -> HeldOut:
+def held_out(
+    tokenizer: WordPieceTokenizer, documents: int = 400, rate: float = 0.15, seed: int = HELD_OUT_SEED
+) -> HeldOut:
     """Rows of pairs from documents that no run trains on, with fixed masks and their exact floors."""
     language = ToyLanguage(seed=seed, vocab=tokenizer.id_to_token)
     generator = torch.Generator().manual_seed(seed)
@@ -248,24 +249,23 @@ def held_out(tokenizer, documents: int = 400, rate: float = 0.15, seed: int = HE
 class Evaluation:
     """Losses on held-out rows, in nats. `nats` (n,) goes position by position with `HeldOut.floors`."""
 
-    nats: np.ndarray
+    nats: Floats
     next_sentence_loss: float
     next_sentence_accuracy: float
 
 
 @torch.no_grad()
-def evaluate(model, data: HeldOut, attention: str = "bidirectional") -> Evaluation:
+def evaluate(model: BertForPreTraining, data: HeldOut, attention: str = "bidirectional") -> Evaluation:
     """The model's loss at every selected position of the held-out rows, and its next sentence accuracy."""
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
     nats, next_nats, right = [], [], []
-    for rows in data.batches:
-        batch, masked_ids, labels = (part.to(device) for part in rows)
+    for batch, masked_ids, labels in data.batches:
+        batch, masked_ids, labels = batch.to(device), masked_ids.to(device), labels.to(device)
         mask = attention_mask_for(attention, masked_ids)
-        output = model(masked_ids, mask, batch.token_type_ids, labels=labels)
-        truth = labels[labels != IGNORE_INDEX]
-        nats.append(F.cross_entropy(output.prediction_logits, truth, reduction="none"))
-        logits, label = output.seq_relationship_logits, batch.next_sentence_label
+        scores, logits = model.score_selected(masked_ids, mask, batch.token_type_ids, labels=labels)
+        truth, label = labels[labels != IGNORE_INDEX], batch.next_sentence_label
+        nats.append(F.cross_entropy(scores, truth, reduction="none"))
         next_nats.append(F.cross_entropy(logits, label, reduction="none"))
         right.append(logits.argmax(dim=1) == label)
     model.train(was_training)
@@ -295,14 +295,12 @@ def compare(result: Evaluation, data: HeldOut) -> dict[str, float]:
     return summary
 
 
-# ------------------------------------------------------------------------------------------ the run
+# ---- The run ---------------------------------------------------------------------------------------------
 
 
 def learning_rate_at(step: int, settings: Settings) -> float:
     """Linear warm-up, then linear decay to zero at the last step."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    return settings.learning_rate * (settings.steps - step) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * training.schedule(step, settings.steps, settings.warmup_steps)
 
 
 class Pretrainer:
@@ -311,138 +309,110 @@ class Pretrainer:
     The data stay in main memory; the model and the rows of the moment are on `device`.
     """
 
-    def __init__(self, settings: Settings, tokenizer, data: list[Batch] | None = None, device: str = "cpu"):
+    def __init__(
+        self,
+        settings: Settings,
+        tokenizer: WordPieceTokenizer,
+        data: list[Batch] | None = None,
+        device: str = "cpu",
+    ):
         self.settings, self.tokenizer, self.device = settings, tokenizer, torch.device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.model = BertForPreTraining(settings.bert_config(len(tokenizer))).to(self.device)
-        matrices = [p for p in self.model.parameters() if p.dim() > 1]
-        vectors = [p for p in self.model.parameters() if p.dim() <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},  # biases and LayerNorms are not decayed
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+        groups = training.parameter_groups(self.model.parameters(), settings.weight_decay)
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True
+        )
         data = training_rows(settings, tokenizer) if data is None else data
         self.order = BatchOrder(data, settings.tokens_per_step, settings.seed)
         self.next_step = 0
-        self.log: list[dict[str, float]] = []  # what `run` notes down every `log_every` steps
+        self.log: list[dict[str, Any]] = []  # what `run` notes down every `log_every` steps
         self.recent: list[dict[str, float]] = []  # the losses of the steps since
 
     def step(self) -> dict[str, float]:
         """One update. Returns the losses of the batch, of all processes together."""
-        settings, step = self.settings, self.next_step
+        settings, batch = self.settings, self.order[self.next_step]
+        learning_rate = learning_rate_at(self.next_step, settings)
+        losses = training.update(
+            self.model, self.optimizer, lambda: self._backward(batch), learning_rate, settings.clip
+        )
+        self.next_step += 1
+        has_pairs = bool((batch.next_sentence_label != IGNORE_INDEX).any())
+        return {"mlm_loss": float(losses[0]), "nsp_loss": float(losses[1]) if has_pairs else math.nan}
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Leave the gradients of a batch at the parameters. Returns both losses: (2,)."""
+        settings, seed = self.settings, (self.settings.seed << 32) + self.next_step
         rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        generator = torch.Generator().manual_seed((settings.seed << 32) + step)
-        batch = self.order[step]
-        masked_ids, labels = mask_tokens(batch.input_ids, self.tokenizer, settings.rate, generator)
+        masked_ids, labels = mask_tokens(
+            batch.input_ids, self.tokenizer, settings.rate, torch.Generator().manual_seed(seed)
+        )
         # Every process draws the masks of the whole batch and then works on its own share of the rows.
         share = torch.arange(rank, len(batch), world)
         mlm_weight = int((labels[share] != IGNORE_INDEX).sum()) / max(1, int((labels != IGNORE_INDEX).sum()))
         own, own_ids, own_labels = (
-            part.to(self.device) for part in (batch.take(share), masked_ids[share], labels[share])
+            batch.take(share).to(self.device),
+            masked_ids[share].to(self.device),
+            labels[share].to(self.device),
         )
-        self.optimizer.zero_grad()
-        losses = torch.zeros(2, device=self.device)
+        found = torch.zeros(2, device=self.device)
         if len(share):
             with torch.random.fork_rng(devices=[], enabled=settings.dropout > 0):
                 if settings.dropout > 0:
-                    torch.manual_seed(((settings.seed << 32) + step) * world + rank)
-                output = self.model(
+                    torch.manual_seed(seed * world + rank)
+                _, mlm_loss, nsp_loss = self.model.losses(
                     own_ids,
                     attention_mask_for(settings.attention, own_ids),
                     own.token_type_ids,
                     labels=own_labels,
                     next_sentence_label=own.next_sentence_label,
                 )
+            assert mlm_loss is not None and nsp_loss is not None  # both have labels
             # Weighted so that the sum over processes is the mean that one process takes over the batch.
-            parts = [output.mlm_loss * mlm_weight]
-            if output.nsp_loss is not None:
-                parts.append(output.nsp_loss * len(share) / len(batch))
-            sum(parts).backward()
-            losses[: len(parts)] = torch.stack(parts).detach()
-        for p in self.model.parameters():  # single segments do not reach the next sentence head
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            losses = torch.stack([mlm_loss * mlm_weight, nsp_loss * (len(share) / len(batch))])
+            losses.sum().backward()
+            found = losses.detach()
         if world > 1:
-            self._sum_over_processes(losses)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, settings)
-        self.optimizer.step()
-        self.next_step += 1
-        has_pairs = batch.next_sentence_label is not None
-        return {"mlm_loss": float(losses[0]), "nsp_loss": float(losses[1]) if has_pairs else math.nan}
+            self._sum_over_processes(found)
+        return found
 
-    def _sum_over_processes(self, losses: torch.Tensor) -> None:
+    def _sum_over_processes(self, losses: Tensor) -> None:
         """Add up gradients and losses of all processes: one message, all tensors laid end to end."""
         parameters = list(self.model.parameters())
-        flat = torch.cat([losses, *(p.grad.flatten() for p in parameters)])
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]  # None: no rows here
+        flat = torch.cat([losses, *(grad.flatten() for grad in grads)])
         dist.all_reduce(flat)
         losses.copy_(flat[:2])
         for p, grad in zip(parameters, flat[2:].split([p.numel() for p in parameters]), strict=True):
-            p.grad.copy_(grad.view_as(p))
+            p.grad = grad.view_as(p)
 
     def save_state(self, path: Path) -> None:
         """Weights, optimiser moments and the number of the next step, in one file replaced in one stroke."""
-        tensors = {}
-        for name, p in self.model.named_parameters():
-            tensors[f"model.{name}"] = p.detach()
-            for key, value in self.optimizer.state.get(p, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        metadata = {
-            "next_step": str(self.next_step),
-            "settings": json.dumps(asdict(self.settings)),
-            "log": json.dumps(self.log),
-            "recent": json.dumps(self.recent),
+        notes = {
+            "next_step": self.next_step,
+            "settings": asdict(self.settings),
+            "log": self.log,
+            "recent": self.recent,
         }
-        checkpoints.write_tensors(path, tensors, metadata)
+        training.save_state(path, self.model, self.optimizer, notes)
 
     def load_state(self, path: Path) -> None:
         """Go on from a saved state; refuses one that was made under other settings."""
-        tensors, metadata = checkpoints.read_tensors(path)
-        saved = Settings(**json.loads(metadata["settings"]))
-        if saved != self.settings:
-            changed = [k for k, v in asdict(saved).items() if v != getattr(self.settings, k)]
-            raise ValueError(f"{path} has other settings; resume with the same {', '.join(changed)}")
-        for name, p in self.model.named_parameters():
-            with torch.no_grad():
-                p.copy_(tensors[f"model.{name}"])
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            state = {
-                key: tensors[f"optimizer.{key}.{name}"].to(self.device)
-                for key in keys
-                if f"optimizer.{key}.{name}" in tensors
-            }
-            if state:
-                self.optimizer.state[p] = state
-        self.next_step = int(metadata["next_step"])
-        self.log, self.recent = json.loads(metadata["log"]), json.loads(metadata["recent"])
+        tensors, notes = training.read_state(path)
+        own = asdict(self.settings)
+        if changed := [name for name, value in notes["settings"].items() if value != own[name]]:
+            raise refusal("settings", f"those of {path}", f"another {', '.join(changed)}")
+        training.restore_state(tensors, self.model, self.optimizer)
+        self.next_step, self.log, self.recent = notes["next_step"], notes["log"], notes["recent"]
 
 
-@contextmanager
-def finish_step_on_interrupt():
-    """Yields a list that is no longer empty once Ctrl-C was pressed. A second Ctrl-C interrupts at once.
-
-    An interrupt in the middle of an update would leave half of the weights new and half old.
-    """
-    pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed  # only the main thread may handle signals
-        return
-
-    def handle(signum, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(signum)
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def run(trainer: Pretrainer, on_log=None, save_to: Path | None = None, progress: bool = True) -> bool:
+def run(
+    trainer: Pretrainer,
+    on_log: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+    save_to: Path | None = None,
+    progress: bool = True,
+) -> bool:
     """Take the remaining steps. Returns False if Ctrl-C stopped it early; the model is whole all the same.
 
     Args:
@@ -451,34 +421,35 @@ def run(trainer: Pretrainer, on_log=None, save_to: Path | None = None, progress:
         save_to: file for the state, written at each entry and when stopped.
         progress: show a bar.
     """
-    from tqdm.auto import tqdm
-
     settings = trainer.settings
-    with (
-        finish_step_on_interrupt() as pressed,
-        tqdm(
-            total=settings.steps, initial=trainer.next_step, desc="pretraining", disable=not progress
-        ) as bar,
-    ):
-        while trainer.next_step < settings.steps and not pressed:
-            trainer.recent.append(trainer.step())
-            bar.update()
-            if trainer.next_step % settings.log_every == 0 or trainer.next_step == settings.steps:
-                means = {name: nan_mean(losses[name] for losses in trainer.recent) for name in LOSSES}
-                entry = {"step": trainer.next_step} | means
-                entry |= (on_log(entry) if on_log else None) or {}
-                trainer.log.append(entry)
-                shown = {key: value for key, value in entry.items() if key != "step" and value is not None}
-                bar.set_postfix({key: f"{value:.3f}" for key, value in shown.items()})
-                trainer.recent = []
-                if save_to:
-                    trainer.save_state(save_to)
-        if pressed and save_to:
+
+    def note_down(now: training.Run) -> None:
+        trainer.recent.append(now.losses)
+        if now.step % settings.log_every and not now.is_last:
+            return
+        means = {name: nan_mean(losses[name] for losses in trainer.recent) for name in LOSSES}
+        entry: dict[str, Any] = {"step": now.step} | means
+        entry |= (on_log(entry) if on_log else None) or {}
+        trainer.log.append(entry)
+        trainer.recent = []
+        now.shown = {key: value for key, value in entry.items() if key != "step" and value is not None}
+        if save_to:
             trainer.save_state(save_to)
-    return not pressed
+
+    done = training.take_steps(
+        trainer.step,
+        settings.steps,
+        [note_down],
+        first=trainer.next_step,
+        name="pretraining",
+        progress=progress,
+    )
+    if done.interrupted and save_to:
+        trainer.save_state(save_to)
+    return not done.interrupted
 
 
-def nan_mean(values) -> float | None:
+def nan_mean(values: Iterable[float]) -> float | None:
     """Mean of the values that are numbers; None if there are none."""
     numbers = [value for value in values if not math.isnan(value)]
     return sum(numbers) / len(numbers) if numbers else None
@@ -486,195 +457,7 @@ def nan_mean(values) -> float | None:
 
 LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
 
-
-def live_run(tokenizer, show=None, settings: Settings = LIVE, data: HeldOut | None = None) -> Pretrainer:
-    """Train a small model while somebody watches, in about half a minute on two cores.
-
-    Args:
-        show: called after every `log_every` steps with the log so far and the means of the floors at [MASK]
-            positions; `plots.LiveLoss` draws them.
-        data: held-out rows; small fresh ones if None.
-
-    Returns:
-        the trainer, with `.model` and `.log`. Ctrl-C (or the stop button) ends the run after the current
-        step, and the model so far is returned.
-    """
-    data = held_out(tokenizer, documents=60) if data is None else data
-    floors = data.floors.mean("mask")
-    trainer = Pretrainer(settings, tokenizer)
-
-    def on_log(entry):
-        summary = compare(evaluate(trainer.model, data, settings.attention), data)
-        entry["held_out"] = summary["model"]
-        if show:
-            show([*trainer.log, entry], floors)
-
-    run(trainer, on_log)
-    return trainer
-
-
-# ------------------------------------------------------------------------------------------ command line
-
-COMMAND_HELP = {
-    "seed": "of documents, pairs, masks and initial weights",
-    "documents": "number of toy documents to train on; with fewer than the steps need, they come round again",
-    "steps": "number of updates",
-    "tokens_per_step": "positions in a batch",
-    "learning_rate": "at its highest, after the warm-up",
-    "warmup_steps": "updates of linear warm-up",
-    "weight_decay": "of matrices; biases and LayerNorms have none",
-    "clip": "largest norm of the gradient",
-    "rate": "share of tokens selected in training",
-    "single_share": "share of rows with a single segment",
-    "attention": "bidirectional or causal",
-    "dropout": "of hidden states and attention weights",
-    "log_every": "updates between two entries of the log, and between two saved states",
-}
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Answers a mistake with the one line that says what is wrong; the usage is for --help."""
-
-    def error(self, message: str):
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        prog="python -m course_utils.pretraining",
-        description="Pretrain a BERT on the toy language: masked words and next sentences.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--output", type=Path, help="folder for the checkpoint")
-    parser.add_argument("--resume", action="store_true", help="go on from the state saved in --output")
-    parser.add_argument("--vocab", type=Path, default=checkpoints.DATA / "vocab.txt", help="vocabulary file")
-    parser.add_argument(
-        "--write-vocab", type=Path, metavar="FILE", help="train the vocabulary, write it, stop"
-    )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is")
-    parser.add_argument("--threads", type=int, help="threads of this process (default: torch's choice)")
-    for name, field in Settings.__dataclass_fields__.items():
-        help_text = COMMAND_HELP.get(name, "of the model")
-        option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=field.type, default=field.default, help=help_text)
-    return parser
-
-
-def train_embedded_vocab() -> list[str]:
-    """The embedded vocabulary: WordPiece on toy documents until no pair is left, so every word is one piece.
-
-    Single letters, digits and punctuation come first, alone and with ##: whatever a reader types can be cut.
-    """
-    import string
-
-    from course_utils.wordpiece import train_vocab
-
-    alphabet = string.ascii_lowercase + string.digits + string.punctuation
-    texts = [document.text for document in ToyLanguage(seed=0).documents(5000)]
-    return train_vocab(texts, vocab_size=5000, alphabet=alphabet)
-
-
-def model_card(
-    settings: Settings, result: dict[str, float], log: list[dict], seconds: float, command: str
-) -> str:
-    """The card of a checkpoint: what it is, how to make it again, how far it is from the best possible."""
-    rows = "\n".join(
-        f"| {entry['step']} | {entry['mlm_loss']:.3f} | {entry['held_out']:.3f} |" for entry in log
-    )
-    return f"""# A small BERT of the toy language ({settings.attention} attention)
-
-Trained on generated text only: the toy language of this course. It knows those few hundred words and no
-English beyond them. Licence: MIT.
-
-Made by
-
-    {command}
-
-in {seconds / 60:.1f} minutes on {torch.get_num_threads()} threads ({settings.steps} steps of about
-{settings.tokens_per_step} positions, seed {settings.seed}).
-
-Held-out documents, fixed masks at rate 0.15, at [MASK] positions, nats:
-
-| | loss |
-|---|---|
-| unigram floor | {result["unigram"]:.3f} |
-| bigram floor | {result["bigram"]:.3f} |
-| left-only floor | {result["left"]:.3f} |
-| **this model** | **{result["model"]:.3f}** |
-| bidirectional floor | {result["bidirectional"]:.3f} |
-
-Model minus bidirectional floor: {result["gap"]:.4f} (standard error {result["gap_standard_error"]:.4f}).
-Model minus left-only floor: {result["left_gap"]:.4f}
-(standard error {result["left_gap_standard_error"]:.4f}).
-Next sentence accuracy: {result["next_sentence_accuracy"]:.3f}; of the perfect model:
-{result["best_next_sentence_accuracy"]:.3f}.
-
-| step | training loss | held-out loss at [MASK] |
-|---|---|---|
-{rows}
-"""
-
-
-def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
-    parser = make_parser()
-    options = parser.parse_args(argv)
-    if options.write_vocab:
-        WordPieceTokenizer(train_embedded_vocab()).save(options.write_vocab)
-        return 0
-    if not options.output:
-        parser.error("--output is needed: the folder for the checkpoint")
-    try:
-        settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
-        tokenizer = WordPieceTokenizer.from_file(options.vocab)
-        settings.bert_config(len(tokenizer))  # refuses sizes that fit no model
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    state_file = options.output / STATE_FILE
-    if options.resume and not state_file.is_file():
-        parser.error(f"--resume: there is no {state_file}; start without --resume first")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
-    device = options.device
-    if "RANK" in os.environ:  # started by torchrun
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
-        device = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
-    is_first = not dist.is_initialized() or dist.get_rank() == 0
-
-    start = time.perf_counter()
-    trainer = Pretrainer(settings, tokenizer, device=device)
-    if options.resume:
-        try:
-            trainer.load_state(state_file)
-        except ValueError as error:
-            parser.error(str(error))
-    data = held_out(tokenizer)
-
-    def on_log(entry):
-        result = compare(evaluate(trainer.model, data, settings.attention), data)
-        return {"held_out": result["model"], "next_sentence_accuracy": result["next_sentence_accuracy"]}
-
-    finished = run(trainer, on_log, state_file if is_first else None, progress=is_first)
-    if finished and is_first:
-        result = compare(evaluate(trainer.model, data, settings.attention), data)
-        command = "python -m course_utils.pretraining " + " ".join(argv)
-        seconds = time.perf_counter() - start
-        card = model_card(settings, result, trainer.log, seconds, command)
-        record = {"command": command, "settings": asdict(settings), "result": result, "log": trainer.log}
-        checkpoints.save(options.output, trainer.model, tokenizer, card)
-        checkpoints.write_text(options.output / LOG_FILE, json.dumps(record, indent=1) + "\n")
-        state_file.unlink()
-        losses = f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}"
-        print(f"{losses}: {options.output}")
-    if dist.is_initialized():
-        dist.destroy_process_group()
-    if not finished:
-        print(f"stopped after step {trainer.next_step}; the same command with --resume goes on from there")
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
+    from course_utils.commands.pretraining import main
+
     sys.exit(main())

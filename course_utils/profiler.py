@@ -20,7 +20,6 @@ What counts as work is a convention, and two honest counts of one model differ b
     all       every arithmetic operation: biases, adds, softmax, GELU, LayerNorm, dropout; see PER_ELEMENT
 """
 
-import argparse
 import json
 import sys
 import time
@@ -35,6 +34,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from course_utils.bert import NAMED_SIZES, BertConfig, BertEmbeddings, BertForPreTraining, BertModel
+from course_utils.commands import OneLineParser
 
 CONVENTIONS = ("matmul", "linear", "all")
 FLOAT_BYTES = 4
@@ -711,13 +711,6 @@ def as_json(found: Profile, ridge: float, depth: int, measured: bool) -> str:
         "bottlenecks": bottlenecks(found, ridge),
     }
     return json.dumps(values, indent=2)
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front of it."""
-
-    def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,14 +16,18 @@ as often as the words themselves that is the pointwise mutual information of the
 and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", section 3.1). `pmi` computes it
 from counts.
 
-How it is fast in plain torch: the text is cut into blocks of 64 consecutive words. One matrix product scores
+`plain_skipgram_step` is the method as one would tell it, pair by pair. Below the line stands how it is fast
+in
+plain torch: the text is cut into blocks of 64 consecutive words. One matrix product scores
 all words of a block against all their neighbours and against one pool of noise words that they share; a band
 of weights says which of those scores belong to true pairs. The expected gradient is that of k fresh noise
-words a pair. It is written out by hand in `ascent`.
+words a pair. It is
+written out by hand in `gradients`.
 """
 
 import difflib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -31,7 +35,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Generator, Tensor
 from tqdm.auto import tqdm
+
+from course_utils.checks import check_at_least, check_one_of, check_positive, check_share, refusal
 
 BLOCK = 64  # consecutive centre words that share one matrix product
 POOL = 128  # noise words that a block shares; more give a calmer gradient and a slower step
@@ -41,6 +48,8 @@ MAX_CURVATURE = 6.0  # bound on learning rate times curvature of a row; see `row
 NOISE_POWER = 0.75  # noise is drawn in proportion to counts ** 0.75 (the paper, section 2.2)
 REACH_TYPE = torch.int16  # small numbers in small boxes: the band is compared entry by entry in every step
 MODES = ("skipgram", "cbow")
+
+Texts = Sequence[Sequence[str]]
 
 
 class Word2Vec:
@@ -59,30 +68,28 @@ class Word2Vec:
         ValueError: if `dim` < 1, or the vocabulary is empty or repeats a word.
     """
 
-    def __init__(self, vocab, dim, generator=None):
-        _check_at_least("dim", dim, 1)
+    def __init__(self, vocab: Sequence[str], dim: int, generator: Generator | None = None):
+        check_at_least("dim", dim, 1)
         self.vocab = list(vocab)
         self.word_id = {word: i for i, word in enumerate(self.vocab)}
         if not self.vocab or len(self.word_id) < len(self.vocab):
-            raise ValueError(
-                f"vocab has {len(self.vocab)} words, {len(self.word_id)} of them different; "
-                "it must hold at least one word and each word once"
-            )
+            got = f"{len(self.vocab)} words, {len(self.word_id)} of them different"
+            raise refusal("vocab", "at least one word and each word once", got)
         self.input_vectors = (torch.rand(len(self.vocab), dim, generator=generator) - 0.5) / dim
         self.output_vectors = torch.zeros(len(self.vocab), dim)
 
-    def __getitem__(self, word):
+    def __getitem__(self, word: str) -> Tensor:
         """Input vector of a word: (dim,). Raises ValueError for a word outside the vocabulary."""
         return self.input_vectors[self._id(word)]
 
-    def most_similar(self, word, k=10):
+    def most_similar(self, word: str, k: int = 10) -> list[tuple[str, float]]:
         """The k words whose input vectors point most nearly the same way: [(word, cosine), ...], best first.
 
         Raises ValueError for a word outside the vocabulary, or k < 1.
         """
         return self._nearest(self[word], {self._id(word)}, k)
 
-    def analogy(self, a, b, c, k=10):
+    def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
         """a is to b as c is to ...? The k words nearest to `b - a + c`: [(word, cosine), ...], best first.
 
         All three vectors are first scaled to length 1, and the three words themselves are left out of the
@@ -93,8 +100,8 @@ class Word2Vec:
         from_a, to_b, from_c = F.normalize(self.input_vectors[ids], dim=1)
         return self._nearest(to_b - from_a + from_c, set(ids), k)
 
-    def _nearest(self, query, left_out, k):
-        _check_at_least("k", k, 1)
+    def _nearest(self, query: Tensor, left_out: set[int], k: int) -> list[tuple[str, float]]:
+        check_at_least("k", k, 1)
         cosine = F.normalize(self.input_vectors, dim=1) @ F.normalize(query, dim=0)
         cosine[list(left_out)] = -torch.inf
         best = cosine.topk(min(k, len(self.vocab) - len(left_out)))
@@ -103,20 +110,18 @@ class Word2Vec:
             for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
 
-    def _id(self, word):
+    def _id(self, word: str) -> int:
         if word not in self.word_id:
             near = difflib.get_close_matches(word, self.vocab, n=3)
-            hint = f"; nearest spellings: {', '.join(near)}" if near else ""
-            raise ValueError(
-                f"word is {word!r}, not one of the {len(self.vocab)} words of the vocabulary{hint}"
-            )
+            hint = f"nearest spellings: {', '.join(near)}" if near else ""
+            raise refusal("word", f"one of the {len(self.vocab)} words of the vocabulary", repr(word), hint)
         return self.word_id[word]
 
 
-# --- the two losses ---
+# ---- The two losses ------------------------------------------------------------------------------------
 
 
-def softmax_loss(centres, output_vectors, contexts):
+def softmax_loss(centres: Tensor, output_vectors: Tensor, contexts: Tensor) -> Tensor:
     """What negative sampling replaces: the mean of `-log P(context | centre)`, nats (the paper, equation 2).
 
     Every pair touches the whole vocabulary, so a step costs vocab_size dot products instead of 1 + k.
@@ -129,7 +134,7 @@ def softmax_loss(centres, output_vectors, contexts):
     return F.cross_entropy(centres @ output_vectors.T, contexts)
 
 
-def negative_sampling_loss(centres, contexts, noise, negatives):
+def negative_sampling_loss(centres: Tensor, contexts: Tensor, noise: Tensor, negatives: int) -> Tensor:
     """Mean over pairs of `-log sigmoid(w . c) - k * mean of log sigmoid(-w . n)`, nats (paper, equation 4).
 
     Args:
@@ -144,15 +149,15 @@ def negative_sampling_loss(centres, contexts, noise, negatives):
     return -(true_pairs + negatives * noise_pairs.mean(-1)).mean()
 
 
-# --- from sentences to draws ---
+# ---- From sentences to draws ---------------------------------------------------------------------------
 
 
-def count_words(sentences):
+def count_words(sentences: Texts) -> Counter[str]:
     """How often each word occurs: a Counter. `sentences` is a list of lists of words."""
     return Counter(chain.from_iterable(sentences))
 
 
-def keep_probability(counts, sample):
+def keep_probability(counts: Tensor | Sequence[float], sample: float) -> Tensor:
     """Chance of each occurrence of a word to survive sub-sampling: (vocab_size,) float64.
 
     `sqrt(t / f) + t / f`, at most 1, for a word that makes up the share f of the text. The paper (section
@@ -165,8 +170,7 @@ def keep_probability(counts, sample):
     Raises:
         ValueError: if `sample` lies outside [0, 1].
     """
-    if not 0 <= sample <= 1:
-        raise ValueError(f"sample is {sample}; it must lie between 0 (keep every word) and 1")
+    check_share("sample", sample, closed=True)
     counts = torch.as_tensor(counts, dtype=torch.float64)
     if sample == 0:
         return torch.ones_like(counts)
@@ -174,13 +178,13 @@ def keep_probability(counts, sample):
     return (ratio.sqrt() + ratio).clamp(max=1)
 
 
-def noise_distribution(counts):
+def noise_distribution(counts: Tensor | Sequence[float]) -> Tensor:
     """Probabilities of the noise words, proportional to counts ** 0.75: (vocab_size,) float64."""
     weight = torch.as_tensor(counts, dtype=torch.float64) ** NOISE_POWER
     return weight / weight.sum()
 
 
-def draw_noise(noise, blocks, generator=None):
+def draw_noise(noise: Tensor, blocks: int, generator: Generator | None = None) -> Tensor:
     """A pool of noise words for each block: (blocks, POOL) ids, each word POOL * its probability times.
 
     A number between 0 and 1 falls into the stretch of the cumulative sum that belongs to its word. A pool
@@ -200,12 +204,14 @@ class Blocks(NamedTuple):
     reach: (blocks, BLOCK), how far each centre word looks; 0 in the padding, which looks nowhere.
     """
 
-    words: torch.Tensor
-    sentence: torch.Tensor
-    reach: torch.Tensor
+    words: Tensor
+    sentence: Tensor
+    reach: Tensor
 
 
-def draw_blocks(ids, sentence, keep, window, generator=None):
+def draw_blocks(
+    ids: Tensor, sentence: Tensor, keep: Tensor, window: int, generator: Generator | None = None
+) -> Blocks:
     """One epoch of text: a fresh draw of the words that survive and of how far each of them looks.
 
     Words are dropped *before* neighbours are counted, so the survivors see further. The reach is uniform in
@@ -223,16 +229,14 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
     """
     survivors = (torch.rand(len(ids), generator=generator) < keep.float()[ids]).nonzero().squeeze(1)
     if not len(survivors):
-        raise ValueError(
-            f"sample is so low that sub-sampling dropped all {len(ids)} words of the text; give a higher one,"
-            " or sample=0 to keep every word"
-        )
+        dropped = f"one that drops all {len(ids)} words of the text"
+        raise refusal("sample", "a share that leaves words", dropped, "sample=0 keeps every word")
     ids, sentence = ids[survivors], sentence[survivors]
     reach = torch.randint(1, window + 1, ids.shape, generator=generator, dtype=REACH_TYPE)
     padding = -len(ids) % BLOCK
     around = (window, padding + window)
 
-    def windows(row):
+    def windows(row: Tensor) -> Tensor:
         return row.unfold(0, BLOCK + 2 * window, BLOCK)
 
     return Blocks(
@@ -242,14 +246,48 @@ def draw_blocks(ids, sentence, keep, window, generator=None):
     )
 
 
+# ---- Learning, pair by pair ----------------------------------------------------------------------------
+
+
+def listed_pairs(blocks: Blocks) -> Iterator[tuple[int, int, int]]:
+    """The true pairs by a walk over the text: (block, place of the centre, place of its neighbour)."""
+    window = (blocks.words.shape[1] - BLOCK) // 2
+    for b, reaches in enumerate(blocks.reach.tolist()):
+        for i, reach in enumerate(reaches):
+            for j in range(i + window - reach, i + window + reach + 1):
+                if j != i + window and blocks.sentence[b, j] == blocks.sentence[b, i + window]:
+                    yield b, i + window, j
+
+
+def plain_skipgram_step(
+    model: Word2Vec, blocks: Blocks, noise_words: Tensor, negatives: int, lr: float
+) -> None:
+    """Each centre word predicts each of its neighbours, and noise words as none; changes the model in place.
+
+    The derivative of `log sigmoid(s)` is `1 - sigmoid(s)` and that of `log sigmoid(-s)` is `-sigmoid(s)`: the
+    label, 1 or 0, minus the probability. Each pair is judged by the vectors as they were before the step.
+    """
+    inputs, outputs = model.input_vectors.clone(), model.output_vectors.clone()
+    for b, i, j in listed_pairs(blocks):
+        centre, candidates = blocks.words[b, i], torch.cat([blocks.words[b, j : j + 1], noise_words[b]])
+        label = (torch.arange(len(candidates)) == 0).float()
+        weight = torch.where(label == 1, 1.0, negatives / (len(candidates) - 1))
+        error = weight * (label - torch.sigmoid(outputs[candidates] @ inputs[centre]))
+        model.input_vectors[centre] += lr * error @ outputs[candidates]
+        model.output_vectors.index_add_(0, candidates, lr * error.outer(inputs[centre]))
+
+
+# ---- The same, fast: a block of centres at a time ------------------------------------------------------
+
+
 @lru_cache(maxsize=8)
-def _distances(window):
+def _distances(window: int) -> Tensor:
     """Steps between centre i and word j of a block: (BLOCK, BLOCK + 2 * window). No word is near itself."""
     steps = (torch.arange(BLOCK + 2 * window) - window - torch.arange(BLOCK).unsqueeze(1)).abs()
     return steps.masked_fill(steps == 0, BLOCK + 2 * window).to(REACH_TYPE)
 
 
-def true_pairs(blocks):
+def true_pairs(blocks: Blocks) -> Tensor:
     """1.0 where word j is a neighbour of centre i, else 0.0: (blocks, BLOCK, BLOCK + 2 * window), a band.
 
     Neighbours stand in the same sentence, within the centre's reach, and are not the centre itself.
@@ -260,15 +298,10 @@ def true_pairs(blocks):
     return (near & (centre_sentence.unsqueeze(2) == blocks.sentence.unsqueeze(1))).float()
 
 
-# --- learning ---
-
-
-def ascent(inputs, outputs, weight, negatives):
+def gradients(inputs: Tensor, outputs: Tensor, weight: Tensor, negatives: int) -> tuple[Tensor, Tensor]:
     """The gradient of the negative-sampling objective, written out: up the hill for both sides.
 
-    The derivative of `log sigmoid(s)` is `1 - sigmoid(s)` and that of `log sigmoid(-s)` is `-sigmoid(s)`: a
-    true pair is pulled together by as much as its probability falls short of 1, a noise pair is pushed apart
-    by as much as its probability exceeds 0.
+    As in `plain_skipgram_step` an error is a label, 1 or 0, minus a probability; here it is a table.
 
     Args:
         inputs: (blocks, n, dim), vectors of what predicts.
@@ -282,13 +315,20 @@ def ascent(inputs, outputs, weight, negatives):
     candidates = weight.shape[2]
     probability = torch.sigmoid(inputs @ outputs.mT)
     noise_weight = weight.sum(2, keepdim=True) * (negatives / (outputs.shape[1] - candidates))
-    together = weight * (1 - probability[:, :, :candidates])
-    apart = noise_weight * probability[:, :, candidates:]
-    pull = torch.cat([together, -apart], dim=2)
-    return pull @ outputs, pull.mT @ inputs
+    true_error = weight * (1 - probability[:, :, :candidates])
+    noise_error = -noise_weight * probability[:, :, candidates:]
+    error = torch.cat([true_error, noise_error], dim=2)
+    return error @ outputs, error.mT @ inputs
 
 
-def skipgram_step(model, blocks, noise_words, negatives, lr, expected):
+def skipgram_step(
+    model: Word2Vec,
+    blocks: Blocks,
+    noise_words: Tensor,
+    negatives: int,
+    lr: float,
+    expected: tuple[Tensor, Tensor],
+) -> None:
     """Each centre word predicts each of its neighbours. Changes the model in place.
 
     Args:
@@ -303,12 +343,19 @@ def skipgram_step(model, blocks, noise_words, negatives, lr, expected):
     candidates = torch.cat([blocks.words, noise_words], dim=1)
     inputs = F.embedding(centres, model.input_vectors)
     outputs = F.embedding(candidates, model.output_vectors)
-    up_inputs, up_outputs = ascent(inputs, outputs, true_pairs(blocks), negatives)
+    up_inputs, up_outputs = gradients(inputs, outputs, true_pairs(blocks), negatives)
     add_rows(model.input_vectors, centres, up_inputs, row_rates(lr, expected[0], outputs))
     add_rows(model.output_vectors, candidates, up_outputs, row_rates(lr, expected[1], inputs))
 
 
-def cbow_step(model, blocks, noise_words, negatives, lr, expected):
+def cbow_step(
+    model: Word2Vec,
+    blocks: Blocks,
+    noise_words: Tensor,
+    negatives: int,
+    lr: float,
+    expected: tuple[Tensor, Tensor],
+) -> None:
     """The mean of the neighbours predicts the centre word (arXiv 1301.3781, section 3.1); in place.
 
     Arguments as in `skipgram_step`.
@@ -322,12 +369,12 @@ def cbow_step(model, blocks, noise_words, negatives, lr, expected):
     own_centre = torch.diag_embed(pairs.amax(2))
     inputs = mean @ F.embedding(blocks.words, model.input_vectors)
     outputs = F.embedding(candidates, model.output_vectors)
-    up_means, up_outputs = ascent(inputs, outputs, own_centre, negatives)
+    up_means, up_outputs = gradients(inputs, outputs, own_centre, negatives)
     add_rows(model.input_vectors, blocks.words, mean.mT @ up_means, row_rates(lr, expected[0], outputs))
     add_rows(model.output_vectors, candidates, up_outputs, row_rates(lr, expected[1], inputs))
 
 
-def add_rows(vectors, ids, change, rates):
+def add_rows(vectors: Tensor, ids: Tensor, change: Tensor, rates: Tensor) -> None:
     """Add `rates * change` to rows of `vectors`; a row that is named twice collects both.
 
     `ids` (blocks, n) name the rows, `change` is (blocks, n, dim), `rates` (vocab_size,).
@@ -335,7 +382,9 @@ def add_rows(vectors, ids, change, rates):
     vectors.index_add_(0, ids.flatten(), (change * rates[ids].unsqueeze(2)).flatten(0, 1))
 
 
-def expected_pairs(counts, keep, true_pairs_a_step, negatives):
+def expected_pairs(
+    counts: Tensor, keep: Tensor, true_pairs_a_step: float, negatives: int
+) -> tuple[Tensor, Tensor]:
     """Mean number of pairs of each word in one step, true and noise: two tensors (vocab_size,).
 
     The first counts the word as input, the second as output. `counts` and `keep` are (vocab_size,).
@@ -343,10 +392,10 @@ def expected_pairs(counts, keep, true_pairs_a_step, negatives):
     true = counts * keep / (counts * keep).sum()
     as_input = true * (1 + negatives)
     as_output = true + negatives * noise_distribution(counts)
-    return tuple((true_pairs_a_step * share).float() for share in (as_input, as_output))
+    return (true_pairs_a_step * as_input).float(), (true_pairs_a_step * as_output).float()
 
 
-def row_rates(lr, pairs, partners):
+def row_rates(lr: float, pairs: Tensor, partners: Tensor) -> Tensor:
     """The learning rate of each word in a step: (vocab_size,), lr but for very frequent words.
 
     A step adds up all changes of a row, each computed from where the row stood *before* the step. With a
@@ -366,18 +415,18 @@ def row_rates(lr, pairs, partners):
 
 
 def train(
-    sentences,
-    dim=64,
-    window=5,
-    negatives=5,
-    sample=1e-3,
-    epochs=5,
-    lr=0.025,
-    min_count=1,
-    seed=0,
-    mode="skipgram",
-    progress=True,
-):
+    sentences: Texts,
+    dim: int = 64,
+    window: int = 5,
+    negatives: int = 5,
+    sample: float = 1e-3,
+    epochs: int = 5,
+    lr: float = 0.025,
+    min_count: int = 1,
+    seed: int = 0,
+    mode: str = "skipgram",
+    progress: bool = True,
+) -> Word2Vec:
     """Learn word vectors from sentences.
 
     Plain stochastic gradient ascent; the learning rate falls in a straight line towards 0.
@@ -407,12 +456,10 @@ def train(
         "epochs": epochs,
         "min_count": min_count,
     }.items():
-        _check_at_least(name, value, 1)
-    if not lr > 0:
-        raise ValueError(f"lr is {lr}; it must be greater than 0")
-    if mode not in MODES:
-        raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(MODES)}")
-    generator = torch.Generator().manual_seed(seed)
+        check_at_least(name, value, 1)
+    check_positive("lr", lr)
+    check_one_of("mode", mode, MODES)
+    generator = Generator().manual_seed(seed)
     vocab, counts, ids, sentence = encode(sentences, min_count)
     model = Word2Vec(vocab, dim, generator)
     keep, noise = keep_probability(counts, sample), noise_distribution(counts)
@@ -435,7 +482,7 @@ def train(
     return model
 
 
-def encode(sentences, min_count=1):
+def encode(sentences: Texts, min_count: int = 1) -> tuple[list[str], Tensor, Tensor, Tensor]:
     """Words to ids, frequent words first.
 
     Returns:
@@ -448,16 +495,12 @@ def encode(sentences, min_count=1):
         ValueError: if a sentence is a string instead of a list of words, or no word is left.
     """
     if any(isinstance(words, str) for words in sentences):
-        raise ValueError(
-            "sentences holds a string; each sentence must be a list of words, such as text.split()"
-        )
+        raise refusal("sentences", "lists of words, such as text.split()", "a string among them")
     ranked = count_words(sentences).most_common()
     rank = {word: i for i, (word, _) in enumerate(ranked)}
     vocab = [word for word, count in ranked if count >= min_count]
     if not vocab:
-        raise ValueError(
-            f"sentences holds no word that occurs min_count = {min_count} times; at least one is needed"
-        )
+        raise refusal("sentences", f"a word that occurs min_count={min_count} times", "none")
     ids = torch.from_numpy(np.fromiter(map(rank.__getitem__, chain.from_iterable(sentences)), dtype=np.int64))
     lengths = torch.tensor([len(words) for words in sentences])
     sentence = torch.arange(len(sentences), dtype=torch.int32).repeat_interleave(lengths)
@@ -466,22 +509,17 @@ def encode(sentences, min_count=1):
     return vocab, counts, ids[known], sentence[known]
 
 
-def _check_at_least(name, value, least):
-    if value < least:
-        raise ValueError(f"{name} is {value}; it must be >= {least}")
+# ---- The optimum, from counts --------------------------------------------------------------------------
 
 
-# --- the optimum, from counts ---
-
-
-def cooccurrence(sentences, vocab, window=5):
+def cooccurrence(sentences: Texts, vocab: Sequence[str], window: int = 5) -> Tensor:
     """How often each (word, neighbour) should be a true pair in an epoch: (vocab_size, vocab_size) float64.
 
     A neighbour at distance d weighs (window - d + 1) / window, the chance that the random reach covers it;
     nothing is sub-sampled. Words outside `vocab` are removed before distances are counted. Memory grows with
     the square of the vocabulary. Raises ValueError if window < 1.
     """
-    _check_at_least("window", window, 1)
+    check_at_least("window", window, 1)
     word_id = {word: i for i, word in enumerate(vocab)}
     known = [[word_id[word] for word in words if word in word_id] for words in sentences]
     ids = torch.tensor(list(chain.from_iterable(known)), dtype=torch.int64)
@@ -497,7 +535,7 @@ def cooccurrence(sentences, vocab, window=5):
     return counts + counts.T
 
 
-def pmi(counts, power=1.0):
+def pmi(counts: Tensor, power: float = 1.0) -> Tensor:
     """Pointwise mutual information `log(P(c | w) / P(c))`, nats, from pair counts: (vocab_size, vocab_size).
 
     `power=1` is the PMI of the textbooks. With `power=0.75` P(c) is raised to that power, as the noise is,

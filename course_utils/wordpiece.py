@@ -6,9 +6,9 @@ Three steps lead from a text to numbers:
 2. `split_words` cuts at spaces and around punctuation;
 3. `greedy_pieces` covers each word with the longest pieces of the vocabulary, from left to right.
 
-`WordPieceTokenizer` puts them together, adds `[CLS]` and `[SEP]`, and gives the same ids, token types and
-offsets as the fast BERT tokenizer of the `transformers` library. The second half of the file is about where a
-vocabulary comes from.
+`plain_tokenize` is these three steps, one after the other. Below the line `WordPieceTokenizer` does them
+fast, adds `[CLS]` and `[SEP]`, and gives the same ids, token types and offsets as the fast BERT tokenizer
+of the `transformers` library. The second half of the file is about where a vocabulary comes from.
 
 Sources: Devlin et al. 2019 (BERT), section 3, "Input/Output Representations"; Wu et al. 2016, section 4.1
 (word pieces); Schuster and Nakajima 2012 (the origin of the idea); `tokenization.py` of
@@ -27,8 +27,11 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from course_utils.checks import refusal
+
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
+Cut = tuple[str, int, int]  # a piece, and where it begins and ends in the text
 MAX_WORD_LENGTH = 100
 _WORD_CACHE_SIZE = 100_000
 
@@ -179,6 +182,13 @@ def greedy_pieces(word: str, vocab: dict[str, int]) -> list[str]:
     return pieces
 
 
+def plain_tokenize(text: str, vocab: dict[str, int], lowercase: bool = True) -> list[str]:
+    """The pieces of a text in which no special token stands: the three steps, and nothing else."""
+    cleaned, _ = clean_text(text, lowercase)
+    words = [cleaned[start:end] for start, end in split_words(cleaned)]
+    return [piece for word in words for piece in greedy_pieces(word, vocab)]
+
+
 def piece_spans(word: str, pieces: list[str]) -> list[tuple[int, int]]:
     """Spans (start, end) of the pieces of `word` from `greedy_pieces`; `[UNK]` stands for the whole word."""
     if pieces == [UNK]:
@@ -210,7 +220,7 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# The tokenizer
+# The same, fast: a tokenizer that cuts each word once, and knows special tokens and offsets
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +272,7 @@ class WordPieceTokenizer:
         self.special_ids = frozenset(self.vocab[token] for token in SPECIAL_TOKENS)
         self._special_pattern = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
         # Few different words make up most of a text (Zipf's law), so each is cut once and remembered.
-        self._word_cache: dict[str, list[tuple[str, int, int]]] = {}
+        self._word_cache: dict[str, list[Cut]] = {}
 
     @classmethod
     def from_file(cls, path: str | Path, lowercase: bool = True) -> "WordPieceTokenizer":
@@ -301,7 +311,7 @@ class WordPieceTokenizer:
         added = len(segments) + 1 if add_special_tokens else 0
         if max_length is not None:
             if max_length < max(added, 1):
-                raise ValueError(f"max_length must be at least {max(added, 1)} here, not {max_length}")
+                raise refusal("max_length", f"{max(added, 1)} or more here", max_length)
             segments = _truncate(segments, max_length - added)
         if add_special_tokens:
             segments = [segment + [(SEP, 0, 0)] for segment in segments]
@@ -325,11 +335,13 @@ class WordPieceTokenizer:
         for a bare string.
         """
         if isinstance(texts, str):
-            raise TypeError("texts must be a list of strings or of (text, pair) tuples, not one string")
+            raise refusal(
+                "texts", "a list of strings or of (text, pair) tuples", "one string", kind=TypeError
+            )
         pairs = [(item, None) if isinstance(item, str) else item for item in texts]
         encodings = [self.encode(text, pair, max_length) for text, pair in pairs]
         if not encodings:
-            raise ValueError("texts must hold at least one text, not 0")
+            raise refusal("texts", "at least one text", "none")
         seq_len = max(map(len, encodings))
 
         def padded(values: list[int], filler: int) -> list[int]:
@@ -362,7 +374,7 @@ class WordPieceTokenizer:
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Ids of pieces; a piece that is not in the vocabulary gets the id of `[UNK]`."""
         if isinstance(tokens, str):
-            raise TypeError("tokens must be a list of pieces, not one string; for one, use vocab[piece]")
+            raise refusal("tokens", "a list of pieces", "one string", "for one, use vocab[piece]", TypeError)
         return [self.vocab.get(token, self.unk_token_id) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
@@ -370,13 +382,13 @@ class WordPieceTokenizer:
         indices = [operator.index(index) for index in ids]
         for index in indices:
             if not 0 <= index < len(self):
-                raise ValueError(f"ids must lie in 0 .. {len(self) - 1}, not {index}")
+                raise refusal("ids", f"0 to {len(self) - 1}", index)
         return [self.id_to_token[index] for index in indices]
 
-    def _cut(self, text: str) -> list[tuple[str, int, int]]:
+    def _cut(self, text: str) -> list[Cut]:
         """(piece, start, end) for each piece of `text`; special tokens are taken out before all else."""
         if not isinstance(text, str):
-            raise TypeError(f"text must be a string, not {type(text).__name__}")
+            raise refusal("text", "a string", type(text).__name__, kind=TypeError)
         found = []
         position = 0
         for match in self._special_pattern.finditer(text):
@@ -385,7 +397,7 @@ class WordPieceTokenizer:
             position = match.end()
         return found + self._cut_plain(text[position:], position)
 
-    def _cut_plain(self, text: str, shift: int) -> list[tuple[str, int, int]]:
+    def _cut_plain(self, text: str, shift: int) -> list[Cut]:
         """(piece, start, end) for each piece of a text without special tokens; offsets begin at `shift`."""
         cleaned, origins = clean_text(text, self.lowercase)
         found = []
@@ -396,7 +408,7 @@ class WordPieceTokenizer:
                 found.append((piece, shift + origins[word_start + start], shift + last + 1))
         return found
 
-    def _cut_word(self, word: str) -> list[tuple[str, int, int]]:
+    def _cut_word(self, word: str) -> list[Cut]:
         """(piece, start, end) for each piece of one clean word, remembered for the next time."""
         cut = self._word_cache.get(word)
         if cut is None:
@@ -407,7 +419,7 @@ class WordPieceTokenizer:
         return cut
 
 
-def _truncate(segments: list[list], room: int) -> list[list]:
+def _truncate(segments: list[list[Cut]], room: int) -> list[list[Cut]]:
     """One or two segments, cut at their ends so that together they have at most `room` pieces."""
     if len(segments) == 1:
         return [segments[0][:room]]
@@ -419,17 +431,19 @@ def _truncate(segments: list[list], room: int) -> list[list]:
 def _check_vocab(vocab: list[str]) -> None:
     """Raise TypeError or ValueError, naming the culprit, if `vocab` cannot serve as a vocabulary."""
     if isinstance(vocab, str) or not all(isinstance(piece, str) for piece in vocab):
-        raise TypeError("vocab must be a list of strings; WordPieceTokenizer.from_file reads a vocab.txt")
+        why = "WordPieceTokenizer.from_file reads a vocab.txt"
+        raise refusal("vocab", "a list of strings", "something else", why, TypeError)
     for index, piece in enumerate(vocab):
         if piece.split() != [piece]:
-            raise ValueError(f"vocab must hold pieces without white space, not {piece!r} (id {index})")
+            raise refusal("vocab", "pieces without white space", f"{piece!r} (id {index})")
     repeated = [piece for piece, count in Counter(vocab).items() if count > 1]
     if repeated:
-        raise ValueError(f"vocab must hold each piece once; repeated: {', '.join(map(repr, repeated[:5]))}")
+        raise refusal("vocab", "each piece once", f"repeated: {', '.join(map(repr, repeated[:5]))}")
     missing = [token for token in SPECIAL_TOKENS if token not in set(vocab)]
     if missing:
-        needed = " ".join(SPECIAL_TOKENS)
-        raise ValueError(f"vocab must hold the special tokens {needed}; missing: {' '.join(missing)}")
+        raise refusal(
+            "vocab", " ".join(SPECIAL_TOKENS) + " among its pieces", f"missing: {' '.join(missing)}"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -467,7 +481,7 @@ def apply_merge(pair: tuple[str, str], splits: dict[str, list[str]]) -> dict[str
     first, second = pair
     merged = {}
     for word, pieces in splits.items():
-        result = []
+        result: list[str] = []
         for piece in pieces:
             if piece == second and result and result[-1] == first:
                 result[-1] = first + second.removeprefix(CONTINUATION)
@@ -502,7 +516,7 @@ def train_vocab(
     from tqdm.auto import tqdm
 
     if isinstance(texts, str):
-        raise TypeError("texts must be a list of strings, not one string")
+        raise refusal("texts", "a list of strings", "one string", kind=TypeError)
     lines = []
     for text in tqdm(texts, desc="cutting words", disable=not progress):
         cleaned, _ = clean_text(text, lowercase)
@@ -511,8 +525,8 @@ def train_vocab(
     characters = sorted(set(cleaned_alphabet).union(*lines) - {" "})
     base = [*SPECIAL_TOKENS, *characters, *(CONTINUATION + char for char in characters)]
     if vocab_size < len(base):
-        needed = f"{len(base)} (special tokens and characters)"
-        raise ValueError(f"vocab_size must be at least {needed}, not {vocab_size}")
+        needed = f"{len(base)} or more (special tokens and characters)"
+        raise refusal("vocab_size", needed, vocab_size)
     return _merge_pieces(lines, base, vocab_size, min_frequency, progress)
 
 
@@ -529,4 +543,4 @@ def _merge_pieces(
     )
     tokenizer.train_from_iterator(lines, trainer)
     ids = tokenizer.get_vocab()
-    return sorted(ids, key=ids.get)
+    return sorted(ids, key=ids.__getitem__)

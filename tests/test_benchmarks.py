@@ -156,10 +156,10 @@ def test_step_flops_are_what_torch_counts(layers, hidden_size, heads):
     model = BertForPreTraining(config)
     with FlopCounterMode(display=False) as counter:
         # The written-out attention, for the counter does not see into the fused one.
-        output = model(
+        losses = model.losses(
             ids, labels=labels, next_sentence_label=torch.tensor([0, 1, 1]), output_attentions=True
         )
-        output.loss.backward()
+        losses.loss.backward()
     selected = int((labels != IGNORE_INDEX).sum())
     assert counter.get_total_flops() == protocol.step_flops(config, 3, 9, selected)
 

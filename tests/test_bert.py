@@ -134,13 +134,16 @@ def test_attention_weights_equal_the_library_and_rows_sum_to_one():
     assert output.hidden_states is None and ours(**batch).attentions is None
 
 
+WAYS = {"losses": lambda model: model.losses, "forward": lambda model: model}
+
+
 @pytest.mark.parametrize("output_attentions", [False, True], ids=["fused", "explicit"])
-@pytest.mark.parametrize("mlm_on_all_positions", [False, True], ids=["selected", "all"])
-def test_losses_and_gradients_equal_the_library(mlm_on_all_positions, output_attentions):
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_losses_and_gradients_equal_the_library(way, output_attentions):
     library, ours = library_and_ours(**SMALL)
     batch = make_batch(61, 5, 17)
     expected = library(**batch)
-    output = ours(**batch, mlm_on_all_positions=mlm_on_all_positions, output_attentions=output_attentions)
+    output = way(ours)(**batch, output_attentions=output_attentions)
     assert abs(expected.loss - output.loss) <= 1e-5
     assert torch.equal(output.loss, output.mlm_loss + output.nsp_loss)
     expected.loss.backward()
@@ -153,13 +156,43 @@ def test_selected_logits_are_the_rows_of_all_logits():
     batch = make_batch(61, 4, 11)
     selected = batch["labels"] != -100
     with torch.no_grad():
-        everywhere = ours(**batch, mlm_on_all_positions=True)
-        few = ours(**batch)
+        everywhere = ours(**batch)
+        few, verdicts = ours.score_selected(**inputs_of(batch), labels=batch["labels"])
+        losses = ours.losses(**batch)
     assert everywhere.prediction_logits.shape == (4, 11, 61)
-    assert few.prediction_logits.shape == (int(selected.sum()), 61)
-    assert largest_difference(everywhere.prediction_logits[selected], few.prediction_logits) <= 1e-6
-    by_hand = F.cross_entropy(few.prediction_logits, batch["labels"][selected])
-    assert abs(by_hand - few.mlm_loss) <= 1e-6 and abs(by_hand - everywhere.mlm_loss) <= 1e-6
+    assert few.shape == (int(selected.sum()), 61)
+    assert largest_difference(everywhere.prediction_logits[selected], few) <= 1e-6
+    assert torch.equal(everywhere.seq_relationship_logits, verdicts)
+    by_hand = F.cross_entropy(few, batch["labels"][selected])
+    assert abs(by_hand - losses.mlm_loss) <= 1e-6 and abs(by_hand - everywhere.mlm_loss) <= 1e-6
+
+
+def test_logits_have_one_shape_whatever_is_given():
+    _, ours = library_and_ours(**SMALL)
+    batch = make_batch(61, 4, 11)
+    assert torch.equal(ours(**batch).prediction_logits, ours(**inputs_of(batch)).prediction_logits)
+
+
+def test_the_losses_run_the_mlm_head_on_selected_positions_alone():
+    _, ours = library_and_ours(**SMALL)
+    batch, seen = make_batch(61, 4, 11), []
+    ours.cls.predictions.register_forward_hook(lambda head, states, logits: seen.append(logits.shape))
+    ours.losses(**batch)
+    assert seen == [(int((batch["labels"] != -100).sum()), 61)]
+
+
+def test_a_row_without_a_verdict_is_left_out_of_the_nsp_loss():
+    _, ours = library_and_ours(**SMALL)
+    batch = make_batch(61, 4, 11)
+    some = {name: tensor[:3] for name, tensor in batch.items()}
+    batch["next_sentence_label"][3] = -100
+    assert abs(ours.losses(**batch).nsp_loss - ours.losses(**some).nsp_loss) <= 1e-6
+    batch["next_sentence_label"].fill_(-100)
+    losses = ours.losses(**batch)
+    assert losses.nsp_loss == 0 and torch.equal(losses.loss, losses.mlm_loss)
+    losses.loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in ours.parameters())
+    assert not ours.cls.seq_relationship.weight.grad.any()
 
 
 def test_each_pretraining_loss_stands_alone():
@@ -175,12 +208,12 @@ def test_each_pretraining_loss_stands_alone():
     assert neither.loss is None
 
 
-@pytest.mark.parametrize("mlm_on_all_positions", [False, True], ids=["selected", "all"])
-def test_no_selected_position_gives_zero_and_not_nan(mlm_on_all_positions):
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_no_selected_position_gives_zero_and_not_nan(way):
     _, ours = library_and_ours(**SMALL)
     batch = make_batch(61, 2, 7)
     batch["labels"].fill_(-100)
-    output = ours(**batch, mlm_on_all_positions=mlm_on_all_positions)
+    output = way(ours)(**batch)
     assert output.mlm_loss == 0 and torch.equal(output.loss, output.nsp_loss)
     output.loss.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in ours.parameters())
@@ -416,20 +449,23 @@ def test_named_sizes_take_overrides():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hidden_size": 25}, "hidden_size is 25; allowed is a multiple of num_attention_heads=3"),
-        ({"hidden_act": "swish"}, "hidden_act is 'swish'; allowed is one of gelu, gelu_new"),
-        ({"vocab_size": 0}, "vocab_size is 0; allowed is a whole number from 1"),
-        ({"num_hidden_layers": 2.0}, "num_hidden_layers is 2.0; allowed is a whole number"),
-        ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob is 1.5; allowed is 0 <= "),
-        ({"attention_probs_dropout_prob": -0.1}, "attention_probs_dropout_prob is -0.1"),
-        ({"classifier_dropout": 2}, "classifier_dropout is 2"),
-        ({"layer_norm_eps": 0.0}, "layer_norm_eps is 0.0; allowed is a finite number above 0"),
-        ({"initializer_range": float("nan")}, "initializer_range is nan"),
-        ({"pad_token_id": 61}, "pad_token_id is 61; allowed is None or 0 to 60"),
-        ({"is_decoder": True}, "is_decoder is True; allowed is False"),
-        ({"tie_word_embeddings": False}, "tie_word_embeddings is False; allowed is True"),
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
-        ({"model_type": "roberta"}, "model_type is 'roberta'; allowed is 'bert'"),
+        ({"hidden_size": 25}, "hidden_size: expected a multiple of num_attention_heads=3, got 25"),
+        ({"hidden_act": "swish"}, "hidden_act: expected one of gelu, gelu_new.* got 'swish'"),
+        ({"vocab_size": 0}, "vocab_size: expected a whole number from 1, got 0"),
+        ({"num_hidden_layers": 2.0}, "num_hidden_layers: expected a whole number from 1, got 2.0"),
+        ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob: expected 0 <= hidden_dropout_prob < 1, got 1.5"),
+        ({"attention_probs_dropout_prob": -0.1}, "attention_probs_dropout_prob: expected .* got -0.1"),
+        ({"classifier_dropout": 2}, "classifier_dropout: expected .* got 2"),
+        ({"layer_norm_eps": 0.0}, "layer_norm_eps: expected a finite number above 0, got 0.0"),
+        ({"initializer_range": float("nan")}, "initializer_range: expected .* got nan"),
+        ({"pad_token_id": 61}, "pad_token_id: expected None or 0 to 60, got 61"),
+        ({"is_decoder": True}, "is_decoder: expected False, got True"),
+        ({"tie_word_embeddings": False}, "tie_word_embeddings: expected True, got False"),
+        (
+            {"position_embedding_type": "relative_key"},
+            "position_embedding_type: expected 'absolute', got 'relative_key'",
+        ),
+        ({"model_type": "roberta"}, "model_type: expected 'bert', got 'roberta'"),
     ],
 )
 def test_bad_configurations_are_refused_by_name(values, message):
@@ -438,9 +474,9 @@ def test_bad_configurations_are_refused_by_name(values, message):
 
 
 def test_unknown_size_and_single_label_are_refused():
-    with pytest.raises(ValueError, match="name is 'huge'; allowed is one of tiny, mini"):
+    with pytest.raises(ValueError, match="name: expected one of tiny, mini.* got 'huge'"):
         bert.BertConfig.named("huge")
-    with pytest.raises(ValueError, match="num_labels is 1; allowed is 2 or more"):
+    with pytest.raises(ValueError, match="num_labels: expected 2 or more, got 1"):
         bert.BertForSequenceClassification(bert.BertConfig(**SMALL, num_labels=1))
 
 
@@ -635,7 +671,7 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
             "unknown: encoder.layer.2",
         ),
         (lambda s: s.update({"roberta.x": torch.ones(1)}), "unknown: roberta.x"),
-        (lambda s: s.update({QUERY: torch.ones(24, 8)}), r"query.weight: \(24, 8\), allowed is \(24, 24\)"),
+        (lambda s: s.update({QUERY: torch.ones(24, 8)}), r"query.weight: expected \(24, 24\), got \(24, 8\)"),
         (lambda s: s[QUERY].fill_(float("nan")), "not finite: encoder.layer.1.attention.self.query.weight"),
         (lambda s: s["cls.predictions.decoder.weight"].add_(1), "broken tie: cls.predictions.decoder.weight"),
         (lambda s: s.update({QUERY.removeprefix("bert."): s[QUERY]}), "given twice: encoder.layer.1"),
@@ -655,7 +691,10 @@ def test_all_problems_are_named_at_once():
         del state_dict[QUERY]
         state_dict["bert.pooler.dense.bias"] = torch.ones(3)
 
-    with pytest.raises(ValueError, match=r"(?s)missing: .*query.weight.*shape of pooler.dense.bias: \(3,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)missing: .*query.weight.*shape of pooler.dense.bias: expected \(24,\), got \(3,\)",
+    ):
         bert.load_weights(fresh(), damaged(change))
 
 
@@ -671,42 +710,51 @@ EMPTY_ROW[1, 2] = False
     [
         (
             {"input_ids": torch.tensor([[2, 61]])},
-            r"input_ids holds 61; allowed is 0 to 60 \(vocab_size - 1\)",
+            r"input_ids: expected 0 to 60 \(vocab_size - 1\), got 61",
         ),
-        ({"input_ids": torch.tensor([[2, -1]])}, "input_ids holds -1; allowed is 0 to 60"),
-        ({"input_ids": torch.zeros(1, 33).long()}, "input_ids has 33 positions; allowed is 1 to 32"),
-        ({"input_ids": torch.zeros(2, 0).long()}, r"input_ids has shape \(2, 0\)"),
-        ({"input_ids": torch.zeros(4).long()}, r"input_ids has shape \(4,\); allowed is \(batch, seq_len\)"),
+        ({"input_ids": torch.tensor([[2, -1]])}, "input_ids: expected 0 to 60 .*, got -1"),
+        ({"input_ids": torch.zeros(1, 33).long()}, "input_ids: expected 1 to 32 positions .* got 33"),
+        ({"input_ids": torch.zeros(2, 0).long()}, r"input_ids: expected a shape .* got \(2, 0\)"),
+        (
+            {"input_ids": torch.zeros(4).long()},
+            r"input_ids: expected a shape \(batch, seq_len\).* got \(4,\)",
+        ),
         (
             {"input_ids": IDS.float()},
-            "input_ids has dtype torch.float32; allowed is torch.int64 or torch.int32",
+            "input_ids: expected the dtype torch.int64 or torch.int32, got torch.float32",
         ),
-        ({"token_type_ids": IDS.clamp(max=2)}, "token_type_ids holds 2; allowed is 0 to 1"),
+        ({"token_type_ids": IDS.clamp(max=2)}, "token_type_ids: expected 0 to 1 .* got 2"),
         (
             {"token_type_ids": torch.zeros(2, 3).long()},
-            r"token_type_ids has shape \(2, 3\); allowed is \(2, 4\)",
+            r"token_type_ids: expected the shape \(2, 4\) .* got \(2, 3\)",
         ),
-        ({"token_type_ids": IDS.bool()}, "token_type_ids has dtype torch.bool"),
-        ({"attention_mask": torch.ones(2, 5).long()}, r"attention_mask has shape \(2, 5\)"),
-        ({"attention_mask": torch.ones(2, 4)}, "attention_mask has dtype torch.float32"),
-        ({"attention_mask": IDS}, "attention_mask holds 9; allowed is 0 or 1"),
-        ({"attention_mask": EMPTY_ROW}, "attention_mask: batch 1, row 2 may look at no token"),
+        ({"token_type_ids": IDS.bool()}, "token_type_ids: expected the dtype .* got torch.bool"),
+        (
+            {"attention_mask": torch.ones(2, 5).long()},
+            r"attention_mask: expected the shape \(2, 4\) or .* got \(2, 5\)",
+        ),
+        ({"attention_mask": torch.ones(2, 4)}, "attention_mask: expected bool.* got torch.float32"),
+        ({"attention_mask": IDS}, "attention_mask: expected 0 or 1, got 9"),
+        ({"attention_mask": EMPTY_ROW}, "attention_mask, batch 1, row 2: expected at least one key"),
         (
             {"attention_mask": torch.tensor([[0] * 4, [1] * 4])},
-            "attention_mask: batch 0, row 0 may look at no",
+            "attention_mask, batch 0, row 0: expected at least one",
         ),
-        ({"labels": torch.full((2, 4), 61)}, "labels holds 61; allowed is 0 to 60, or -100"),
-        ({"labels": torch.full((2, 4), -1)}, "labels holds -1; allowed is 0 to 60, or -100"),
-        ({"labels": torch.zeros(8).long()}, r"labels has shape \(8,\); allowed is \(2, 4\)"),
-        ({"labels": torch.zeros(2, 4)}, "labels has dtype torch.float32"),
-        ({"next_sentence_label": torch.tensor([0, 2])}, "next_sentence_label holds 2; allowed is 0 to 1"),
+        ({"labels": torch.full((2, 4), 61)}, "labels: expected 0 to 60, or -100 for no label, got 61"),
+        ({"labels": torch.full((2, 4), -1)}, "labels: expected 0 to 60, or -100 for no label, got -1"),
+        ({"labels": torch.zeros(8).long()}, r"labels: expected the shape \(2, 4\) .* got \(8,\)"),
+        ({"labels": torch.zeros(2, 4)}, "labels: expected the dtype .* got torch.float32"),
         (
-            {"next_sentence_label": torch.tensor([0, -100])},
-            "next_sentence_label holds -100; allowed is 0 to 1",
+            {"next_sentence_label": torch.tensor([0, 2])},
+            "next_sentence_label: expected 0 to 1, or -100 .* got 2",
+        ),
+        (
+            {"next_sentence_label": torch.tensor([0, -1])},
+            "next_sentence_label: expected 0 to 1, or -100 .* got -1",
         ),
         (
             {"next_sentence_label": torch.tensor([0])},
-            r"next_sentence_label has shape \(1,\); allowed is \(2,\)",
+            r"next_sentence_label: expected the shape \(2,\) .* got \(1,\)",
         ),
     ],
 )
@@ -716,7 +764,7 @@ def test_bad_input_is_refused_by_name(arguments, message):
 
 
 def test_the_513th_position_is_refused():
-    with pytest.raises(ValueError, match="input_ids has 513 positions; allowed is 1 to 512"):
+    with pytest.raises(ValueError, match="input_ids: expected 1 to 512 positions .* got 513"):
         fresh(max_position_embeddings=512)(torch.zeros(1, 513, dtype=torch.long))
 
 
@@ -726,26 +774,38 @@ def test_the_513th_position_is_refused():
         (
             "BertForSequenceClassification",
             {"labels": torch.tensor([0, 2])},
-            "labels holds 2; allowed is 0 to 1",
+            "labels: expected 0 to 1, .* got 2",
         ),
-        ("BertForSequenceClassification", {"labels": torch.zeros(2, 4).long()}, r"labels has shape \(2, 4\)"),
-        ("BertForTokenClassification", {"labels": IDS}, "labels holds 9; allowed is 0 to 1, or -100"),
-        ("BertForTokenClassification", {"labels": torch.tensor([0, 1])}, r"labels has shape \(2,\)"),
+        (
+            "BertForSequenceClassification",
+            {"labels": torch.zeros(2, 4).long()},
+            r"labels: expected the shape \(2,\) .* got \(2, 4\)",
+        ),
+        ("BertForTokenClassification", {"labels": IDS}, "labels: expected 0 to 1, or -100 .* got 9"),
+        (
+            "BertForTokenClassification",
+            {"labels": torch.tensor([0, 1])},
+            r"labels: expected the shape \(2, 4\) .* got \(2,\)",
+        ),
         (
             "BertForQuestionAnswering",
             {"start_positions": torch.tensor([0, 1])},
-            "only start_positions is given",
+            "positions: expected both .* got only start_positions",
         ),
-        ("BertForQuestionAnswering", {"end_positions": torch.tensor([0, 1])}, "only end_positions is given"),
+        (
+            "BertForQuestionAnswering",
+            {"end_positions": torch.tensor([0, 1])},
+            "positions: expected both .* got only end_positions",
+        ),
         (
             "BertForQuestionAnswering",
             {"start_positions": torch.tensor([0, -1]), "end_positions": torch.tensor([1, 1])},
-            "start_positions holds -1; allowed is 0 to 3, or more",
+            "start_positions: expected 0 to 3, or more .* got -1",
         ),
         (
             "BertForQuestionAnswering",
             {"start_positions": torch.tensor([0, 1]), "end_positions": torch.tensor([1])},
-            r"end_positions has shape \(1,\); allowed is \(2,\)",
+            r"end_positions: expected the shape \(2,\) .* got \(1,\)",
         ),
     ],
 )

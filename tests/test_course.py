@@ -28,9 +28,17 @@ def tagged_cells() -> list:
     return found
 
 
+class WithoutAnnotations(ast.NodeTransformer):
+    """`x: int = 1` becomes `x = 1`."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return ast.Assign([node.target], node.value) if node.value else node
+
+
 def shape_of(source: str, name: str) -> str:
     """The syntax tree of a definition, without docstrings and annotations, which a lesson may leave out."""
     tree = next(n for n in ast.parse(source).body if getattr(n, "name", None) == name)
+    tree = WithoutAnnotations().visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

@@ -1,4 +1,4 @@
-"""Sentence pairs: labels, torn pairs, packing, rows, and two baselines below the perfect model."""
+"""Sentence pairs: labels, negative pairs, packing, rows, and two baselines below the perfect model."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ documents_with_pairs = documents_of_lengths.filter(lambda d: sum(len(sentences) 
 
 
 @given(documents_with_pairs, st.one_of(st.none(), st.integers(2, 20)), st.integers(0, 2**31))
-def test_next_follows_and_torn_comes_from_another_document(lengths, max_tokens, seed):
+def test_next_follows_and_a_negative_comes_from_another_document(lengths, max_tokens, seed):
     documents = traceable(lengths)
     flat = [[token for sentence in document for token in sentence] for document in documents]
     for first, second, label in nsp.make_pairs(documents, max_tokens, seeded(seed)):
@@ -99,7 +99,7 @@ def test_too_few_documents_are_refused(lengths):
 
 @pytest.mark.parametrize("max_tokens", [-1, 0, 1])
 def test_too_few_tokens_are_refused(max_tokens):
-    with pytest.raises(ValueError, match=f"max_tokens is {max_tokens}; a pair needs at least 2"):
+    with pytest.raises(ValueError, match=f"max_tokens: expected 2 or more, got {max_tokens}"):
         nsp.make_pairs(traceable([[3, 2], [4, 1]]), max_tokens)
 
 
@@ -146,7 +146,9 @@ def test_the_longer_segment_gives_way(first_length, second_length, max_length):
 
 @pytest.mark.parametrize(("second", "max_length"), [(None, 2), (None, 0), ([7], 3)])
 def test_rows_without_room_are_refused(second, max_length):
-    with pytest.raises(ValueError, match=f"max_length is {max_length}; it must exceed the"):
+    with pytest.raises(
+        ValueError, match=f"max_length: expected more than the . special tokens, got {max_length}"
+    ):
         nsp.build_row([6], second, TOKENIZER, max_length)
 
 

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch.nn import functional as F
 
 from course_utils import checkpoints, nsp, pretraining
+from course_utils.commands import pretraining as command
 from course_utils.mlm import mask_tokens
 from course_utils.pretraining import Batch, BatchOrder, Pretrainer, Settings, learning_rate_at, run
 from course_utils.toy.language import VOCAB_FILE, Floors, ToyLanguage
@@ -90,7 +91,8 @@ def test_batches_hold_rows_of_one_length_and_no_padding(data):
         assert not (batch.input_ids == TOKENIZER.pad_token_id).any()
         assert (batch.input_ids[:, 0] == TOKENIZER.cls_token_id).all()
         assert batch.token_type_ids.shape == batch.input_ids.shape
-        if batch.next_sentence_label is None:
+        if (batch.next_sentence_label == -100).any():
+            assert (batch.next_sentence_label == -100).all()
             assert (ends == 1).all() and not batch.token_type_ids.any()
             singles += len(batch)
         else:
@@ -159,7 +161,7 @@ def test_learning_rate_rises_then_falls_to_zero(data):
 def test_the_losses_of_a_step_are_those_of_the_model(data, attention):
     """The first step again by hand: its rows, masks drawn from (seed, step), every position scored."""
     trainer = trainer_of(data, attention=attention, seed=5)
-    step = next(i for i in range(100) if trainer.order[i].next_sentence_label is not None)
+    step = next(i for i in range(100) if trainer.order[i].next_sentence_label[0] != -100)
     trainer.next_step = step
     batch = trainer.order[step]
     generator = torch.Generator().manual_seed((5 << 32) + step)
@@ -279,7 +281,7 @@ def test_a_run_works_outside_the_main_thread(data, uninterrupted):
 def test_a_state_of_other_settings_is_refused(data, tmp_path):
     trainer_of(data).save_state(tmp_path / "state")
     with pytest.raises(
-        ValueError, match="state has other settings; resume with the same learning_rate, clip"
+        ValueError, match="settings: expected those of .*state, got another learning_rate, clip"
     ):
         trainer_of(data, learning_rate=0.1, clip=2.0).load_state(tmp_path / "state")
 
@@ -420,18 +422,6 @@ def test_no_model_is_below_the_floor(data, held_out):
     assert summary["gap"] > 10 * summary["gap_standard_error"]
 
 
-def test_a_live_run_shows_its_log_and_returns_the_model(held_out):
-    shown = []
-    trainer = pretraining.live_run(
-        TOKENIZER, lambda log, floors: shown.append((len(log), log[-1], floors)), TINY, held_out
-    )
-    assert trainer.next_step == TINY.steps
-    assert [count for count, _, _ in shown] == [1, 2, 3]
-    assert [entry for _, entry, _ in shown] == trainer.log
-    assert trainer.log[-1].keys() == {"step", "mlm_loss", "nsp_loss", "held_out"}
-    assert shown[0][2] == held_out.floors.mean("mask")
-
-
 # ------------------------------------------------------------------ settings and the command line
 
 
@@ -452,14 +442,14 @@ def test_a_live_run_shows_its_log_and_returns_the_model(held_out):
     ],
 )
 def test_bad_settings_are_named(name, value):
-    with pytest.raises(ValueError, match=f"{name} is '?{value}"):
+    with pytest.raises(ValueError, match=f"{name}: expected .* got '?{value}"):
         replace(TINY, **{name: value})
 
 
 def fail(capsys, *argv: str) -> str:
     """The one line that a wrong command answers with."""
     with pytest.raises(SystemExit) as stop:
-        pretraining.main(list(argv))
+        command.main(list(argv))
     assert stop.value.code == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
@@ -471,9 +461,13 @@ def test_wrong_commands_answer_with_one_line(capsys, tmp_path):
     assert "--output is needed" in fail(capsys)
     assert "--sideways" in fail(capsys, *output, "--sideways")
     assert "invalid int value: 'many'" in fail(capsys, *output, "--steps", "many")
-    assert "rate is 2.0" in fail(capsys, *output, "--rate", "2")
-    assert "attention is 'sideways'" in fail(capsys, *output, "--attention", "sideways")
-    assert "hidden_size is 10" in fail(capsys, *output, "--hidden-size", "10")
+    assert "rate: expected 0 <= rate < 1, got 2.0" in fail(capsys, *output, "--rate", "2")
+    assert "attention: expected one of bidirectional, causal, got 'sideways'" in fail(
+        capsys, *output, "--attention", "sideways"
+    )
+    assert "hidden_size: expected a multiple of num_attention_heads=4, got 10" in fail(
+        capsys, *output, "--hidden-size", "10"
+    )
     assert "nowhere.txt" in fail(capsys, *output, "--vocab", "nowhere.txt")
     assert "start without --resume" in fail(capsys, *output, "--resume")
     (tmp_path / pretraining.STATE_FILE).write_bytes(b"half a state")
@@ -482,16 +476,16 @@ def test_wrong_commands_answer_with_one_line(capsys, tmp_path):
 
 
 def test_help_names_every_setting():
-    command = [sys.executable, "-m", "course_utils.pretraining", "--help"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    call = [sys.executable, "-m", "course_utils.pretraining", "--help"]
+    answer = subprocess.run(call, capture_output=True, text=True, check=True)
     assert all("--" + name.replace("_", "-") in answer.stdout for name in asdict(TINY))
     assert answer.stderr == ""
 
 
 def test_a_whole_run_writes_a_checkpoint(capsys, tmp_path, held_out, monkeypatch):
-    monkeypatch.setattr(pretraining, "held_out", lambda tokenizer: held_out)
+    monkeypatch.setattr(command, "held_out", lambda tokenizer: held_out)
     argv = ["--output", str(tmp_path / "mine"), *TINY_OPTIONS]
-    assert pretraining.main(argv) == 0
+    assert command.main(argv) == 0
     assert "bidirectional floor" in capsys.readouterr().out
     model, tokenizer = checkpoints.load(tmp_path / "mine")
     assert tokenizer.id_to_token == TOKENIZER.id_to_token
@@ -507,7 +501,7 @@ def test_a_whole_run_writes_a_checkpoint(capsys, tmp_path, held_out, monkeypatch
 
 
 def test_a_stopped_command_resumes_to_the_same_checkpoint(capsys, tmp_path, held_out, monkeypatch):
-    monkeypatch.setattr(pretraining, "held_out", lambda tokenizer: held_out)
+    monkeypatch.setattr(command, "held_out", lambda tokenizer: held_out)
     evaluate, presses = pretraining.evaluate, iter([True])
 
     def evaluate_and_press(*args):
@@ -515,19 +509,19 @@ def test_a_stopped_command_resumes_to_the_same_checkpoint(capsys, tmp_path, held
             signal.raise_signal(signal.SIGINT)
         return evaluate(*args)
 
-    monkeypatch.setattr(pretraining, "evaluate", evaluate_and_press)
+    monkeypatch.setattr(command, "evaluate", evaluate_and_press)
     stopped, whole = (["--output", str(tmp_path / name), *TINY_OPTIONS] for name in ("stopped", "whole"))
-    assert pretraining.main(stopped) == 130
+    assert command.main(stopped) == 130
     assert "stopped after step 2; the same command with --resume" in capsys.readouterr().out
-    assert pretraining.main([*stopped, "--resume"]) == 0
-    assert pretraining.main(whole) == 0
+    assert command.main([*stopped, "--resume"]) == 0
+    assert command.main(whole) == 0
     weights = [(tmp_path / name / checkpoints.WEIGHTS_FILE).read_bytes() for name in ("stopped", "whole")]
     assert weights[0] == weights[1]
 
 
 def test_the_vocabulary_command_writes_the_committed_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretraining, "train_embedded_vocab", lambda: TOKENIZER.id_to_token)
-    assert pretraining.main(["--write-vocab", str(tmp_path / "vocab.txt")]) == 0
+    monkeypatch.setattr(command, "train_embedded_vocab", lambda: TOKENIZER.id_to_token)
+    assert command.main(["--write-vocab", str(tmp_path / "vocab.txt")]) == 0
     assert (tmp_path / "vocab.txt").read_bytes() == VOCAB_FILE.read_bytes()
 
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import nsp, pretraining
+from course_utils.commands import pretraining as command
 from course_utils.mlm import mask_tokens
 from course_utils.toy import grammar as toy_grammar
 from course_utils.toy.language import RUNGS, SPECIAL_TOKENS, VOCAB_FILE, ToyLanguage
@@ -389,7 +390,7 @@ def test_documents_are_the_same_in_every_process():
 def test_every_word_is_one_piece_of_the_committed_vocabulary(language, tokenizer):
     assert 300 <= len(language.words) <= 800
     assert [tokenizer.tokenize(word) for word in language.words] == [[word] for word in language.words]
-    assert pretraining.train_embedded_vocab() == tokenizer.id_to_token
+    assert command.train_embedded_vocab() == tokenizer.id_to_token
 
 
 def to_ids(tokenizer, text: str, pair: str | None = None) -> np.ndarray:

@@ -42,18 +42,6 @@ def random_blocks(seed, vocab_size=30, sentences=40, window=4):
     return ids, blocks, w2v.draw_noise(noise, len(blocks.words), generator)
 
 
-def listed_pairs(blocks, window):
-    """True pairs by a walk over the text, word by word: (block, centre position, neighbour position)."""
-    found = []
-    for b in range(len(blocks.words)):
-        for i in range(w2v.BLOCK):
-            reach = int(blocks.reach[b, i])
-            for j in range(i + window - reach, i + window + reach + 1):
-                if j != i + window and blocks.sentence[b, j] == blocks.sentence[b, i + window]:
-                    found.append((b, i, j))
-    return found
-
-
 # --- draws ---
 
 
@@ -100,7 +88,8 @@ def test_true_pairs_equal_a_walk_over_the_text(seed, window, sentences):
     ids, blocks, _ = random_blocks(seed, sentences=sentences, window=window)
     band = w2v.true_pairs(blocks)
     assert set(band.unique().tolist()) <= {0.0, 1.0}
-    assert [tuple(row) for row in band.nonzero().tolist()] == listed_pairs(blocks, window)
+    listed = [(b, i - window, j) for b, i, j in w2v.listed_pairs(blocks)]
+    assert [tuple(row) for row in band.nonzero().tolist()] == listed
     # The centres of all blocks, one after the other, are the text.
     centre = blocks.words[:, window : window + w2v.BLOCK][blocks.reach > 0]
     assert centre.tolist() == ids.tolist()
@@ -121,7 +110,7 @@ def test_pairs_at_each_distance_are_drawn_as_often_as_the_window_says():
 
 def explicit_loss(model, blocks, noise_words, window, negatives, mode):
     """The loss summed over pairs that are listed one at a time: no band, no shared matrix product."""
-    pairs = listed_pairs(blocks, window)
+    pairs = [(b, i - window, j) for b, i, j in w2v.listed_pairs(blocks)]
     if mode == "skipgram":
         inputs = torch.stack([model.input_vectors[blocks.words[b, i + window]] for b, i, _ in pairs])
         targets = torch.stack([model.output_vectors[blocks.words[b, j]] for b, _, j in pairs])
@@ -158,6 +147,24 @@ def test_step_is_a_step_of_autograd(mode, seed):
     torch.testing.assert_close(model.input_vectors, before[0] - lr * gradients[0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(model.output_vectors, before[1] - lr * gradients[1], rtol=1e-5, atol=1e-5)
     assert (lr * gradients[0]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fast_step_is_the_plain_step(seed):
+    window, negatives, lr = 3, 5, 0.1
+    _, blocks, noise_words = random_blocks(seed, window=window)
+    generator = torch.Generator().manual_seed(seed)
+    plain, fast = (w2v.Word2Vec([f"w{i}" for i in range(30)], 8) for _ in range(2))
+    # In double: thousands of additions one after the other would round away what is compared.
+    plain.input_vectors, plain.output_vectors = torch.randn(2, 30, 8, generator=generator).double()
+    fast.input_vectors, fast.output_vectors = plain.input_vectors.float(), plain.output_vectors.float()
+    before = plain.input_vectors.clone()
+    w2v.plain_skipgram_step(plain, blocks, noise_words, negatives, lr)
+    few = torch.full((30,), 1e-9)  # so few pairs expected that no row is held back
+    w2v.skipgram_step(fast, blocks, noise_words, negatives, lr, (few, few))
+    torch.testing.assert_close(fast.input_vectors, plain.input_vectors.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fast.output_vectors, plain.output_vectors.float(), rtol=1e-5, atol=1e-5)
+    assert (plain.input_vectors - before).abs().max() > 0.1
 
 
 def test_negative_sampling_loss_by_hand():
@@ -320,25 +327,28 @@ def test_most_similar_is_cosine(royal):
 
 def test_an_unknown_word_is_named_with_its_nearest_spelling(royal):
     for ask in (royal.__getitem__, royal.most_similar, lambda word: royal.analogy("man", word, "king")):
-        with pytest.raises(ValueError, match="'quen'.*5 words.*queen"):
+        with pytest.raises(ValueError, match="one of the 5 words .* got 'quen'; nearest spellings: queen"):
             ask("quen")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"window": 0}, "window is 0; it must be >= 1"),
-        ({"negatives": 0}, "negatives is 0; it must be >= 1"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"dim": 0}, "dim is 0"),
-        ({"min_count": 0}, "min_count is 0"),
-        ({"min_count": 99}, "no word that occurs min_count = 99 times"),
-        ({"lr": 0.0}, "lr is 0.0; it must be greater than 0"),
-        ({"sample": -0.1}, "sample is -0.1; it must lie between 0"),
-        ({"mode": "glove"}, "mode is 'glove'; it must be one of skipgram, cbow"),
-        ({"sentences": ["the cat sat"]}, "sentences holds a string"),
-        ({"sentences": [[]]}, "sentences holds no word"),
-        ({"sample": 1e-9}, "sub-sampling dropped all 2 words of the text; .* sample=0"),
+        ({"window": 0}, "window: expected 1 or more, got 0"),
+        ({"negatives": 0}, "negatives: expected 1 or more, got 0"),
+        ({"epochs": 0}, "epochs: expected 1 or more"),
+        ({"dim": 0}, "dim: expected 1 or more"),
+        ({"min_count": 0}, "min_count: expected 1 or more"),
+        ({"min_count": 99}, "sentences: expected a word that occurs min_count=99 times, got none"),
+        ({"lr": 0.0}, "lr: expected a finite number above 0, got 0.0"),
+        ({"sample": -0.1}, "sample: expected 0 <= sample <= 1, got -0.1"),
+        ({"mode": "glove"}, "mode: expected one of skipgram, cbow, got 'glove'"),
+        ({"sentences": ["the cat sat"]}, "sentences: expected lists of words, .* got a string"),
+        ({"sentences": [[]]}, "sentences: expected a word"),
+        (
+            {"sample": 1e-9},
+            "sample: expected a share .* got one that drops all 2 words of the text; sample=0",
+        ),
     ],
 )
 def test_arguments_out_of_range(arguments, message):
@@ -347,5 +357,5 @@ def test_arguments_out_of_range(arguments, message):
 
 
 def test_vocabulary_must_not_repeat_a_word():
-    with pytest.raises(ValueError, match="vocab has 2 words, 1 of them different"):
+    with pytest.raises(ValueError, match="vocab: expected .* got 2 words, 1 of them different"):
         w2v.Word2Vec(["a", "a"], 2)

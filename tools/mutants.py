@@ -39,19 +39,23 @@ class Mutant:
 
 
 MUTANTS = (
-    Mutant("scale", "bert", "/ math.sqrt(query.shape[-1])", "/ query.shape[-1]", "test_bert"),
+    Mutant("scale", "bert/model", "/ math.sqrt(query.shape[-1])", "/ query.shape[-1]", "test_bert"),
     Mutant("mask-sign", "masks", "bias.masked_fill(~mask,", "bias.masked_fill(mask,", "test_masks"),
     Mutant(
         "mask-share",
         "mlm",
-        "MASK_SHARE, RANDOM_SHARE = 0.8, 0.1",
-        "MASK_SHARE, RANDOM_SHARE = 0.7, 0.2",
+        "MASKED, RANDOM = 8, 1",
+        "MASKED, RANDOM = 7, 2",
         "test_mlm",
     ),
     Mutant(
-        "layer-norm-eps", "bert", "layer_norm_eps: float = 1e-12", "layer_norm_eps: float = 1e-5", "test_bert"
+        "layer-norm-eps",
+        "bert/model",
+        "layer_norm_eps: float = 1e-12",
+        "layer_norm_eps: float = 1e-5",
+        "test_bert",
     ),
-    Mutant("softmax-axis", "bert", "scores.softmax(dim=-1)", "scores.softmax(dim=-2)", "test_bert"),
+    Mutant("softmax-axis", "bert/model", "scores.softmax(dim=-1)", "scores.softmax(dim=-2)", "test_bert"),
     Mutant("label-order", "nsp", "IS_NEXT, NOT_NEXT = 0, 1", "IS_NEXT, NOT_NEXT = 1, 0", "test_nsp"),
     Mutant(
         "causal-triangle",
@@ -62,17 +66,19 @@ MUTANTS = (
     ),
     Mutant(
         "post-norm",
-        "bert",
+        "bert/model",
         "self.LayerNorm(residual + self.dropout(self.dense(sublayer_states)))",
         "residual + self.LayerNorm(self.dropout(self.dense(sublayer_states)))",
         "test_bert",
     ),
-    Mutant("pooler-token", "bert", "last_hidden_state[:, 0]", "last_hidden_state[:, -1]", "test_bert"),
-    Mutant("ignore-index", "bert", "IGNORE_INDEX = -100", "IGNORE_INDEX = 0", "test_bert"),
-    Mutant("gelu", "bert", '"gelu": F.gelu,', '"gelu": partial(F.gelu, approximate="tanh"),', "test_bert"),
+    Mutant("pooler-token", "bert/model", "last_hidden_state[:, 0]", "last_hidden_state[:, -1]", "test_bert"),
+    Mutant("ignore-index", "checks", "IGNORE_INDEX = -100", "IGNORE_INDEX = 0", "test_bert"),
+    Mutant(
+        "gelu", "bert/model", '"gelu": F.gelu,', '"gelu": partial(F.gelu, approximate="tanh"),', "test_bert"
+    ),
     Mutant("continuation", "wordpiece", 'CONTINUATION = "##"', 'CONTINUATION = "@@"', "test_wordpiece"),
     Mutant("noise-power", "word2vec", "NOISE_POWER = 0.75", "NOISE_POWER = 1.0", "test_word2vec"),
-    Mutant("learning-rate-decay", "pretraining", "(settings.steps - step)", "(step)", "test_pretraining"),
+    Mutant("learning-rate-decay", "training", "(total - step)", "(step)", "test_training"),
     Mutant("kept-tokens", "toy/language", "(1 - 0.9 * rate)", "(1 - 0.8 * rate)", "test_toy_language"),
     Mutant(
         "stage-chain",

@@ -91,9 +91,9 @@ def loss_against_floors(
 class LiveLoss:
     """Draws :func:`loss_against_floors` anew in one place while a model trains.
 
-    ``pretraining.live_run(tokenizer, LiveLoss())`` calls it after every few steps. The last state stays
-    behind as an ordinary output with its words. A log that is not longer than the one before belongs to a new
-    run, and gets a new place.
+    Notebook 09 calls it from the ``on_log`` of :func:`pretraining.run`, after every few steps. The last state
+    stays behind as an ordinary output with its words. A log that is not longer than the one before belongs to
+    a new run, and gets a new place.
     """
 
     def __init__(self, key: str = "held_out", last_step: int | None = None):

@@ -111,7 +111,7 @@ class Transformer(nn.Module):
         """Logits of the selected positions alone, (selected, vocab_size)."""
         rows, seq_len = input_ids.shape
         mask = causal_mask(seq_len).expand(rows, seq_len, seq_len) if self.causal else None
-        return self.model(input_ids, mask, token_type_ids, labels=labels).prediction_logits
+        return self.model.score_selected(input_ids, mask, token_type_ids, labels=labels)[0]
 
 
 class Detector(nn.Module):
@@ -176,7 +176,7 @@ def loss_of(name: str, model: nn.Module, batch: Batch, masked_ids, labels, gener
     replaced.
     """
     if name == "replaced tokens":
-        logits = teacher()(masked_ids, None, batch.token_type_ids, labels=labels).prediction_logits
+        logits, _ = teacher().score_selected(masked_ids, None, batch.token_type_ids, labels=labels)
         guesses = torch.multinomial(logits.softmax(dim=-1), 1, generator=generator).squeeze(1)
         shown = batch.input_ids.clone()
         shown[labels != IGNORE_INDEX] = guesses  # a right guess is an original token
@@ -184,7 +184,7 @@ def loss_of(name: str, model: nn.Module, batch: Batch, masked_ids, labels, gener
         return F.binary_cross_entropy_with_logits(model(shown, batch.token_type_ids), replaced)
     logits = selected_logits(model, masked_ids, batch.token_type_ids, labels)
     if name == "student, teacher":
-        taught = teacher()(masked_ids, None, batch.token_type_ids, labels=labels).prediction_logits
+        taught, _ = teacher().score_selected(masked_ids, None, batch.token_type_ids, labels=labels)
         return F.cross_entropy(logits, taught.softmax(dim=-1))
     return F.cross_entropy(logits, labels[labels != IGNORE_INDEX])
 

@@ -22,7 +22,7 @@ import torch
 from course_utils import nsp
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.classroom.experiments import Options, finish, read, train_all
-from course_utils.mlm import IGNORE_INDEX
+from course_utils.mlm import IGNORE_INDEX, corrupt
 from course_utils.pretraining import BatchOrder, HeldOut, Settings, evaluate, held_out, training_rows
 from course_utils.toy.language import VOCAB_FILE, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
@@ -61,27 +61,6 @@ SETUPS = {
     "loss at [MASK] only": Setup(loss_over="masked"),
     "loss everywhere": Setup(loss_over="everything"),
 }
-
-
-def corrupt(input_ids, tokenizer, rate=0.15, mask_share=0.8, random_share=0.1, generator=None):
-    """Select and corrupt tokens by any shares; one uniform draw a token settles its fate.
-
-    Args:
-        input_ids: (batch, seq_len) integers; left as they are.
-        rate: chance of each ordinary token to be selected.
-        mask_share, random_share: of the selected tokens, how many show [MASK] and how many a random piece.
-
-    Returns:
-        masked_ids (batch, seq_len) and labels (batch, seq_len), as `mlm.mask_tokens` gives them.
-    """
-    special = torch.tensor(sorted(tokenizer.special_ids))
-    ordinary = torch.tensor([i for i in range(len(tokenizer)) if i not in tokenizer.special_ids])
-    u = torch.rand(input_ids.shape, generator=generator).masked_fill(torch.isin(input_ids, special), 1.0)
-    pieces = ordinary[torch.randint(len(ordinary), input_ids.shape, generator=generator)]
-    masked_ids = torch.where(u < rate * (mask_share + random_share), pieces, input_ids)
-    masked_ids = torch.where(u < rate * mask_share, tokenizer.mask_token_id, masked_ids)
-    labels = input_ids.masked_fill(u >= rate, IGNORE_INDEX)
-    return masked_ids, labels
 
 
 def loss_labels(input_ids, masked_ids, labels, tokenizer, loss_over):
@@ -144,7 +123,7 @@ def train(setup: Setup, seed: int, stop: int = STEPS, progress: bool = False):
         shares = (setup.rate, setup.mask_share, setup.random_share)
         masked_ids, labels = corrupt(batch.input_ids, tokenizer, *shares, generator)
         labels = loss_labels(batch.input_ids, masked_ids, labels, tokenizer, setup.loss_over)
-        loss = model(masked_ids, None, batch.token_type_ids, labels=labels).mlm_loss
+        loss = model.losses(masked_ids, None, batch.token_type_ids, labels=labels).mlm_loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

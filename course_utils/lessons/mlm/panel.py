@@ -47,7 +47,8 @@ def masking_html(model, tokenizer, language, sentence: str, rate: float, seed: i
     if not places:
         return view + message("Nothing is selected: this row teaches nothing this time. Try another seed.")
     with torch.no_grad():
-        answers = {"model": model(masked_ids, labels=labels).prediction_logits.softmax(dim=-1).double()}
+        scores, _ = model.score_selected(masked_ids, labels=labels)
+        answers = {"model": scores.softmax(dim=-1).double()}
     note = ""
     try:
         language.check_possible(input_ids)
