@@ -1,73 +1,77 @@
 """What holds the course together: taught code is library code, and the glossary follows the notebooks."""
 
-import ast
-import importlib
-import inspect
-import textwrap
 from pathlib import Path
 
 import nbformat
 import pytest
 
 import glossary
+import taught
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PREFIX = "same-as:"
 
 
 def tagged_cells() -> list:
-    """(notebook, tag, source) of every cell that says it defines what the package defines."""
+    """(cell, names) of every cell that says it defines what the package defines."""
     found = []
     for path in NOTEBOOKS:
         for cell in nbformat.read(path, as_version=4).cells:
-            tags = [
-                tag.removeprefix(PREFIX) for tag in cell.metadata.get("tags", []) if tag.startswith(PREFIX)
-            ]
-            found += [pytest.param(tag, cell.source, id=f"{path.stem}-{tag}") for tag in tags]
+            if names := taught.names_of(cell):
+                found.append(pytest.param(cell, names, id=f"{cell.id}-{names[0]}"))
     return found
 
 
-class WithoutAnnotations(ast.NodeTransformer):
-    """`x: int = 1` becomes `x = 1`."""
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        return ast.Assign([node.target], node.value) if node.value else node
+@pytest.mark.parametrize(("cell", "names"), tagged_cells())
+def test_taught_code_is_library_code(cell, names):
+    assert cell.source == taught.cell_source(cell.source, names), "run `make notebooks`"
 
 
-def shape_of(source: str, name: str) -> str:
-    """The syntax tree of a definition, without docstrings and annotations, which a lesson may leave out."""
-    tree = next(n for n in ast.parse(source).body if getattr(n, "name", None) == name)
-    tree = WithoutAnnotations().visit(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-        if isinstance(node, ast.arg):
-            node.annotation = None
-    return ast.dump(tree)
-
-
-def package_source(full_name: str) -> str:
-    module, _, name = full_name.rpartition(".")
-    return textwrap.dedent(inspect.getsource(getattr(importlib.import_module(module), name)))
-
-
-@pytest.mark.parametrize(("full_name", "source"), tagged_cells())
-def test_taught_code_is_library_code(full_name, source):
-    name = full_name.rpartition(".")[2]
-    assert shape_of(source, name) == shape_of(package_source(full_name), name)
-
-
-def test_drift_of_one_sign_is_found():
+def test_drift_of_one_sign_is_written_back():
     name = "course_utils.masks.to_attention_bias"
-    source = package_source(name)
+    source = taught.lesson_source(name)
     drifted = source.replace("~mask", "mask")
     assert drifted != source
-    assert shape_of(drifted, "to_attention_bias") != shape_of(source, "to_attention_bias")
-    without_docstring = ast.unparse(ast.parse(source))
-    assert shape_of(without_docstring, "to_attention_bias") == shape_of(source, "to_attention_bias")
+    assert taught.cell_source(drifted, [name]) == source
+
+
+def test_a_cell_keeps_what_stands_around_its_definitions():
+    name = "course_utils.masks.to_attention_bias"
+    cell = f"import torch\n\n\n{taught.lesson_source(name)}\n\n\nprint(torch.ones(2))"
+    assert taught.cell_source(cell, [name]) == cell
+    empty = "import torch"
+    assert taught.cell_source(empty, [name]).startswith("import torch\n\n\ndef to_attention_bias(")
+
+
+def test_a_lesson_leaves_out_docstrings_and_annotations_and_keeps_comments():
+    source = '''
+def double(x: "é", *, times: int = 2) -> dict[str, int]:
+    """Two lines
+
+    of text."""
+    # Why: said here.
+    def inner(y: int) -> int:
+        z: int = y
+        return y * times  # the product
+
+    return inner(x)
+'''
+    expected = """
+def double(x, *, times = 2):
+    # Why: said here.
+    def inner(y):
+        z = y
+        return y * times  # the product
+
+    return inner(x)
+"""
+    assert taught.without_hints(source) == expected
+
+
+@pytest.mark.parametrize("name", ["course_utils.masks.nothing", "course_utils.mlm.MASK_SHARE"])
+def test_a_tag_that_names_no_definition_is_refused(name):
+    with pytest.raises(ValueError, match="expected a function or class"):
+        taught.lesson_source(name)
 
 
 def test_glossary_is_what_the_notebooks_say():

@@ -1,5 +1,7 @@
 """Execute the notebooks and store them in one normal form: what `make notebooks` calls.
 
+Before a notebook runs, its cells tagged `same-as:` are written anew from the package: see `taught`.
+
     python tools/notebooks.py              all notebooks, written in place
     python tools/notebooks.py 02 05        only those whose names begin so
     python tools/notebooks.py --check      execute and report, write nothing
@@ -26,6 +28,8 @@ import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+import taught
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -173,6 +177,7 @@ def execute(path: Path) -> tuple[NotebookNode, float, int]:
     Raises NotebookFailed, naming the cell.
     """
     notebook = nbformat.read(path, as_version=4)
+    taught.write_definitions(notebook)
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
