@@ -2,9 +2,9 @@
 
 One convention holds everywhere in this course:
 
-    ``True`` means "may attend". Rows are queries, columns are keys.
+    `True` means "may attend". Rows are queries, columns are keys.
 
-So ``mask[i, j]`` answers "may token i attend to token j?". The same weights under three masks behave as three
+So `mask[i, j]` answers "may token i attend to token j?". The same weights under three masks behave as three
 different models: a bidirectional mask gives BERT, a causal mask gives a left-to-right model, and a padding
 mask keeps either of them from reading the filler at the end of a short row.
 """
@@ -16,7 +16,7 @@ from course_utils.checks import check_at_least, refusal
 
 
 def bidirectional_mask(seq_len: int) -> Tensor:
-    """Every token may attend to every token, itself included: all ``True``, bool ``(seq_len, seq_len)``.
+    """Every token may attend to every token, itself included: all `True`, bool `(seq_len, seq_len)`.
 
     Source: Devlin et al. 2018 (arXiv 1810.04805), section 3 and figure 3.
     """
@@ -25,7 +25,7 @@ def bidirectional_mask(seq_len: int) -> Tensor:
 
 
 def causal_mask(seq_len: int) -> Tensor:
-    """Token i may attend to tokens 0..i: a lower triangle of ``True``, bool ``(seq_len, seq_len)``.
+    """Token i may attend to tokens 0..i: a lower triangle of `True`, bool `(seq_len, seq_len)`.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
     """
@@ -33,14 +33,14 @@ def causal_mask(seq_len: int) -> Tensor:
 
 
 def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
-    """``True`` at the real tokens of each row, ``False`` at the padding behind them.
+    """`True` at the real tokens of each row, `False` at the padding behind them.
 
     Args:
-        lengths: number of real tokens of each row, ``(batch,)``, each from 1 to ``seq_len``.
+        lengths: number of real tokens of each row, `(batch,)`, each from 1 to `seq_len`.
         seq_len: width of the padded batch.
 
     Returns:
-        bool ``(batch, seq_len)``: the ``attention_mask`` that a tokenizer delivers.
+        bool `(batch, seq_len)`: the `attention_mask` that a tokenizer delivers.
     """
     check_at_least("seq_len", seq_len, 1)
     lengths = torch.as_tensor(lengths)
@@ -55,18 +55,18 @@ def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
 
 
 def combine(mask: Tensor, padding: Tensor) -> Tensor:
-    """Allow attention only where both masks do: the rule of ``mask``, and never to padding.
+    """Allow attention only where both masks do: the rule of `mask`, and never to padding.
 
     The rows of padding tokens stay in the result (what they compute is never used), so they too need
     something to attend to. Under a causal mask, padding on the right leaves them the first token; padding on
     the left leaves them nothing and is refused.
 
     Args:
-        mask: ``(query_len, key_len)`` or ``(batch, query_len, key_len)``, as from :func:`causal_mask`.
-        padding: ``(batch, key_len)``, as from :func:`padding_mask`.
+        mask: `(query_len, key_len)` or `(batch, query_len, key_len)`, as from `causal_mask`.
+        padding: `(batch, key_len)`, as from `padding_mask`.
 
     Returns:
-        bool ``(batch, query_len, key_len)``.
+        bool `(batch, query_len, key_len)`.
 
     Raises:
         ValueError: on shapes that do not fit, or when a query would be left without any key.
@@ -83,18 +83,18 @@ def combine(mask: Tensor, padding: Tensor) -> Tensor:
 
 
 def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
-    """Read the ``attention_mask`` of a model call and refuse what would end in nonsense or NaN.
+    """Read the `attention_mask` of a model call and refuse what would end in nonsense or NaN.
 
     Args:
-        attention_mask: bool or 0/1 integers; either ``(batch, seq_len)``: the same keys for every query, or
-            ``(batch, seq_len, seq_len)``: one row of keys for each query.
-        batch, seq_len: the shape of the ``input_ids`` that it goes with.
+        attention_mask: bool or 0/1 integers; either `(batch, seq_len)`: the same keys for every query, or
+            `(batch, seq_len, seq_len)`: one row of keys for each query.
+        batch, seq_len: the shape of the `input_ids` that it goes with.
 
-    Two axes always mean ``(batch, seq_len)``. One causal mask for a whole batch needs its third axis:
-    ``causal_mask(seq_len).expand(batch, seq_len, seq_len)``.
+    Two axes always mean `(batch, seq_len)`. One causal mask for a whole batch needs its third axis:
+    `causal_mask(seq_len).expand(batch, seq_len, seq_len)`.
 
     Returns:
-        bool ``(batch, 1, seq_len)`` or ``(batch, seq_len, seq_len)``: the middle axis goes over queries.
+        bool `(batch, 1, seq_len)` or `(batch, seq_len, seq_len)`: the middle axis goes over queries.
 
     Raises:
         ValueError: on a wrong shape, dtype or value, or a query with no key to attend to (named by row).
@@ -116,11 +116,11 @@ def to_attention_bias(mask: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
     -inf would be 0/0, so an empty row is refused here rather than found later as NaN.
 
     Args:
-        mask: bool, any shape ``(..., query_len, key_len)``.
+        mask: bool, any shape `(..., query_len, key_len)`.
         dtype: floating dtype of the scores.
 
     Returns:
-        ``dtype`` tensor of the same shape.
+        `dtype` tensor of the same shape.
     """
     check_floating(dtype)
     refuse_empty_rows("mask", mask)
@@ -135,7 +135,7 @@ def check_floating(dtype: torch.dtype) -> None:
 
 
 def refuse_empty_rows(name: str, mask: Tensor) -> None:
-    """Raise ``ValueError`` naming the first row of ``(..., query_len, key_len)`` that is all ``False``."""
+    """Raise `ValueError` naming the first row of `(..., query_len, key_len)` that is all `False`."""
     if mask.is_meta:  # shapes without values: nothing to look at
         return
     empty = ~mask.any(dim=-1)

@@ -1,4 +1,4 @@
-"""Pretraining: documents in, a BERT out, in minutes on two cores.
+r"""Pretraining: documents in, a BERT out, in minutes on two cores.
 
     documents -> pairs (nsp) -> rows of equal length -> masks (mlm) -> losses -> AdamW -> checkpoint
 
@@ -25,7 +25,7 @@ Who outgrows one machine uses the same script. On a host with eight GPUs, and on
 line on each of them, with the name of the first in place of HOST):
 
     torchrun --nproc_per_node 8 -m course_utils.pretraining --output runs/mine --device cuda
-    torchrun --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 \\
+    torchrun --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 \
         -m course_utils.pretraining --output runs/mine --device cuda
 """
 

@@ -3,13 +3,13 @@
     profile(BertConfig.named("base"), batch_size=1, seq_len=128).totals.flops        22348431360
     python -m course_utils.profiler --model bert-base-uncased --batch 1 --seq-len 128
 
-The forward pass of :mod:`course_utils.bert` runs once on PyTorch's meta device, where tensors have a shape
+The forward pass of `course_utils.bert` runs once on PyTorch's meta device, where tensors have a shape
 and no numbers: nothing is allocated, downloaded or computed. Every call of a PyTorch function on the way
 notes its work and its bytes. A closed formula then has to give the same totals, or the profile is refused: a
 counter that misses a kernel, as counters do with fused attention, cannot go unnoticed.
 
 Units. A MAC is one multiplication and the addition that follows it: two FLOPs. Tensors are float32, 4 bytes a
-number. ``activation_bytes`` counts what operations write, ``traffic_bytes`` all that they read and write,
+number. `activation_bytes` counts what operations write, `traffic_bytes` all that they read and write,
 weights included, as if nothing stayed in a cache between two operations.
 
 What counts as work is a convention, and two honest counts of one model differ by it:
@@ -278,7 +278,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Profile:
-    """All that was counted for one pass over ``(batch_size, seq_len)`` tokens."""
+    """All that was counted for one pass over `(batch_size, seq_len)` tokens."""
 
     config: BertConfig
     batch_size: int
@@ -474,7 +474,7 @@ def rows_of(model: nn.Module, operations: list[Operation], convention: str, pass
 def closed_form(
     config: BertConfig, batch_size: int, seq_len: int, pretraining_heads: bool = False
 ) -> dict[str, int]:
-    """Parameters and forward MACs from the sizes alone: ``params``, ``linear_macs``, ``attention_macs``.
+    """Parameters and forward MACs from the sizes alone: `params`, `linear_macs`, `attention_macs`.
 
     With hidden size h, feed-forward size f, L layers, vocabulary V, P positions, S segments, s tokens a row
     and B rows:
@@ -563,7 +563,7 @@ def quick_ridge() -> float:
     """FLOP/byte of this machine at a modest price: half a second, and three arrays of 8 MB.
 
     Where the last cache is larger than the arrays, as on servers, that cache is measured, and the ridge comes
-    out lower than with :func:`bandwidth` at its default.
+    out lower than with `bandwidth` at its default.
     """
     return peak_flops((512, 1024)) / bandwidth(2 * 2**20)
 

@@ -455,7 +455,8 @@ def token_span(offsets: list[tuple[int, int]], answer: Answer) -> tuple[int, int
 
 def best_span(start: Tensor, end: Tensor, origins: Sequence[Any], max_answer: int) -> tuple[float, int, int]:
     """Score, first and last token of the best span within the context: the largest start[i] + end[j], with
-    i <= j < i + max_answer, where `origins` is not None. `start` and `end` are (seq_len,)."""
+    i <= j < i + max_answer, where `origins` is not None. `start` and `end` are (seq_len,).
+    """
     seq_len = len(origins)
     in_context = torch.tensor([origin is not None for origin in origins])
     scores = start[:, None] + end[None, :]  # (seq_len, seq_len): row i, column j

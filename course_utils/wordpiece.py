@@ -228,12 +228,13 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
 class Encoding:
     """One encoded text or pair of texts. All lists have the same length, seq_len.
 
-    tokens:          the pieces, as strings.
-    input_ids:       their numbers in the vocabulary.
-    token_type_ids:  0 up to and with the first `[SEP]`, 1 for the second text and its `[SEP]`.
-    attention_mask:  1 everywhere; `WordPieceTokenizer.batch` adds 0 for padding.
-    offsets:         (start, end) of each piece in the text that it came from; (0, 0) for special tokens that
-                     were added.
+    Attributes:
+        tokens: the pieces, as strings.
+        input_ids: their numbers in the vocabulary.
+        token_type_ids: 0 up to and with the first `[SEP]`, 1 for the second text and its `[SEP]`.
+        attention_mask: 1 everywhere; `WordPieceTokenizer.batch` adds 0 for padding.
+        offsets: (start, end) of each piece in the text that it came from; (0, 0) for special tokens that
+            were added.
     """
 
     tokens: list[str]
@@ -249,14 +250,19 @@ class Encoding:
 class WordPieceTokenizer:
     """Text to ids and back, with a given vocabulary.
 
-    vocab:      the pieces in order of their ids, without duplicates, with the five special tokens.
-    lowercase:  lower-case and strip accents, as in the "uncased" BERT models.
+    Args:
+        vocab: the pieces in order of their ids, without duplicates, with the five special tokens.
+        lowercase: lower-case and strip accents, as in the "uncased" BERT models.
 
-    Attributes: `vocab` (dict, piece to id), `id_to_token` (list), `cls_token_id`, `sep_token_id`,
-    `mask_token_id`, `pad_token_id`, `unk_token_id`, `special_ids` (frozenset of these five).
+    Attributes:
+        vocab: dict, piece to id.
+        id_to_token: list, the pieces in order.
+        cls_token_id, sep_token_id, mask_token_id, pad_token_id, unk_token_id: the ids of the special tokens.
+        special_ids: frozenset of these five.
 
-    Raises TypeError if `vocab` is not a list of strings, ValueError if a piece is empty, holds white space or
-    stands there twice, or if a special token is missing.
+    Raises:
+        TypeError: if `vocab` is not a list of strings.
+        ValueError: if a piece is empty, has white space or stands there twice, or a special token is missing.
     """
 
     def __init__(self, vocab: list[str], lowercase: bool = True):
@@ -301,11 +307,18 @@ class WordPieceTokenizer:
     ) -> Encoding:
         """Encode `[CLS] text [SEP]`, or with a pair `[CLS] text [SEP] pair [SEP]` (BERT, figure 2).
 
-        max_length: longest result, in pieces, special tokens included; what is too much is cut from the end
-                    of the longer text (`truncated_lengths`). None cuts nothing.
+        An empty string is a text like any other: `pair=""` is a pair, `pair=None` is none.
 
-        An empty string is a text like any other: `pair=""` is a pair, `pair=None` is none. Raises TypeError
-        if a text is not a string, ValueError if `max_length` has no room for the special tokens.
+        Args:
+            text: the first text.
+            pair: the second, if there is one.
+            max_length: longest result, in pieces, special tokens included; what is too much is cut from the
+                end of the longer text (`truncated_lengths`). None cuts nothing.
+            add_special_tokens: whether `[CLS]` and `[SEP]` are added.
+
+        Raises:
+            TypeError: if a text is not a string.
+            ValueError: if `max_length` has no room for the special tokens.
         """
         segments = [self._cut(text)] if pair is None else [self._cut(text), self._cut(pair)]
         added = len(segments) + 1 if add_special_tokens else 0

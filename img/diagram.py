@@ -109,7 +109,7 @@ class Diagram:
 
 
 def write(script: str, diagram: Diagram) -> Path:
-    """Write the diagram of `script` (its ``__file__``) beside it: ``img/name.py`` draws ``img/name.svg``."""
+    """Write the diagram of `script` (its `__file__`) beside it: `img/name.py` draws `img/name.svg`."""
     path = FOLDER / f"{Path(script).stem}.svg"
     path.write_text(diagram.svg(), encoding="utf-8", newline="\n")
     return path

@@ -1,4 +1,4 @@
-"""The model against the ``transformers`` library, against closed forms, and against bad input."""
+"""The model against the `transformers` library, against closed forms, and against bad input."""
 
 import dataclasses
 import json

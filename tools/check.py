@@ -41,6 +41,7 @@ WORKERS = str(min(os.cpu_count() or 1, 4))
 SECONDS = {
     "lint": 1,
     "format": 1,
+    "types": 35,
     "structure": 15,
     "unit": 240,
     "mutants": 60,
@@ -89,6 +90,7 @@ def steps() -> list[Step]:
     found = [
         Step("lint", "ruff, on modules and notebooks", ["-m", "ruff", "check", "."]),
         Step("format", "layout by ruff, on the same", ["-m", "ruff", "format", "--check", "."]),
+        Step("types", "types of what is taught", ["-m", "mypy"]),
         Step("structure", "structure of the notebooks", [*pytest, "tests/test_notebooks.py"]),
         Step(
             "unit",

@@ -13,7 +13,7 @@ from course_utils.checks import IGNORE_INDEX, refusal
 
 @dataclass
 class ClassificationOutput:
-    """Logits ``(batch, num_labels)`` for rows, or ``(batch, seq_len, num_labels)`` for tokens."""
+    """Logits `(batch, num_labels)` for rows, or `(batch, seq_len, num_labels)` for tokens."""
 
     loss: Tensor | None
     logits: Tensor
@@ -23,7 +23,7 @@ class ClassificationOutput:
 
 @dataclass
 class QuestionAnsweringOutput:
-    """How well each token would do as first and as last of the answer: ``(batch, seq_len)`` each."""
+    """How well each token would do as first and as last of the answer: `(batch, seq_len)` each."""
 
     loss: Tensor | None
     start_logits: Tensor
@@ -44,7 +44,7 @@ class BertForSequenceClassification(nn.Module):
     def forward(
         self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Any
     ) -> ClassificationOutput:
-        """Inputs and options are those of :class:`BertModel`; ``labels`` ``(batch,)``, -100 for none.
+        """Inputs and options are those of `BertModel`; `labels` `(batch,)`, -100 for none.
 
         The loss is the mean cross-entropy over labelled rows, in nats.
         """
@@ -69,7 +69,7 @@ class BertForTokenClassification(nn.Module):
     def forward(
         self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Any
     ) -> ClassificationOutput:
-        """Inputs and options are those of :class:`BertModel`; ``labels`` ``(batch, seq_len)``, -100 for none.
+        """Inputs and options are those of `BertModel`; `labels` `(batch, seq_len)`, -100 for none.
 
         The loss is the mean over labelled tokens in nats, and 0 when there is none.
         """
@@ -99,10 +99,10 @@ class BertForQuestionAnswering(nn.Module):
         end_positions: Tensor | None = None,
         **options: Any,
     ) -> QuestionAnsweringOutput:
-        """Inputs and options are those of :class:`BertModel`; positions are integers ``(batch,)``.
+        """Inputs and options are those of `BertModel`; positions are integers `(batch,)`.
 
         They are the first and the last token of each answer. The loss is the mean of the two cross-entropies
-        over positions. A position from ``seq_len`` on is an answer that truncation cut away: it is left out.
+        over positions. A position from `seq_len` on is an answer that truncation cut away: it is left out.
         """
         output = self.bert(*inputs, **options)
         start_logits, end_logits = self.qa_outputs(output.last_hidden_state).unbind(-1)
@@ -123,7 +123,7 @@ TaskModel = BertForSequenceClassification | BertForTokenClassification | BertFor
 
 
 def classifier_head(config: BertConfig) -> tuple[nn.Dropout, nn.Linear]:
-    """Dropout and a freshly drawn Linear layer from ``hidden_size`` to ``num_labels``."""
+    """Dropout and a freshly drawn Linear layer from `hidden_size` to `num_labels`."""
     if config.num_labels < 2:
         raise refusal("num_labels", "2 or more", config.num_labels, "one label leaves nothing to choose")
     dropout_p = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
@@ -133,7 +133,7 @@ def classifier_head(config: BertConfig) -> tuple[nn.Dropout, nn.Linear]:
 
 
 def classification_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:
-    """Mean cross-entropy of ``labels`` ``(...)`` under ``logits`` ``(..., num_labels)``; None without any."""
+    """Mean cross-entropy of `labels` `(...)` under `logits` `(..., num_labels)`; None without any."""
     if labels is None:
         return None
     check_labels("labels", labels, logits.shape)
@@ -141,9 +141,9 @@ def classification_loss(logits: Tensor, labels: Tensor | None) -> Tensor | None:
 
 
 def span_loss(name: str, logits: Tensor, positions: Tensor) -> Tensor:
-    """Cross-entropy of ``positions`` ``(batch,)`` under ``logits`` ``(batch, seq_len)``, in nats.
+    """Cross-entropy of `positions` `(batch,)` under `logits` `(batch, seq_len)`, in nats.
 
-    Positions from ``seq_len`` on are left out.
+    Positions from `seq_len` on are left out.
     """
     batch, seq_len = logits.shape
     check_shape(name, positions, (batch,))

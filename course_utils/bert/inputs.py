@@ -63,9 +63,9 @@ def check_network(values: Mapping[str, Any]) -> None:
 def check_inputs(
     config: "BertConfig", input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
 ) -> Tensor | None:
-    """Refuse what :class:`BertModel` cannot read. Returns the mask as the encoder wants it.
+    """Refuse what `BertModel` cannot read. Returns the mask as the encoder wants it.
 
-    That is bool ``(batch, 1, 1 or seq_len, seq_len)``, the same for every head, or None where nothing is
+    That is bool `(batch, 1, 1 or seq_len, seq_len)`, the same for every head, or None where nothing is
     forbidden: such a mask only costs time.
     """
     if input_ids.dim() != 2 or input_ids.numel() == 0:
@@ -85,13 +85,13 @@ def check_inputs(
 
 
 def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
-    """Segment ids and labels go one to one with the tokens, or with the rows, of ``input_ids``."""
+    """Segment ids and labels go one to one with the tokens, or with the rows, of `input_ids`."""
     if tuple(tensor.shape) != tuple(expected):
         raise refusal(name, f"the shape {tuple(expected)} to go with input_ids", tuple(tensor.shape))
 
 
 def check_range(name: str, values: Tensor, size: int, note: str = "") -> None:
-    """``values`` are integers from 0 to ``size - 1``; ``note`` says where the bound comes from."""
+    """`values` are integers from 0 to `size - 1`; `note` says where the bound comes from."""
     if values.dtype not in (torch.int64, torch.int32):
         raise refusal(name, "the dtype torch.int64 or torch.int32", values.dtype)
     if values.is_meta or not values.numel():
@@ -102,7 +102,7 @@ def check_range(name: str, values: Tensor, size: int, note: str = "") -> None:
 
 
 def check_labels(name: str, labels: Tensor, shape: Sequence[int]) -> None:
-    """Labels to go with logits of ``shape`` ``(..., classes)``; -100 leaves a token, or a row, out."""
+    """Labels to go with logits of `shape` `(..., classes)`; -100 leaves a token, or a row, out."""
     *expected, classes = shape
     check_shape(name, labels, expected)
     classed = labels.masked_fill(labels == IGNORE_INDEX, 0)

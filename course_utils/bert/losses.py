@@ -11,7 +11,7 @@ from course_utils.checks import IGNORE_INDEX
 
 
 class PretrainingLosses(NamedTuple):
-    """Means in nats; None where no labels were given. ``loss`` is the sum of those that are there."""
+    """Means in nats; None where no labels were given. `loss` is the sum of those that are there."""
 
     loss: Tensor | None
     mlm_loss: Tensor | None  # over selected positions; 0 when none is selected, where the library has NaN
@@ -24,7 +24,7 @@ def pretraining_losses(
     seq_relationship_logits: Tensor,
     next_sentence_label: Tensor | None,
 ) -> PretrainingLosses:
-    """Logits ``(..., vocab_size)`` against labels ``(...)``, and ``(batch, 2)`` against ``(batch,)``."""
+    """Logits `(..., vocab_size)` against labels `(...)`, and `(batch, 2)` against `(batch,)`."""
     mlm_loss = nsp_loss = None
     if labels is not None:
         mlm_loss = mean_cross_entropy(prediction_logits, labels)
@@ -39,8 +39,8 @@ def mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of -log softmax(logits)[label] over the labels that are not -100, in nats; 0 if there are none.
 
     Args:
-        logits: ``(..., classes)``.
-        labels: integers of the shape of ``logits`` without its last axis.
+        logits: `(..., classes)`.
+        labels: integers of the shape of `logits` without its last axis.
     """
     logits, labels = logits.flatten(0, -2), labels.flatten().long()
     total = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")

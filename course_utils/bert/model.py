@@ -5,10 +5,10 @@
 
 The model is that of Devlin et al. 2018 (arXiv 1810.04805), called "the paper" below; its layer is the encoder
 layer of Vaswani et al. 2017 (arXiv 1706.03762). Attribute names spell the state-dict names of the
-``transformers`` library, so weights move between the two in both directions without a table of names.
+`transformers` library, so weights move between the two in both directions without a table of names.
 
-Shapes are written in the words of the configuration: ``batch``, ``seq_len``, ``hidden_size``, ``vocab_size``,
-``heads`` = ``num_attention_heads`` and ``head_size`` = ``hidden_size / heads``.
+Shapes are written in the words of the configuration: `batch`, `seq_len`, `hidden_size`, `vocab_size`,
+`heads` = `num_attention_heads` and `head_size` = `hidden_size / heads`.
 """
 
 import math
@@ -51,7 +51,7 @@ NAMED_SIZES = {
 
 @dataclass
 class BertConfig:
-    """The numbers that fix a BERT; names and defaults are ``transformers.BertConfig``'s: BERT-base."""
+    """The numbers that fix a BERT; names and defaults are `transformers.BertConfig`'s: BERT-base."""
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -75,7 +75,7 @@ class BertConfig:
 
     @classmethod
     def named(cls, name: str, **overrides: Any) -> "BertConfig":
-        """A published size, such as "tiny" or "base" (``NAMED_SIZES``); ``overrides`` win over it."""
+        """A published size, such as "tiny" or "base" (`NAMED_SIZES`); `overrides` win over it."""
         check_one_of("name", name, NAMED_SIZES)
         layers, hidden_size = NAMED_SIZES[name]
         size = {"num_hidden_layers": layers, "hidden_size": hidden_size}
@@ -84,7 +84,7 @@ class BertConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "BertConfig":
-        """Read the contents of a library ``config.json``; keys that change no number are ignored."""
+        """Read the contents of a library `config.json`; keys that change no number are ignored."""
         check_network(values)
         known = {field.name for field in fields(cls)}
         own = {key: value for key, value in values.items() if key in known}
@@ -93,7 +93,7 @@ class BertConfig:
         return cls(**own)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, and the ``model_type`` by which the library recognises the file."""
+        """All fields, and the `model_type` by which the library recognises the file."""
         return {"model_type": "bert"} | asdict(self)
 
 
@@ -117,7 +117,7 @@ class BertEmbeddings(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Ids ``(batch, seq_len)`` to ``(batch, seq_len, hidden_size)``; no segment ids: all segment 0."""
+        """Ids `(batch, seq_len)` to `(batch, seq_len, hidden_size)`; no segment ids: all segment 0."""
         words = self.word_embeddings(input_ids)
         if token_type_ids is None:
             segments = self.token_type_embeddings.weight[0]  # (hidden_size,), the same for every token
@@ -139,14 +139,14 @@ def attention(
     Without the division the scores grow with head_size, the softmax saturates, and its gradient vanishes.
 
     Args:
-        query: ``(batch, heads, query_len, head_size)``.
-        key, value: ``(batch, heads, key_len, head_size)``.
-        mask: bool, True = may attend; broadcasts to ``(batch, heads, query_len, key_len)``. None: all may.
+        query: `(batch, heads, query_len, head_size)`.
+        key, value: `(batch, heads, key_len, head_size)`.
+        mask: bool, True = may attend; broadcasts to `(batch, heads, query_len, key_len)`. None: all may.
         dropout_p: probability with which a weight is dropped before the values are mixed.
 
     Returns:
-        context ``(batch, heads, query_len, head_size)``: for each query a weighted mean of the values, and
-        weights ``(batch, heads, query_len, key_len)`` before dropout: each row sums to 1.
+        context `(batch, heads, query_len, head_size)`: for each query a weighted mean of the values, and
+        weights `(batch, heads, query_len, key_len)` before dropout: each row sums to 1.
 
     Source: Vaswani et al. 2017, section 3.2.1, equation 1.
     """
@@ -170,15 +170,15 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(config.hidden_size, config.hidden_size)
 
     def split_heads(self, states: Tensor) -> Tensor:
-        """``(batch, seq_len, hidden_size)`` to ``(batch, heads, seq_len, head_size)``."""
+        """`(batch, seq_len, hidden_size)` to `(batch, heads, seq_len, head_size)`."""
         return states.unflatten(-1, (self.num_attention_heads, -1)).transpose(1, 2)
 
     def forward(
         self, hidden_states: Tensor, mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Returns the context ``(batch, seq_len, hidden_size)`` and, on request, the weights of every head.
+        """Returns the context `(batch, seq_len, hidden_size)` and, on request, the weights of every head.
 
-        The fused kernel computes what :func:`attention` computes without ever holding the whole table of
+        The fused kernel computes what `attention` computes without ever holding the whole table of
         weights: faster and smaller, but it has no weights to show.
         """
         query = self.split_heads(self.query(hidden_states))
@@ -209,7 +209,7 @@ class AddAndNorm(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, sublayer_states: Tensor, residual: Tensor) -> Tensor:
-        """``(batch, seq_len, in_features)`` and ``(batch, seq_len, hidden_size)`` to the latter."""
+        """`(batch, seq_len, in_features)` and `(batch, seq_len, hidden_size)` to the latter."""
         return self.LayerNorm(residual + self.dropout(self.dense(sublayer_states)))
 
 
@@ -224,13 +224,13 @@ class AttentionSublayer(nn.Module):
     def forward(
         self, hidden_states: Tensor, mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Hidden states ``(batch, seq_len, hidden_size)`` in and out; the weights of the heads on request."""
+        """Hidden states `(batch, seq_len, hidden_size)` in and out; the weights of the heads on request."""
         context, weights = self.self(hidden_states, mask, output_attentions)
         return self.output(context, hidden_states), weights
 
 
 class Intermediate(nn.Module):
-    """The wide half of the feed-forward sublayer: to ``intermediate_size``, then the activation."""
+    """The wide half of the feed-forward sublayer: to `intermediate_size`, then the activation."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ class Intermediate(nn.Module):
         self.activation = ACTIVATIONS[config.hidden_act]
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """``(batch, seq_len, hidden_size)`` to ``(batch, seq_len, intermediate_size)``."""
+        """`(batch, seq_len, hidden_size)` to `(batch, seq_len, intermediate_size)`."""
         return self.activation(self.dense(hidden_states))
 
 
@@ -254,13 +254,13 @@ class BertLayer(nn.Module):
     def forward(
         self, hidden_states: Tensor, mask: Tensor | None = None, output_attentions: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Hidden states ``(batch, seq_len, hidden_size)`` in and out; the weights of the heads on request."""
+        """Hidden states `(batch, seq_len, hidden_size)` in and out; the weights of the heads on request."""
         hidden_states, weights = self.attention(hidden_states, mask, output_attentions)
         return self.output(self.intermediate(hidden_states), hidden_states), weights
 
 
 class BertEncoder(nn.Module):
-    """``num_hidden_layers`` layers of one shape, each with weights of its own."""
+    """`num_hidden_layers` layers of one shape, each with weights of its own."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -273,10 +273,10 @@ class BertEncoder(nn.Module):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> tuple[Tensor, tuple[Tensor, ...] | None, tuple[Tensor, ...] | None]:
-        """Returns the last hidden state ``(batch, seq_len, hidden_size)`` and, on request, what led to it:
+        """The last hidden state `(batch, seq_len, hidden_size)` and, on request, what led to it.
 
-        all ``num_hidden_layers + 1`` hidden states, the embeddings first, and the attention weights of each
-        layer; None where not requested.
+        That is all `num_hidden_layers + 1` hidden states, the embeddings first, and the attention weights of
+        each layer; None where not requested.
         """
         all_states, all_weights = [hidden_states], []
         for layer in self.layer:
@@ -293,7 +293,7 @@ class BertEncoder(nn.Module):
 
 
 class BertPooler(nn.Module):
-    """One vector for the row: the last hidden state of ``[CLS]`` through a Linear layer and tanh.
+    """One vector for the row: the last hidden state of `[CLS]` through a Linear layer and tanh.
 
     Source: the released code; the paper's C in section 3.
     """
@@ -303,7 +303,7 @@ class BertPooler(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, last_hidden_state: Tensor) -> Tensor:
-        """``(batch, seq_len, hidden_size)`` to ``(batch, hidden_size)``."""
+        """`(batch, seq_len, hidden_size)` to `(batch, hidden_size)`."""
         return self.dense(last_hidden_state[:, 0]).tanh()
 
 
@@ -343,10 +343,10 @@ class BertModel(nn.Module):
         """Run the encoder.
 
         Args:
-            input_ids: integers ``(batch, seq_len)``, each from 0 to ``vocab_size - 1``.
-            attention_mask: bool or 0/1 integers, 1 = may be attended to; ``(batch, seq_len)`` or
-                ``(batch, query_len, key_len)``, see :mod:`course_utils.masks`. None: all of them.
-            token_type_ids: integers ``(batch, seq_len)``, 0 = first segment, 1 = second. None: all 0.
+            input_ids: integers `(batch, seq_len)`, each from 0 to `vocab_size - 1`.
+            attention_mask: bool or 0/1 integers, 1 = may be attended to; `(batch, seq_len)` or
+                `(batch, query_len, key_len)`, see `course_utils.masks`. None: all of them.
+            token_type_ids: integers `(batch, seq_len)`, 0 = first segment, 1 = second. None: all 0.
             output_hidden_states: also return the state after the embeddings and after each layer.
             output_attentions: also return the attention weights, on the slower, written-out path.
 
@@ -366,7 +366,7 @@ def initialise_weights(module: nn.Module, initializer_range: float) -> None:
     """Draw Linear and Embedding weights from N(0, initializer_range^2); biases and padding become 0.
 
     LayerNorm stays as PyTorch makes it, weight 1 and bias 0. The draws come from PyTorch's global
-    generator: ``torch.manual_seed`` before building a model fixes its weights. Google's code cuts the
+    generator: `torch.manual_seed` before building a model fixes its weights. Google's code cuts the
     normal off at two standard deviations; the library and this file do not.
     """
     for part in module.modules():
@@ -392,15 +392,15 @@ class PredictionTransform(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """``(..., hidden_size)`` in and out."""
+        """`(..., hidden_size)` in and out."""
         return self.LayerNorm(self.activation(self.dense(hidden_states)))
 
 
 class MLMHead(nn.Module):
     """Scores for every piece: dot products with the word embeddings, plus a bias a piece.
 
-    The decoder's weight *is* the word embedding table (:class:`BertForPreTraining` ties them). The
-    bias has two names in a state dict, ``bias`` and ``decoder.bias``, and is one parameter.
+    The decoder's weight *is* the word embedding table (`BertForPreTraining` ties them). The
+    bias has two names in a state dict, `bias` and `decoder.bias`, and is one parameter.
 
     Source: the released code.
     """
@@ -412,7 +412,7 @@ class MLMHead(nn.Module):
         self.bias = self.decoder.bias
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """``(..., hidden_size)`` to ``(..., vocab_size)``."""
+        """`(..., hidden_size)` to `(..., vocab_size)`."""
         return self.decoder(self.transform(hidden_states))
 
 
@@ -459,9 +459,9 @@ class BertForPreTraining(nn.Module):
         """Score every piece at every position, and whether the second segment follows the first.
 
         Args:
-            inputs, options: those of :class:`BertModel`, by place or by name.
-            labels: integers ``(batch, seq_len)``: the original id at selected positions, else -100.
-            next_sentence_label: integers ``(batch,)``: 0 = follows, 1 = does not, -100 = no label.
+            inputs, options: those of `BertModel`, by place or by name.
+            labels: integers `(batch, seq_len)`: the original id at selected positions, else -100.
+            next_sentence_label: integers `(batch,)`: 0 = follows, 1 = does not, -100 = no label.
         """
         output = self.bert(*inputs, **options)
         prediction_logits = self.cls.predictions(output.last_hidden_state)
@@ -474,9 +474,9 @@ class BertForPreTraining(nn.Module):
         )
 
     def score_selected(self, *inputs: Tensor | None, labels: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
-        """Both sets of logits, the first only where ``labels`` is not -100: ``(selected, vocab_size)``.
+        """Both sets of logits, the first only where `labels` is not -100: `(selected, vocab_size)`.
 
-        Row k belongs to ``labels[labels != -100][k]``; the second set is ``(batch, 2)``, as always.
+        Row k belongs to `labels[labels != -100][k]`; the second set is `(batch, 2)`, as always.
         Scoring a whole vocabulary is the most expensive thing that a small BERT does.
         """
         output = self.bert(*inputs, **options)
@@ -492,7 +492,7 @@ class BertForPreTraining(nn.Module):
         next_sentence_label: Tensor | None = None,
         **options: Any,
     ) -> PretrainingLosses:
-        """The losses of :meth:`forward` and nothing else: all that training needs, for less work."""
+        """The losses of `forward` and nothing else: all that training needs, for less work."""
         prediction_logits, seq_relationship_logits = self.score_selected(*inputs, labels=labels, **options)
         truth = labels[labels != IGNORE_INDEX]
         return pretraining_losses(prediction_logits, truth, seq_relationship_logits, next_sentence_label)

@@ -17,7 +17,7 @@ OLD_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # consta
 
 
 class LoadReport(NamedTuple):
-    """What :func:`load_weights` did not move: names without the ``bert.`` prefix."""
+    """What `load_weights` did not move: names without the `bert.` prefix."""
 
     missing_heads: list[str]  # in the model, not in the checkpoint: these keep the values that they had
     unused_heads: list[str]  # in the checkpoint, not in the model
@@ -26,12 +26,12 @@ class LoadReport(NamedTuple):
 def load_weights(
     model: nn.Module, state_dict: Mapping[str, Tensor], *, allow_missing_heads: bool = False
 ) -> LoadReport:
-    """Copy a BERT checkpoint into ``model``, whichever of the usual dialects it is written in.
+    """Copy a BERT checkpoint into `model`, whichever of the usual dialects it is written in.
 
-    Understood: names with or without ``bert.`` in front, ``LayerNorm.gamma``/``beta`` for
-    ``weight``/``bias``, tied tensors given once or twice, and the constant buffers of old files. Embeddings
+    Understood: names with or without `bert.` in front, `LayerNorm.gamma`/`beta` for
+    `weight`/`bias`, tied tensors given once or twice, and the constant buffers of old files. Embeddings
     and encoder must match one to one. Heads (pooler, pretraining heads, classifiers) may be left over in
-    the checkpoint; heads that only the model has are an error unless ``allow_missing_heads``. Nothing is
+    the checkpoint; heads that only the model has are an error unless `allow_missing_heads`. Nothing is
     copied unless everything fits.
 
     Raises:
@@ -79,7 +79,7 @@ def load_weights(
 
 
 def plain_name(name: str) -> str:
-    """One spelling for each weight: no ``bert.`` in front, ``weight`` for gamma and ``bias`` for beta."""
+    """One spelling for each weight: no `bert.` in front, `weight` for gamma and `bias` for beta."""
     name = name.removeprefix("bert.")
     for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
         if name.endswith(old):
@@ -88,7 +88,7 @@ def plain_name(name: str) -> str:
 
 
 def fold_ties(tensors: dict[str, Tensor]) -> list[str]:
-    """Leave one name for each tied pair in ``tensors``, in place; returns the pairs that differ."""
+    """Leave one name for each tied pair in `tensors`, in place; returns the pairs that differ."""
     problems = []
     for alias, name in TIED.items():
         if alias in tensors:

@@ -1,6 +1,6 @@
 """Figures in one house style, none of them without words.
 
-Every function returns a :class:`Picture`: a matplotlib figure and the text that stands in for it. A picture
+Every function returns a `Picture`: a matplotlib figure and the text that stands in for it. A picture
 without such a text cannot be made. Beyond that, the style keeps four promises:
 
 - **Light and dark pages.** A figure brings its own near-white paper and dark ink, so no theme can swallow it.

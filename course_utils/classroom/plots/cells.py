@@ -39,8 +39,8 @@ def mask_grid(mask, tokens: Sequence[str], title: str | None = None) -> Picture:
     """Who may look at whom: a dot where the token of the row may look at the token of the column.
 
     Args:
-        mask: bool or 0/1, ``(seq_len, seq_len)``, as from :mod:`course_utils.masks`: rows are queries.
-        tokens: ``seq_len`` names.
+        mask: bool or 0/1, `(seq_len, seq_len)`, as from `course_utils.masks`: rows are queries.
+        tokens: `seq_len` names.
     """
     return mask_grids([(title, mask)], tokens)
 
@@ -59,7 +59,7 @@ def mask_grids(named_masks: Sequence[tuple[str | None, object]], tokens: Sequenc
 
 
 def attention_grid(weights, tokens: Sequence[str], title: str | None = None, mask=None) -> Picture:
-    """Attention weights, a row for each token that looks; see :func:`attention_grids`."""
+    """Attention weights, a row for each token that looks; see `attention_grids`."""
     return attention_grids([(title, weights)], tokens, None if mask is None else [mask])
 
 
@@ -71,8 +71,8 @@ def attention_grids(
     Numbers stand in the cells for up to eight tokens, if there is room; otherwise a bar explains the shades.
 
     Args:
-        named_weights: pairs (title, weights); weights ``(seq_len, seq_len)``, each row sums to 1.
-        tokens: ``seq_len`` names.
+        named_weights: pairs (title, weights); weights `(seq_len, seq_len)`, each row sums to 1.
+        tokens: `seq_len` names.
         masks: one for each of `named_weights`, True = may look. Cells that are masked and hold exactly 0 are
             hatched; a masked cell with a weight is not, so that a leak shows.
     """
@@ -110,9 +110,9 @@ def moved_positions(differences: dict[str, Sequence[float]], tokens: Sequence[st
     """Which tokens' vectors moved when one token was replaced: a row for each mask, a cell for each token.
 
     Args:
-        differences: for each mask's name the largest absolute change of each token's vector, ``(seq_len,)``.
+        differences: for each mask's name the largest absolute change of each token's vector, `(seq_len,)`.
             Exactly 0 means that no bit changed; anything else, however small, has moved.
-        tokens: ``seq_len`` names.
+        tokens: `seq_len` names.
         changed: the position that was replaced.
     """
     if not differences:
@@ -156,7 +156,7 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
     """How alike the rows of a table are: the cosine of every pair, darker where it is nearer to 1.
 
     Args:
-        table: one row for each name, ``(rows, size)``, no row all zero; at most ten rows.
+        table: one row for each name, `(rows, size)`, no row all zero; at most ten rows.
         names: what the rows stand for.
     """
     rows = as_numbers(table)
@@ -195,7 +195,7 @@ def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
     """How vocabularies cut one text: a row for each, a box for each piece. Boxes of one word touch.
 
     Args:
-        cuts: for each row's name the pieces of the text, as from ``WordPieceTokenizer.tokenize``. The marks
+        cuts: for each row's name the pieces of the text, as from `WordPieceTokenizer.tokenize`. The marks
             `##` are not drawn.
     """
     if not cuts or not all(cuts.values()):
@@ -243,7 +243,7 @@ def lay_out_pieces(pieces: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def square(name: str, table, tokens: Sequence[str]) -> np.ndarray:
-    """`table` as an array ``(seq_len, seq_len)`` of finite numbers, or a ValueError."""
+    """`table` as an array `(seq_len, seq_len)` of finite numbers, or a ValueError."""
     array = as_numbers(table)
     if array.shape != (len(tokens), len(tokens)):
         raise ValueError(

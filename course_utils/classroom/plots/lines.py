@@ -29,8 +29,8 @@ def loss_against_floors(
     """The loss step by step, above the lowest losses that are possible with less and with more context.
 
     Args:
-        log: entries with "step" and `key`, a loss in nats, as :mod:`course_utils.pretraining` writes them.
-        floors: nats for each rung of context, at most four, as from ``toy.language.Floors.mean``.
+        log: entries with "step" and `key`, a loss in nats, as `course_utils.pretraining` writes them.
+        floors: nats for each rung of context, at most four, as from `toy.language.Floors.mean`.
         key: which loss.
         last_step: where the axis of steps ends; the last entry's step if None.
     """
@@ -89,9 +89,9 @@ def loss_against_floors(
 
 
 class LiveLoss:
-    """Draws :func:`loss_against_floors` anew in one place while a model trains.
+    """Draws `loss_against_floors` anew in one place while a model trains.
 
-    Notebook 09 calls it from the ``on_log`` of :func:`pretraining.run`, after every few steps. The last state
+    Notebook 09 calls it from the `on_log` of `pretraining.run`, after every few steps. The last state
     stays behind as an ordinary output with its words. A log that is not longer than the one before belongs to
     a new run, and gets a new place.
     """

@@ -30,7 +30,7 @@ def word_maps(
     no part in its choice.
 
     Args:
-        panels: pairs (title, vectors), at most four; vectors ``(len(words), dim)``.
+        panels: pairs (title, vectors), at most four; vectors `(len(words), dim)`.
         words: the word of each row.
         groups: three or four groups of words; words of no group are not drawn, except `named`.
         named: the word that gets a ring and its name.
@@ -102,7 +102,7 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
     choice.
 
     Args:
-        panels: pairs (title, vectors), at most four; vectors ``(len(labels), size)``.
+        panels: pairs (title, vectors), at most four; vectors `(len(labels), size)`.
         labels: what each row is, two to four different ones; the markers show them.
     """
     kinds = list(dict.fromkeys(labels))

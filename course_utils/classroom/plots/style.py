@@ -150,7 +150,7 @@ class Picture:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure of your own with its alternative text; see :class:`Picture` for what `alt` must be."""
+    """Display a figure of your own with its alternative text; see `Picture` for what `alt` must be."""
     Picture(figure, alt).show()
 
 
