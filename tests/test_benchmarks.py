@@ -363,6 +363,8 @@ def test_bench_packages_are_pinned_above_their_lower_bounds():
     import lock
 
     lines = (lock.ROOT / bootstrap.EXTRA_REQUIREMENTS["bench"]).read_text(encoding="utf-8").splitlines()
-    pins = {r.name: next(iter(r.specifier)).version for r in map(Requirement, lines[2:])}
+    # A pin begins a line, its digests follow on indented ones.
+    listed = [Requirement(line.removesuffix("\\")) for line in lines if line[:1].isalnum()]
+    pins = {requirement.name: next(iter(requirement.specifier)).version for requirement in listed}
     for wanted in map(Requirement, lock.read_project()["optional-dependencies"]["bench"]):
         assert wanted.specifier.contains(pins[wanted.name])
