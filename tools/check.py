@@ -43,12 +43,12 @@ SECONDS = {
     "format": 1,
     "types": 35,
     "structure": 15,
-    "unit": 240,
-    "mutants": 60,
-    "notebooks": 150,
-    "narrow": 100,
-    "colab": 90,
-    "browser": 240,
+    "unit": 350,
+    "mutants": 30,
+    "notebooks": 340,
+    "narrow": 210,
+    "colab": 150,
+    "browser": 470,
     "explore": 300,
 }
 NO_STEP_OF_ALL = ("explore",)  # runs only if it is named
