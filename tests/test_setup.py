@@ -21,11 +21,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from rattler import BuildString, MatchSpec, PackageRecord
 
-import bootstrap
-import check
-import colab
 import course_utils
-import lock
+from tools import bootstrap, check, colab, lock
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -416,7 +413,7 @@ def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
 SET_UP = """
 import os, sys, time
 from pathlib import Path
-sys.path.insert(0, "tools")
+sys.path.insert(0, "tools")  # it runs by its path, before anything is installed
 import bootstrap
 
 def create_venv(python):
@@ -801,7 +798,7 @@ def test_what_npm_has_fetched_once_is_there_without_it(monkeypatch, tmp_path):
 
 def test_what_runs_is_said_first_and_what_is_lacking_at_both_ends(tmp_path):
     environment = os.environ | {"CHROMIUM": str(tmp_path / "none")}
-    command = [sys.executable, "tools/check.py", "lint"]
+    command = [sys.executable, "-m", "tools.check", "lint"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )

@@ -472,7 +472,7 @@ def main(arguments):
     if command == "bench":
         return subprocess.call([str(venv_python()), "-m", "benchmarks"] + arguments[1:], cwd=str(ROOT))
     if command == "site":
-        return subprocess.call([str(venv_python()), "tools/website.py"] + arguments[1:], cwd=str(ROOT))
+        return subprocess.call([str(venv_python()), "-m", "tools.website"] + arguments[1:], cwd=str(ROOT))
     return 0
 
 
