@@ -22,7 +22,7 @@ from packaging.version import Version
 from rattler import BuildString, MatchSpec, PackageRecord
 
 import course_utils
-from tools import bootstrap, check, colab, lock
+from tools import bootstrap, check, colab, lock, notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -236,6 +236,18 @@ def test_binder_starts_with_as_many_threads_as_cores(limit, threads):
     command = [str(ROOT / "start"), "sh", "-c", "echo $OMP_NUM_THREADS; exit 3"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == (threads, 3)
+
+
+def test_threads_that_wait_do_not_spin_in_any_way_in(monkeypatch):
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    seen = []
+    monkeypatch.setattr(os, "environ", {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"})
+    monkeypatch.setattr(bootstrap, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(bootstrap, "run_lab", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+    bootstrap.main(["lab"])
+    binder = 'export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"' in (ROOT / "start").read_text("utf-8")
+    ways = [*seen, ENVIRONMENT["variables"]["OMP_WAIT_POLICY"], container["containerEnv"]["OMP_WAIT_POLICY"]]
+    assert binder and {*ways, notebooks.KERNEL_ENVIRONMENT["OMP_WAIT_POLICY"]} == {"PASSIVE"}
 
 
 def test_codespaces_sets_itself_up_with_the_same_script():
@@ -647,7 +659,7 @@ def test_jupyterlab_asks_nothing_about_news(tmp_path):
         "lab = app.extension_manager.extension_apps['jupyterlab'].pop();"
         "print(lab.news_url, lab.check_for_updates_class.__name__)"
     )
-    assert ENVIRONMENT["variables"] == {"JUPYTER_CONFIG_PATH": "tools/jupyter"}
+    assert ENVIRONMENT["variables"]["JUPYTER_CONFIG_PATH"] == "tools/jupyter"
     environment = os.environ | ENVIRONMENT["variables"] | {"HOME": str(tmp_path)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

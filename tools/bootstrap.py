@@ -464,6 +464,9 @@ def main(arguments):
     if not arguments or arguments[0] not in GROUPS:
         raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS | site")
     command = arguments[0]
+    # A thread of torch that waits for the other one spins, and takes the core from whoever computes on it:
+    # beside one other program a training step took three times as long with two threads as with one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare(GROUPS[command], torch=os.environ.get("TORCH"))
     if command == "lab":
         return run_lab()
