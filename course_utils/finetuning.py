@@ -9,7 +9,9 @@ Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and appendix 
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,8 @@ def finetune(
     dev: Sequence[Any],
     settings: Settings | None = None,
     progress: bool = True,
+    save_to: str | Path | None = None,
+    resume: bool = False,
 ) -> Result:
     """Train `model`, in place, until `epochs` or `patience` (dev has not got better) are over, or Ctrl-C.
 
@@ -223,10 +227,17 @@ def finetune(
     dev score of the best epoch is chosen from several, so it is a little too good: report the score on
     examples that chose nothing, the test part.
 
+    Args:
+        save_to: file for the state of the run, written after each epoch and at Ctrl-C.
+        resume: go on from that state; on a CPU, bit for bit as if the run had never stopped.
+
     Raises:
-        ValueError: for examples that the task refuses, and for training examples of a single class.
+        ValueError: for examples that the task refuses, for training examples of a single class, and for a
+            state that was saved under other settings, another model or other examples.
     """
     settings = settings or Settings()
+    if resume and save_to is None:
+        raise refusal("save_to", "the file of a saved state to resume from", save_to)
     if not len(train) or not len(dev):
         raise refusal("examples", "at least 1 each", f"{len(train)} train and {len(dev)} dev")
     positions = model.config.max_position_embeddings
@@ -246,8 +257,12 @@ def finetune(
     best = training.EarlyStopping(model, settings.patience)
     log: list[dict[str, Any]] = []
     losses: list[float] = []  # of the steps since the last entry of the log
-    batches = endless_batches(rows, settings)
-    shares = (training.schedule(n, total, warmup) for n in range(total))
+    examples = {"train": rows, "dev": dev_rows}
+    run = {
+        "settings": asdict(settings),
+        "model": model.config.to_dict() | {"head": type(model).__name__, "labels": list(task.labels)},
+        "examples": {name: sha256(repr(part).encode()).hexdigest() for name, part in examples.items()},
+    }
 
     def is_over(epoch: int) -> bool:
         scores, dev_loss = task.score(model, dev), mean_loss(model, task, dev_rows, weights)
@@ -267,16 +282,41 @@ def finetune(
 
         return training.update(model, optimizer, backward, rate, settings.clip)
 
+    def keep(now: training.Run) -> None:
+        if save_to is not None:
+            notes = run | {"step": now.step, "ended": now.ended, "log": log, "losses": losses}
+            random = {"state": torch.get_rng_state()}
+            notes["best"] = best.scores()
+            training.save_state(save_to, model, optimizer, notes, best=best.weights, random=random)
+
     def score_an_epoch(now: training.Run) -> None:
         losses.append(now.losses)
-        if now.step % steps_an_epoch == 0 or now.interrupted:
+        whole = now.step % steps_an_epoch == 0
+        if now.interrupted and not whole:
+            keep(now)  # before a look at dev that a run without Ctrl-C does not take
+        if whole or now.interrupted:
             now.ended = is_over(-(-now.step // steps_an_epoch))
             now.shown = {task.main_score: log[-1][task.main_score]}
+        if whole:
+            keep(now)
 
-    is_over(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)  # of dropout; the order of the examples has a generator of its own
-        done = training.take_steps(step, total, [score_an_epoch], name="fine-tuning", progress=progress)
+        first, last = 0, total
+        if resume and save_to is not None:
+            tensors, notes = training.read_state(save_to)
+            training.check_same_run(save_to, notes, run)
+            training.restore_state(tensors, model, optimizer)
+            torch.set_rng_state(tensors["random.state"])
+            best.resume(notes["best"], training.group_of(tensors, "best"))
+            log, losses, first = notes["log"], notes["losses"], notes["step"]
+            last = first if notes["ended"] else total
+        else:
+            is_over(0)
+        batches = islice(endless_batches(rows, settings), first, None)
+        shares = (training.schedule(n, total, warmup) for n in range(first, total))
+        callbacks = [score_an_epoch]
+        done = training.take_steps(step, last, callbacks, first=first, name="fine-tuning", progress=progress)
     best.restore()
     return Result(model.eval(), best.best, best.best_score, log, done.interrupted)
 
