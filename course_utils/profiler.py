@@ -21,7 +21,6 @@ What counts as work is a convention, and two honest counts of one model differ b
 """
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -754,4 +753,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from course_utils.commands import run
+
+    run(main)
