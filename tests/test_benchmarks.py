@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from torch.utils.flop_counter import FlopCounterMode
 
-import bootstrap
 from benchmarks import __main__ as bench
 from benchmarks import history, masking, protocol, report, training_step
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
+from tools import bootstrap
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)
 
@@ -360,7 +360,7 @@ def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
 
 
 def test_bench_packages_are_pinned_above_their_lower_bounds():
-    import lock
+    from tools import lock
 
     lines = (lock.ROOT / bootstrap.EXTRA_REQUIREMENTS["bench"]).read_text(encoding="utf-8").splitlines()
     # A pin begins a line, its digests follow on indented ones.

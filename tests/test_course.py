@@ -5,8 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import glossary
-import taught
+from tools import glossary, taught
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

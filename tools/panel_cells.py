@@ -1,7 +1,7 @@
 """Which cells of a notebook its panels of controls need, found by reading the code and running nothing.
 
-    python tools/panel_cells.py           list them for all notebooks
-    python tools/panel_cells.py 04 05     only for those whose names begin so
+    python -m tools.panel_cells           list them for all notebooks
+    python -m tools.panel_cells 04 05     only for those whose names begin so
 
 The notebooks step runs every cell and compares what it prints. The browser asks something else, whether the
 panels answer, so it runs the cells that show panels and those that they depend on, by this rule. Cells are
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import nbformat
 from nbformat import NotebookNode
 
-from notebooks import chosen
+from tools.notebooks import chosen
 
 PANELS = ("course_utils.widgets", "ipywidgets")
 ONLY_SHOW = {"print", "show", "plots"}

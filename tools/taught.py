@@ -13,11 +13,11 @@ import inspect
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 PREFIX = "same-as:"
 
 
