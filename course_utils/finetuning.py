@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
@@ -31,12 +31,14 @@ from course_utils.tasks import (
     Task,
     TextClassification,
     TokenClassification,
+    batches_by_length,
     best_span,
     class_weights,
     collate,
     labelled,
     run_model,
     token_span,
+    unlabelled,
 )
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -59,7 +61,6 @@ __all__ = [
     "freeze",
     "labelled",
     "load",
-    "mean_loss",
     "new_model",
     "occlusion",
     "parameter_groups",
@@ -265,7 +266,7 @@ def finetune(
     }
 
     def is_over(epoch: int) -> bool:
-        scores, dev_loss = task.score(model, dev), mean_loss(model, task, dev_rows, weights)
+        scores, dev_loss = task.evaluate(model, dev, dev_rows, weights)
         loss = float(np.mean(losses)) if losses else None
         log.append({"epoch": epoch, "loss": loss, "dev_loss": dev_loss, **scores})
         losses.clear()
@@ -329,17 +330,6 @@ def endless_batches(rows: Sequence[Row], settings: Settings) -> Iterator[list[Ro
             yield [rows[i] for i in chosen.tolist()]
 
 
-@torch.no_grad()
-def mean_loss(model: nn.Module, task: Task, rows: Sequence[Row], weights: Tensor | None = None) -> float:
-    """Mean loss in nats over `rows`, in evaluation mode, batch by batch."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    batches = [rows[start : start + 64] for start in range(0, len(rows), 64)]
-    losses = [task.loss(model, collate(b, task.tokenizer.pad_token_id, device), weights) for b in batches]
-    model.train(was_training)
-    return float(np.average([float(loss) for loss in losses], weights=[len(b) for b in batches]))
-
-
 # ---- Frozen features -----------------------------------------------------------------------------------
 
 
@@ -356,27 +346,33 @@ def features(
         model: any model with an encoder `.bert`.
         pool: "cls" takes the last hidden state of [CLS], "pooler" the pooler's output, "mean" the mean of
             the last hidden states over all tokens but padding.
+
+    Raises:
+        ValueError: for an empty text, an unknown pool, and "pooler" where the model has none.
     """
     check_one_of("pool", pool, ("cls", "pooler", "mean"))
-    was_training, vectors = model.training, []
+    if pool == "pooler" and model.bert.pooler is None:
+        raise refusal("pool", "cls or mean", repr(pool), f"{type(model).__name__} has no pooler")
+    # A classification encodes texts, and says which it cuts; the label of each is of no matter.
+    reader = TextClassification(tokenizer, ("none", "other"), model.config.max_position_embeddings)
+    rows = reader.encode([unlabelled(text) for text in texts])
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    positions = model.config.max_position_embeddings
+    vectors = np.empty((len(rows), model.config.hidden_size), np.float32)
     with torch.no_grad():
-        for start in range(0, len(texts), batch_size):
-            batch = tokenizer.batch(texts[start : start + batch_size], max_length=positions)
-            ids, types, mask = (
-                torch.tensor(batch[k]) for k in ("input_ids", "token_type_ids", "attention_mask")
-            )
-            output = model.bert(ids, mask, types)
+        for chosen, batch in batches_by_length(rows, tokenizer.pad_token_id, device, batch_size):
+            mask = batch["attention_mask"]
+            output = model.bert(batch["input_ids"], mask, batch["token_type_ids"])
             if pool == "pooler":
-                vectors.append(output.pooler_output)
+                pooled = output.pooler_output
             elif pool == "cls":
-                vectors.append(output.last_hidden_state[:, 0])
+                pooled = output.last_hidden_state[:, 0]
             else:
                 total = (output.last_hidden_state * mask[:, :, None]).sum(dim=1)
-                vectors.append(total / mask.sum(dim=1, keepdim=True))
+                pooled = total / mask.sum(dim=1, keepdim=True)
+            vectors[chosen] = pooled.cpu()
     model.train(was_training)
-    return torch.cat(vectors).numpy() if vectors else np.empty((0, model.config.hidden_size), np.float32)
+    return vectors
 
 
 # ---- What a word adds ----------------------------------------------------------------------------------

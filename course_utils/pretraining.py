@@ -30,7 +30,6 @@ line on each of them, with the name of the first in place of HOST):
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -456,6 +455,7 @@ def nan_mean(values: Iterable[float]) -> float | None:
 LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
 
 if __name__ == "__main__":
+    from course_utils import commands
     from course_utils.commands.pretraining import main
 
-    sys.exit(main())
+    commands.run(main)

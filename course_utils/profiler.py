@@ -20,7 +20,6 @@ What counts as work is a convention, and two honest counts of one model differ b
     all       every arithmetic operation: biases, adds, softmax, GELU, LayerNorm, dropout; see PER_ELEMENT
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -575,6 +574,7 @@ def quick_ridge() -> float:
 
 
 if __name__ == "__main__":
+    from course_utils import commands
     from course_utils.commands.profiler import main
 
-    sys.exit(main())
+    commands.run(main)
