@@ -7,7 +7,6 @@ between tasks is in `tasks`, their scores in `metrics`; what a lesson needs of b
 Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and appendix A.3, called "the paper" below.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -23,7 +22,6 @@ from torch import nn
 from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
 from course_utils.checks import check_at_least, check_one_of, check_seed, check_share, refusal
-from course_utils.files import read_tensors, write_tensors, write_text
 from course_utils.metrics import entities_of, entity_scores, exact_match, span_f1
 from course_utils.tasks import (
     QuestionAnswering,
@@ -40,6 +38,7 @@ from course_utils.tasks import (
     token_span,
     unlabelled,
 )
+from course_utils.vocabularies import fits
 from course_utils.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -138,7 +137,7 @@ def new_model(
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-    if len(task.tokenizer) != config.vocab_size:
+    if not fits(task.tokenizer, config.vocab_size):
         own = f"the one that the model was pretrained with, of {config.vocab_size} pieces"
         raise refusal("tokenizer", own, f"one of {len(task.tokenizer)}")
     with torch.random.fork_rng(devices=[]):
@@ -397,36 +396,42 @@ def occlusion(model: nn.Module, task: TextClassification, text: str, label: int)
 # ---- On disk -------------------------------------------------------------------------------------------
 
 
-def save(folder: Path, model: TaskModel, task: Task) -> None:
+def save(folder: str | Path, model: TaskModel, task: Task) -> None:
     """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read."""
-    folder = Path(folder)
-    config = model.config.to_dict() | {
-        "architectures": [type(model).__name__],
+    settings = {
         "id2label": {str(number): name for number, name in enumerate(task.labels)},
         "label2id": {name: number for number, name in enumerate(task.labels)},
+        "task_specific_params": {type(task).__name__: task.settings},
     }
-    write_text(folder / checkpoints.CONFIG_FILE, json.dumps(config, indent=2) + "\n")
-    tensors = {name: p.detach() for name, p in model.named_parameters()}
-    write_tensors(folder / checkpoints.WEIGHTS_FILE, tensors, {"format": "pt"})
-    task.tokenizer.save(folder / checkpoints.VOCAB_FILE)
+    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings)
 
 
-def load(folder: Path) -> tuple[TaskModel, Task]:
-    """The model, in evaluation mode, and the task of a folder that `save` wrote."""
+def load(folder: str | Path) -> tuple[TaskModel, Task]:
+    """The model, in evaluation mode, and the task of a folder that `save` or the library wrote.
+
+    Raises:
+        ValueError: in one line, for a folder that holds no such model, and for files that are damaged or do
+            not fit one another.
+    """
     folder = Path(folder)
     if not (folder / checkpoints.CONFIG_FILE).is_file():
         raise refusal("folder", "one that `finetuning.save` wrote", repr(str(folder)))
-    config = json.loads((folder / checkpoints.CONFIG_FILE).read_text(encoding="utf-8"))
+    values, config, tokenizer, tensors = checkpoints.read(folder)
     kinds: dict[str, type[Task]] = {
         kind.head.__name__: kind for kind in (TextClassification, TokenClassification, QuestionAnswering)
     }
-    name = config.get("architectures", ["nothing"])[0]
+    name = (values.get("architectures") or ["nothing"])[0]
     if name not in kinds:
         raise refusal(f"{folder}", f"one of {', '.join(kinds)}", name)
-    tokenizer = WordPieceTokenizer.from_file(folder / checkpoints.VOCAB_FILE)
-    length = config["max_position_embeddings"]
-    labels = [config["id2label"][str(number)] for number in range(len(config["id2label"]))]
-    task = kinds[name].restore(tokenizer, labels, length)
-    model = task.head(BertConfig.from_dict(config))
-    load_weights(model, read_tensors(folder / checkpoints.WEIGHTS_FILE)[0])
-    return model.eval(), task
+    if (problem := values.get("problem_type")) not in (None, "single_label_classification"):
+        raise refusal(f"{folder}: problem_type", "single_label_classification", problem)
+    kind, numbers = kinds[name], range(config.num_labels)
+    labels = [values.get("id2label", {}).get(str(number), f"LABEL_{number}") for number in numbers]
+    settings = values.get("task_specific_params") or {}
+    settings = settings.get(kind.__name__, {"max_length": config.max_position_embeddings})
+    model = kind.head(config)
+    try:
+        load_weights(model, tensors)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    return model.eval(), kind.restore(tokenizer, labels, settings)

@@ -144,10 +144,17 @@ class Task:
         check_at_least("max_length", max_length, 8)
         self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the task was made with, beside tokenizer and labels; `restore` takes it back."""
+        return {"max_length": self.max_length}
+
     @classmethod
-    def restore(cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int) -> "Task":
+    def restore(
+        cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], settings: dict[str, Any]
+    ) -> "Task":
         """The task of a model that was saved."""
-        return cls(tokenizer, labels, max_length)
+        return cls(tokenizer, labels, **settings)
 
     def encode(self, examples: Sequence[Any]) -> list[Row]:
         """The rows of examples; raises ValueError for an example that cannot be read."""
@@ -431,9 +438,15 @@ class QuestionAnswering(Task):
         check_at_least("max_answer", max_answer, 1)
         self.stride, self.max_answer = stride, max_answer
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return super().settings | {"stride": self.stride, "max_answer": self.max_answer}
+
     @classmethod
-    def restore(cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int) -> "Task":
-        return cls(tokenizer, max_length)
+    def restore(
+        cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], settings: dict[str, Any]
+    ) -> "Task":
+        return cls(tokenizer, **settings)
 
     def outputs(self, output: Any, row: int, length: int) -> tuple[Tensor, Tensor]:
         return output.start_logits[row, :length].cpu(), output.end_logits[row, :length].cpu()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from functools import partial
 
 import pytest
@@ -88,7 +89,7 @@ def configurations(draw):
         "num_hidden_layers": draw(st.integers(1, 3)),
         "num_attention_heads": heads,
         "intermediate_size": draw(st.integers(1, 64)),
-        "hidden_act": draw(st.sampled_from(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])),
+        "hidden_act": draw(st.sampled_from(list(bert.ACTIVATIONS))),
         "max_position_embeddings": 512,
         "type_vocab_size": draw(st.integers(1, 3)),
         "layer_norm_eps": draw(st.sampled_from([1e-12, 1e-5, 0.1])),
@@ -388,6 +389,12 @@ def test_the_two_gelus_are_close_and_not_equal():
     assert 4e-4 < difference < 5e-4
 
 
+@pytest.mark.parametrize("name", bert.ACTIVATIONS)
+def test_an_activation_is_what_the_library_calls_so(name):
+    x = torch.linspace(-8, 8, 10_001, dtype=torch.float64)
+    assert largest_difference(bert.ACTIVATIONS[name](x), transformers.activations.ACT2FN[name](x)) <= 1e-8
+
+
 # -- Masks -------------------------------------------------------------------------------------------------
 
 
@@ -498,7 +505,7 @@ def test_named_sizes_take_overrides():
     ("values", "message"),
     [
         ({"hidden_size": 25}, "hidden_size: expected a multiple of num_attention_heads=3, got 25"),
-        ({"hidden_act": "swish"}, "hidden_act: expected one of gelu, gelu_new.* got 'swish'"),
+        ({"hidden_act": "swish"}, "hidden_act: expected one of gelu, .*gelu_new.* got 'swish'"),
         ({"vocab_size": 0}, "vocab_size: expected a whole number from 1, got 0"),
         ({"num_hidden_layers": 2.0}, "num_hidden_layers: expected a whole number from 1, got 2.0"),
         ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob: expected 0 <= hidden_dropout_prob < 1, got 1.5"),
@@ -513,6 +520,7 @@ def test_named_sizes_take_overrides():
             {"position_embedding_type": "relative_key"},
             "position_embedding_type: expected 'absolute', got 'relative_key'",
         ),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads: expected {}, got {'0': .1.}"),
         ({"model_type": "roberta"}, "model_type: expected 'bert', got 'roberta'"),
     ],
 )
@@ -744,6 +752,35 @@ def test_all_problems_are_named_at_once():
         match=r"(?s)missing: .*query.weight.*shape of pooler.dense.bias: expected \(24,\), got \(3,\)",
     ):
         bert.load_weights(fresh(), damaged(change))
+
+
+PADDED = {
+    "right": [[2, 5, 9, 3], [2, 7, 3, 0]],
+    "left": [[2, 5, 9, 3], [0, 2, 7, 3]],
+    "none": [[2, 5, 9, 3], [2, 0, 7, 3]],
+    "only": [[0, 0, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("side", PADDED)
+def test_padding_without_a_mask_is_told_once(side):
+    _, ours = library_and_ours("BertModel", **SMALL)
+    ids = torch.tensor(PADDED[side])
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            ours(ids)
+        told = [str(note.message) for note in notes]
+        ours(ids, masks.padding_mask([4] * len(ids), 4).long())
+    assert len(notes) == len(told) == (side in ("left", "right"))
+    assert all("input_ids has padding (0) and there is no attention_mask" in text for text in told)
+
+
+def test_without_a_padding_id_there_is_no_padding(recwarn):
+    bert.BertModel(bert.BertConfig(**SMALL | {"pad_token_id": None}))(torch.tensor(PADDED["right"]))
+    with torch.device("meta"):
+        bert.BertModel(bert.BertConfig(**SMALL))(torch.tensor(PADDED["right"]))
+    assert not recwarn.list
 
 
 # -- Bad input ---------------------------------------------------------------------------------------------

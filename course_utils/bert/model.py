@@ -29,9 +29,11 @@ from course_utils.masks import to_attention_bias
 # The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later
 # Google's BERT code use a tanh approximation that differs by up to 5e-4; checkpoints say which they want.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    **dict.fromkeys(("gelu", "gelu_python"), F.gelu),
+    **dict.fromkeys(
+        ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"),
+        partial(F.gelu, approximate="tanh"),
+    ),
     "relu": F.relu,
 }
 
