@@ -33,6 +33,7 @@ import torch
 from course_utils import hub
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
 from course_utils.files import read_tensors, write_tensors, write_text
+from course_utils.hints import hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
@@ -254,6 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     return int(failed)
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import __version__
+from course_utils.hints import hold_to_hints
 
 LOWEST_PYTHON = (3, 11)
 # What of each package is imported to see that it works: the part that brings in what is compiled.
@@ -182,3 +183,6 @@ def check() -> bool:
             f"{finding.name:>13}  {finding.value:<12} {'<- ' + finding.advice if finding.advice else 'good'}"
         )
     return not any(finding.advice for finding in findings)
+
+
+hold_to_hints(globals())

@@ -8,6 +8,8 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
+from course_utils.hints import hold_to_hints
+
 
 def entities_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
     """The entities that BIO tags spell: (type, first word, one past the last word).
@@ -62,3 +64,6 @@ def span_f1(guess: str, answer: str) -> float:
         return float(guessed == wanted)
     shared = sum((Counter(guessed) & Counter(wanted)).values())
     return 2 * shared / (len(guessed) + len(wanted))
+
+
+hold_to_hints(globals())

@@ -34,7 +34,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from course_utils.bert import NAMED_SIZES, BertConfig, BertEmbeddings, BertForPreTraining, BertModel
+from course_utils.checks import check_one_of, refusal
 from course_utils.commands import OneLineParser
+from course_utils.hints import Count, Natural, hold_to_hints
 
 CONVENTIONS = ("matmul", "linear", "all")
 FLOAT_BYTES = 4
@@ -332,8 +334,8 @@ class Profile:
 
 def profile(
     config: BertConfig,
-    batch_size: int = 1,
-    seq_len: int = 128,
+    batch_size: Count = 1,
+    seq_len: Count = 128,
     convention: str = "matmul",
     *,
     training: bool = False,
@@ -357,15 +359,9 @@ def profile(
         ValueError: naming the argument, the value and what is allowed.
         RuntimeError: if the count and the closed formula differ.
     """
-    for name, value, most in (
-        ("batch_size", batch_size, None),
-        ("seq_len", seq_len, config.max_position_embeddings),
-    ):
-        if not isinstance(value, int) or value < 1 or (most is not None and value > most):
-            allowed = "a whole number from 1" if most is None else f"1 to {most} (max_position_embeddings)"
-            raise ValueError(f"{name} is {value!r}; allowed is {allowed}")
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention is {convention!r}; allowed is one of {', '.join(CONVENTIONS)}")
+    if seq_len > (most := config.max_position_embeddings):
+        raise refusal("seq_len", f"1 to {most} (max_position_embeddings)", seq_len)
+    check_one_of("convention", convention, CONVENTIONS)
 
     model = on_meta(config, pretraining_heads).train(training)
     recorder = Recorder(model)
@@ -472,7 +468,7 @@ def rows_of(model: nn.Module, operations: list[Operation], convention: str, pass
 
 
 def closed_form(
-    config: BertConfig, batch_size: int, seq_len: int, pretraining_heads: bool = False
+    config: BertConfig, batch_size: Count, seq_len: Count, pretraining_heads: bool = False
 ) -> dict[str, int]:
     """Parameters and forward MACs from the sizes alone: `params`, `linear_macs`, `attention_macs`.
 
@@ -526,7 +522,7 @@ def check_against_formula(
 # ----------------------------------------------------------------------------------------------------------
 
 
-def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> float:
+def best_time(call: Callable[[], object], warm_up: Natural = 3, times: Count = 10) -> float:
     """Seconds of the quickest of `times` calls."""
     found = []
     for _ in range(warm_up + times):
@@ -536,7 +532,7 @@ def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> 
     return min(found[warm_up:])
 
 
-def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
+def peak_flops(sizes: tuple[Count, ...] = (1024, 2048), times: Count = 10) -> float:
     """FLOPs a second of the best fp32 product of two (n, n) matrices: 2 n^3 / t, over the given n."""
     generator = torch.Generator().manual_seed(0)
     peaks = []
@@ -550,7 +546,7 @@ def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
     return max(peaks)
 
 
-def bandwidth(floats: int = 32 * 2**20, times: int = 10) -> float:
+def bandwidth(floats: Count = 32 * 2**20, times: Count = 10) -> float:
     """Bytes a second between memory and processor: a = b + 3 c over three arrays, 12 bytes an element.
 
     The default, 128 MB an array, is more than a cache holds.
@@ -585,14 +581,13 @@ def find_config(model: str) -> BertConfig:
     if path.is_dir():
         path = path / "config.json"
     if not path.is_file():
-        raise ValueError(
-            f"model is {model!r}; allowed is one of {', '.join(NAMED_SIZES)} (also as bert-base-uncased), "
-            "a folder with a config.json, or such a file"
-        )
+        names = f"one of {', '.join(NAMED_SIZES)} (also as bert-base-uncased)"
+        allowed = f"{names}, a folder with a config.json, or such a file"
+        raise refusal("model", allowed, repr(model))
     try:
         values = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"model is {model!r}; {path.name} is no JSON object: {error}") from error
+        raise refusal("model", "a config.json that holds an object", repr(model), str(error)) from error
     return BertConfig.from_dict(values)
 
 
@@ -752,6 +747,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(report(found, ridge, given.depth, measured, markdown=given.format == "markdown"))
     return 0
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hub
+from course_utils.checks import check_one_of
 from course_utils.files import write_text
+from course_utils.hints import Count, Natural, hold_to_hints
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 
 VIEWER = "https://datasets-server.huggingface.co"
@@ -79,7 +81,7 @@ TASKS = {
 
 
 def load(
-    name: str, split: str = "train", limit: int = 1000
+    name: str, split: str = "train", limit: Count = 1000
 ) -> list[LabelledText] | list[TaggedWords] | list[Question]:
     """`limit` examples of a published data set, or all if there are fewer.
 
@@ -94,12 +96,8 @@ def load(
         ValueError: for an unknown name or split, a limit below 1, or rows that are not what they should be.
         hub.HubError: (an OSError) if they are not on the disk and cannot be had from the network.
     """
-    if name not in TASKS:
-        raise ValueError(f"name is {name!r}; it must be one of {', '.join(TASKS)}")
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
-    if limit < 1:
-        raise ValueError(f"limit is {limit}; it must be at least 1")
+    check_one_of("name", name, TASKS)
+    check_one_of("split", split, SPLITS)
     path = folder() / f"{name}-{split}-{limit}.json"
     if path.is_file():
         return read_file(path, name)
@@ -143,7 +141,7 @@ def examples(stored: dict[str, Any], name: str) -> list[LabelledText] | list[Tag
     return found
 
 
-def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
+def download(task: RealTask, split: str, limit: Count) -> dict[str, Any]:
     """Rows from the hub's data viewer, and the names of their tags.
 
     Raises:
@@ -163,7 +161,7 @@ def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
     return {"names": tag_names(first["features"]), "rows": rows[:total]}
 
 
-def ask(place: dict[str, str], offset: int, length: int) -> dict[str, Any]:
+def ask(place: dict[str, str], offset: Natural, length: Count) -> dict[str, Any]:
     """One page of rows."""
     answer = hub.get_json(f"{VIEWER}/rows", **place, offset=offset, length=length)
     if not {"rows", "features", "num_rows_total"} <= answer.keys():
@@ -185,3 +183,6 @@ def tag_names(features: list[dict[str, Any]]) -> dict[str, list[str]]:
         if isinstance(kind, dict) and kind.get("_type") == "ClassLabel":
             names[feature["name"]] = kind["names"]
     return names
+
+
+hold_to_hints(globals())

@@ -210,9 +210,9 @@ def test_a_damaged_file_is_named(no_network):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("sst3",), "name is 'sst3'; it must be one of sst2, mrpc"),
-        (("sst2", "dev"), "split is 'dev'; it must be one of train, validation, test"),
-        (("sst2", "train", 0), "limit is 0; it must be at least 1"),
+        (("sst3",), "name: expected one of sst2, mrpc, .*, got 'sst3'"),
+        (("sst2", "dev"), "split: expected one of train, validation, test, got 'dev'"),
+        (("sst2", "train", 0), "limit: expected a whole number from 1, got 0"),
     ],
 )
 def test_impossible_wishes_are_refused(arguments, message):

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from course_utils.bert.inputs import check_inputs, check_labels, check_network, check_sizes
 from course_utils.bert.losses import PretrainingLosses, pretraining_losses
 from course_utils.checks import IGNORE_INDEX, check_one_of
+from course_utils.hints import Count, Positive, ProperShare, Share, hold_to_hints
 from course_utils.masks import to_attention_bias
 
 # The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later
@@ -53,21 +54,21 @@ NAMED_SIZES = {
 class BertConfig:
     """The numbers that fix a BERT; names and defaults are `transformers.BertConfig`'s: BERT-base."""
 
-    vocab_size: int = 30522
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
+    vocab_size: Count = 30522
+    hidden_size: Count = 768
+    num_hidden_layers: Count = 12
+    num_attention_heads: Count = 12
+    intermediate_size: Count = 3072
     hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-12
+    hidden_dropout_prob: ProperShare = 0.1
+    attention_probs_dropout_prob: ProperShare = 0.1
+    max_position_embeddings: Count = 512
+    type_vocab_size: Count = 2
+    initializer_range: Positive = 0.02
+    layer_norm_eps: Positive = 1e-12
     pad_token_id: int | None = 0
-    classifier_dropout: float | None = None  # None: use hidden_dropout_prob
-    num_labels: int = 2
+    classifier_dropout: ProperShare | None = None  # None: use hidden_dropout_prob
+    num_labels: Count = 2
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -132,7 +133,7 @@ class BertEmbeddings(nn.Module):
 
 
 def attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout_p: float = 0.0
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout_p: Share = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Scaled dot-product attention, each step written out: softmax(Q K^T / sqrt(head_size)) V.
 
@@ -362,7 +363,7 @@ class BertModel(nn.Module):
         return BertModelOutput(last_hidden_state, pooler_output, hidden_states, attentions)
 
 
-def initialise_weights(module: nn.Module, initializer_range: float) -> None:
+def initialise_weights(module: nn.Module, initializer_range: Positive) -> None:
     """Draw Linear and Embedding weights from N(0, initializer_range^2); biases and padding become 0.
 
     LayerNorm stays as PyTorch makes it, weight 1 and bias 0. The draws come from PyTorch's global
@@ -447,7 +448,25 @@ class BertForPreTraining(nn.Module):
         self.bert = BertModel(config)
         self.cls = PretrainingHeads(config)
         initialise_weights(self.cls, config.initializer_range)
-        self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
+        self.tie_weights()
+
+    def tie_weights(self) -> None:
+        """One tensor each for the two names of the word embeddings and of the bias of the pieces."""
+        predictions = self.cls.predictions
+        predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
+        predictions.bias = predictions.decoder.bias
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "BertForPreTraining":
+        """What `to` does: a move to the meta device makes every tensor anew, each name by itself."""
+        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.tie_weights()
+        return self
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The same holds with `assign=True`, which puts the given tensors in place of the model's own."""
+        keys = super().load_state_dict(*args, **kwargs)
+        self.tie_weights()
+        return keys
 
     def forward(
         self,
@@ -496,3 +515,6 @@ class BertForPreTraining(nn.Module):
         prediction_logits, seq_relationship_logits = self.score_selected(*inputs, labels=labels, **options)
         truth = labels[labels != IGNORE_INDEX]
         return pretraining_losses(prediction_logits, truth, seq_relationship_logits, next_sentence_label)
+
+
+hold_to_hints(globals())

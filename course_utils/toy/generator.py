@@ -34,6 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.hints import Natural, hold_to_hints
 from course_utils.toy import grammar as english
 
 DOCUMENT_LENGTHS = (4, 8)  # fewest and most sentences of a document
@@ -93,9 +94,7 @@ class Generator:
             the language must be one piece of it.
     """
 
-    def __init__(self, seed: int = 0, grammar=english, vocab: list[str] | None = None):
-        if not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed is {seed!r}; it must be an integer >= 0")
+    def __init__(self, seed: Natural = 0, grammar=english, vocab: list[str] | None = None):
         self.seed = seed
         self.grammar = grammar
         self.states = list(itertools.product(grammar.TOPICS, grammar.PERSONS))
@@ -195,10 +194,8 @@ class Generator:
 
     # ------------------------------------------------------------------ documents
 
-    def documents(self, n: int) -> list[Document]:
+    def documents(self, n: Natural) -> list[Document]:
         """The first `n` documents of this seed; asking for more later only appends."""
-        if n < 0:
-            raise ValueError(f"n is {n}; it must be >= 0")
         chunks = range(-(-n // CHUNK))
         return [document for chunk in chunks for document in self._draw_chunk(chunk)][:n]
 
@@ -249,3 +246,6 @@ class Generator:
         polarity = self.sentiment_of[frame]
         sentiment = None if polarity is None else ("positive", "negative")[polarity]
         return Sentence(words, self.grammar.STAGES[self.stage_of[frame]], senses, sentiment)
+
+
+hold_to_hints(globals())

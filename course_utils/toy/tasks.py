@@ -25,6 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import Natural, Share, hold_to_hints
 from course_utils.toy import grammar as toy_grammar
 from course_utils.toy.generator import parse_class
 from course_utils.toy.language import ToyLanguage
@@ -96,7 +98,7 @@ def part_of(text: str) -> str:
 
 
 def draw(
-    n: int, seed: int, part: str, make: Callable, owner: Callable = lambda example: example.text
+    n: Natural, seed: Natural, part: str, make: Callable, owner: Callable = lambda example: example.text
 ) -> list:
     """The first `n` different examples of `part` that `make(rng)` writes with this seed.
 
@@ -106,10 +108,7 @@ def draw(
     Raises:
         ValueError: for an unknown part, a negative number, or more examples than there are.
     """
-    if part not in PARTS:
-        raise ValueError(f"part is {part!r}; allowed is one of {', '.join(PARTS)}")
-    if n < 0 or seed < 0:
-        raise ValueError(f"n is {n} and seed is {seed}; both must be at least 0")
+    check_one_of("part", part, PARTS)
     rng = np.random.default_rng(seed)
     found, in_vain = {}, 0
     while len(found) < n:
@@ -117,9 +116,7 @@ def draw(
         if part_of(owner(example)) == part and example not in found:
             found[example], in_vain = None, 0
         elif (in_vain := in_vain + 1) > 10_000:
-            raise ValueError(
-                f"n is {n}; allowed is at most about {len(found)}, the number of different examples"
-            )
+            raise refusal("n", f"at most about {len(found)}, the number of different examples", n)
     return list(found)
 
 
@@ -185,7 +182,7 @@ def clause(rng, positive: bool, negation: float = 0.3) -> tuple[str, bool]:
     return fill(rng, template, fine=fine, a_great=a_great, liked=word["liked"]), negated
 
 
-def reviews(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def reviews(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Short film reviews: label 1 positive, 0 negative, about half each.
 
     The rule: only the clause after "but" counts, where there is one; "not" turns its opinion word round.
@@ -228,7 +225,7 @@ TOPICAL_WORDS = {
 }
 
 
-def topics(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def topics(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Sentences of the toy language with the topic of their document (`TOPIC_LABELS`).
 
     The rule: the generator drew the topic first and the words after it. Sentences without a word that depends
@@ -301,7 +298,7 @@ def person(rng) -> str:
     return one_of(rng, FIRST_NAMES) + surname
 
 
-def entities(n: int, seed: int = 0, part: str = "train") -> list[TaggedWords]:
+def entities(n: Natural, seed: Natural = 0, part: str = "train") -> list[TaggedWords]:
     """One or two clauses whose persons, places, organisations and times are tagged word by word
     (`ENTITY_TAGS`).
 
@@ -332,11 +329,11 @@ MOST_SENTENCES = 40
 
 
 def questions(
-    n: int,
-    seed: int = 0,
+    n: Natural,
+    seed: Natural = 0,
     part: str = "train",
     sentences: tuple[int, int] = (3, 5),
-    unanswerable: float = 0.25,
+    unanswerable: Share = 0.25,
 ) -> list[Question]:
     """A context of several sentences, and a question about one of them.
 
@@ -352,9 +349,7 @@ def questions(
         unanswerable: share of questions without an answer (`kind` "none"; of the others "where" or "who").
     """
     if not 3 <= sentences[0] <= sentences[1] <= MOST_SENTENCES:
-        raise ValueError(f"sentences is {sentences}; allowed is (fewest, most) from 3 to {MOST_SENTENCES}")
-    if not 0 <= unanswerable <= 1:
-        raise ValueError(f"unanswerable is {unanswerable}; allowed is 0 to 1")
+        raise refusal("sentences", f"(fewest, most) from 3 to {MOST_SENTENCES}", sentences)
     return draw(n, seed, part, lambda rng: ask(rng, sentences, unanswerable), lambda item: item.context)
 
 
@@ -465,7 +460,7 @@ def relation(premise: list[Stay | Quality], claim: Stay | Quality) -> int:
     return 1
 
 
-def pairs(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def pairs(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Premise (`text`) and hypothesis (`text_pair`): 0 entailment, 1 neutral, 2 contradiction, a third each.
 
     The rule is `relation`. `kind` is "stay" (somebody was somewhere on a day), "some day" (the day is left
@@ -512,3 +507,6 @@ def say(rng, fact: Stay | Quality) -> str:
     if fact.day is None:
         return f"{fact.name} was at the {fact.place}"
     return fill(rng, one_of(rng, STAYS), name=fact.name, place=fact.place, day=fact.day)
+
+
+hold_to_hints(globals())
