@@ -46,6 +46,7 @@ TOKENIZER_FILE = "tokenizer_config.json"  # whether text is lower-cased; not eve
 SWITCH = "BERT_COURSE_MODEL"
 DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+SUM_LINE = re.compile(r"(?P<digest>[0-9A-Fa-f]{64}) [ *](?P<name>.+)")  # as sha256sum writes it, * for binary
 SHORT_NAME = re.compile(r"bert-(base|large)-[\w.@-]+")  # what models of google-bert were called before 2024
 # The commits that the course was tried with: what their owners change later does not change a notebook.
 REVISIONS = {
@@ -83,10 +84,11 @@ def check_digests(folder: Path) -> None:
     sums = Path(folder) / SUMS_FILE
     if not sums.is_file():
         return
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        if not name:
+    lines = sums.read_text(encoding="utf-8").splitlines() or [""]  # an empty file checks nothing
+    for line in lines:
+        if not (found := SUM_LINE.fullmatch(line)):
             raise ValueError(f"{sums} is damaged: a line reads {line!r}; copy the file again")
+        expected, name = found["digest"].lower(), found["name"]
         path = Path(folder) / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; copy the whole folder again")

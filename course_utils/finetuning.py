@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,16 @@ from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
 from course_utils.checks import check_one_of, refusal
 from course_utils.files import read_tensors, write_tensors, write_text
-from course_utils.hints import Count, Natural, NotNegative, Positive, ProperShare, Seed, hold_to_hints
+from course_utils.hints import (
+    Count,
+    Natural,
+    NotNegative,
+    Positive,
+    ProperShare,
+    Seed,
+    check_some,
+    hold_to_hints,
+)
 from course_utils.metrics import entities_of, entity_scores, exact_match, span_f1
 from course_utils.tasks import (
     QuestionAnswering,
@@ -162,10 +171,10 @@ def freeze(model: TaskModel, what: int | str) -> None:
     A frozen parameter has `requires_grad` False: no gradient is computed for it, no update reaches it.
     """
     layers = len(model.bert.encoder.layer)
-    if isinstance(what, int) and what > layers:
-        raise refusal("freeze", f"at most {layers}, the number of layers", what)
     names = [name for name, _ in parts_of(model)]
     counts = {"nothing": 0, "embeddings": 1, "encoder": len(names) - 1}
+    if what not in counts and what not in range(layers + 1):
+        raise refusal("freeze", f"{', '.join(counts)} or at most {layers}, the number of layers", repr(what))
     frozen = names[: counts[what] if isinstance(what, str) else 1 + what]
     for name, parameters in parts_of(model):
         for p in parameters:
@@ -294,7 +303,9 @@ def endless_batches(rows: Sequence[Row], settings: Settings) -> Iterator[list[Ro
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, task: Task, rows: Sequence[Row], weights: Tensor | None = None) -> float:
+def mean_loss(
+    model: nn.Module, task: Task, rows: Annotated[Sequence[Row], check_some], weights: Tensor | None = None
+) -> float:
     """Mean loss in nats over `rows`, in evaluation mode, batch by batch."""
     was_training, device = model.training, next(model.parameters()).device
     model.eval()

@@ -152,13 +152,18 @@ def held(function: Callable[..., Any]) -> Callable[..., Any]:
         if not takes:
             read_hints()  # at the first call: now every name that a hint holds is defined
         given = list(args)
+        on_meta = False
         for place, value in enumerate(args):
             name, way = places[place] if place < len(places) else rest[0] if rest else ("", None)
             if way is not None:
-                given[place] = way(name, value)
+                given[place] = value = way(name, value)
+                on_meta = on_meta or getattr(value, "is_meta", False)
         for name, value in kwargs.items():
             if (way := takes.get(name)) is not None:
-                kwargs[name] = way(name, value)
+                kwargs[name] = value = way(name, value)
+                on_meta = on_meta or getattr(value, "is_meta", False)
+        if on_meta:
+            refuse_half_meta(function.__name__, [*given, *kwargs.values()])
         try:
             return function(*given, **kwargs)
         except (RuntimeError, IndexError, TypeError, ValueError) as error:
@@ -174,6 +179,17 @@ def held(function: Callable[..., Any]) -> Callable[..., Any]:
             raise refusal(function.__name__, expected, ", ".join(tensors), reason) from error
 
     return call
+
+
+def refuse_half_meta(name: str, values: Sequence[Any]) -> None:
+    """Tensors of shapes alone mixed with numbers give numbers that nobody has computed."""
+    tensors = [value for value in values if is_tensor(value)]
+    weights = next(values[0].parameters(), None) if hasattr(values[0], "parameters") else None
+    if weights is not None:
+        tensors.append(weights)
+    if not all(tensor.is_meta for tensor in tensors):
+        got = ", ".join(shown(tensor) for tensor in tensors)
+        raise refusal(name, "all tensors on the meta device, or none of them", got)
 
 
 def take(hint: Any, names: dict[str, Any]) -> Take | None:
@@ -349,7 +365,7 @@ def take_many(hint: Any, kind: type, ways: Sequence[Take | None], inner: Sequenc
             raise refusal(name, f"{len(inner)} values", shown(value), kind=WrongKind)
         if (
             any(ways)
-            and isinstance(value, (list, tuple))
+            and isinstance(value, (list, tuple, set))
             and not (of_one_kind and are_exactly(ways[0], value))
         ):
             each = list(ways) * len(value) if of_one_kind else ways

@@ -51,8 +51,8 @@ def cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("CPU_LIMIT", "")  # set by Binder and JupyterHub
     try:
-        return max(1, min(allowed, int(float(limit)))) if limit else allowed
-    except ValueError:
+        return max(1, int(min(allowed, float(limit)))) if limit else allowed
+    except ValueError:  # no number, or the number that is none
         return allowed
 
 

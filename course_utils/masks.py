@@ -15,7 +15,6 @@ from torch import Tensor
 from course_utils.checks import refusal
 from course_utils.hints import Count, Mask, hold_to_hints
 
-
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 

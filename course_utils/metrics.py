@@ -8,6 +8,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
+from course_utils.checks import refusal
 from course_utils.hints import hold_to_hints
 
 
@@ -33,6 +34,8 @@ def entity_scores(truth: Sequence[Sequence[str]], guess: Sequence[Sequence[str]]
 
     Source: Tjong Kim Sang and De Meulder 2003 (CoNLL-2003), section 2.4.
     """
+    if len(truth) != len(guess):
+        raise refusal("guess", f"as many lists of tags as truth has, {len(truth)}", len(guess))
     pairs = [(entities_of(t), entities_of(g)) for t, g in zip(truth, guess, strict=True)]
     right = sum(len(t & g) for t, g in pairs)
     given, wanted = sum(len(g) for _, g in pairs), sum(len(t) for t, _ in pairs)

@@ -459,7 +459,7 @@ def run(
     return not done.interrupted
 
 
-def nan_mean(values: Iterable[float]) -> float | None:
+def nan_mean(values: Iterable[Any]) -> float | None:
     """Mean of the values that are numbers; None if there are none."""
     numbers = [value for value in values if not math.isnan(value)]
     return sum(numbers) / len(numbers) if numbers else None

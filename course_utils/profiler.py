@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ from torch.overrides import TorchFunctionMode
 from course_utils.bert import NAMED_SIZES, BertConfig, BertEmbeddings, BertForPreTraining, BertModel
 from course_utils.checks import check_one_of, refusal
 from course_utils.commands import OneLineParser
-from course_utils.hints import Count, Natural, hold_to_hints
+from course_utils.hints import Count, Natural, Positive, check_some, hold_to_hints
 
 CONVENTIONS = ("matmul", "linear", "all")
 FLOAT_BYTES = 4
@@ -268,7 +268,7 @@ class Row:
         """Arithmetic intensity: FLOPs for each byte moved."""
         return self.flops / self.traffic_bytes if self.traffic_bytes else 0.0
 
-    def bound(self, ridge: float) -> str:
+    def bound(self, ridge: Positive) -> str:
         """What this row waits for on a machine whose peak divided by its bandwidth is `ridge` FLOP/byte.
 
         Source: Williams, Waterman and Patterson 2009, "Roofline", Communications of the ACM 52(4).
@@ -318,7 +318,7 @@ class Profile:
             "flops": passes * sum(operation.flops_by(convention) for operation in self.operations),
         }
 
-    def seconds(self, peak_flops: float, bytes_per_second: float) -> dict[str, float]:
+    def seconds(self, peak_flops: Positive, bytes_per_second: Positive) -> dict[str, float]:
         """Least time of the pass by the roofline, for each kind of operation.
 
         An operation takes as long as its arithmetic or its traffic, whichever is longer. All arithmetic
@@ -532,7 +532,7 @@ def best_time(call: Callable[[], object], warm_up: Natural = 3, times: Count = 1
     return min(found[warm_up:])
 
 
-def peak_flops(sizes: tuple[Count, ...] = (1024, 2048), times: Count = 10) -> float:
+def peak_flops(sizes: Annotated[tuple[Count, ...], check_some] = (1024, 2048), times: Count = 10) -> float:
     """FLOPs a second of the best fp32 product of two (n, n) matrices: 2 n^3 / t, over the given n."""
     generator = torch.Generator().manual_seed(0)
     peaks = []

@@ -235,7 +235,9 @@ class TextClassification(Task):
         """The most probable label of each text: (n,)."""
         return self.predict_proba(model, texts).argmax(axis=1)
 
-    def score(self, model: nn.Module, examples: Sequence[LabelledText]) -> dict[str, float]:
+    def score(
+        self, model: nn.Module, examples: Annotated[Sequence[LabelledText], check_some]
+    ) -> dict[str, float]:
         """`accuracy` and `macro_f1` (the mean of the F1 of each class: rare classes count as much)."""
         from sklearn.metrics import accuracy_score, f1_score
 
@@ -320,7 +322,9 @@ class TokenClassification(Task):
                     tags[row.example][place] = self.labels[label]
         return [tuple(each) for each in tags]
 
-    def score(self, model: nn.Module, examples: Sequence[TaggedWords]) -> dict[str, float]:
+    def score(
+        self, model: nn.Module, examples: Annotated[Sequence[TaggedWords], check_some]
+    ) -> dict[str, float]:
         """`entity_f1`, `entity_precision`, `entity_recall` (whole entities) and `tag_accuracy` (words)."""
         guess = self.predict(model, examples)
         truth = [example.tags for example in examples]
@@ -434,7 +438,9 @@ class QuestionAnswering(Task):
             for (score, text), none in zip(best, nothing, strict=True)
         ]
 
-    def score(self, model: nn.Module, examples: Sequence[Question]) -> dict[str, float]:
+    def score(
+        self, model: nn.Module, examples: Annotated[Sequence[Question], check_some]
+    ) -> dict[str, float]:
         """`exact_match` and `span_f1`, each the best over the accepted answers ("" where there is none)."""
         guess = self.predict(model, examples)
         accepted = [[answer.text for answer in example.answers] or [""] for example in examples]
@@ -454,8 +460,14 @@ def token_span(offsets: list[tuple[int, int]], answer: Answer) -> tuple[int, int
     return inside[0], inside[-1]
 
 
+def check_context(name: str, origins: Sequence[Any]) -> None:
+    """Some token comes from the context."""
+    if all(origin is None for origin in origins):
+        raise refusal(name, "at least one token of the context", "none")
+
+
 def best_span(
-    start: Tensor, end: Tensor, origins: Sequence[Any], max_answer: Count
+    start: Tensor, end: Tensor, origins: Annotated[Sequence[Any], check_context], max_answer: Count
 ) -> tuple[float, int, int]:
     """Score, first and last token of the best span within the context: the largest start[i] + end[j], with
     i <= j < i + max_answer, where `origins` is not None. `start` and `end` are (seq_len,).

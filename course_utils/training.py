@@ -10,6 +10,7 @@ new, and the state from which a run goes on bit for bit.
 """
 
 import copy
+import hashlib
 import json
 import math
 import signal
@@ -28,6 +29,7 @@ from course_utils.checks import refusal
 from course_utils.files import read_tensors, write_tensors
 from course_utils.hints import Count, Natural, NotNegative, Positive, hold_to_hints
 
+DIGEST = "sha256"
 Losses = TypeVar("Losses")
 
 
@@ -187,7 +189,7 @@ class EarlyStopping:
         self.best, self.best_score, self.lowest_loss, self.last_gain = 0, -math.inf, math.inf, 0
         self.weights: dict[str, Tensor] = {}
 
-    def is_over(self, number: int, score: float, loss: float) -> bool:
+    def is_over(self, number: Natural, score: float, loss: float) -> bool:
         """Look at evaluation `number`: is it time to stop?"""
         if loss < self.lowest_loss:
             self.lowest_loss, self.last_gain = loss, number
@@ -210,7 +212,17 @@ def save_state(
         tensors[f"model.{name}"] = p.detach()
         for key, value in optimizer.state.get(p, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
-    write_tensors(path, tensors, {key: json.dumps(value) for key, value in notes.items()})
+    metadata = {key: json.dumps(value) for key, value in notes.items()}
+    write_tensors(path, tensors, metadata | {DIGEST: digest_of(tensors, metadata)})
+
+
+def digest_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all numbers and notes, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(dict(sorted(metadata.items()))).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -220,6 +232,9 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ValueError: if the file is damaged.
     """
     tensors, metadata = read_tensors(path)
+    digest = metadata.pop(DIGEST, None)  # states of the first version have none
+    if digest not in (None, digest_of(tensors, metadata)):
+        raise refusal(str(path), f"the SHA-256 that it was saved with, {digest}", "another: it is damaged")
     return tensors, {key: json.loads(value) for key, value in metadata.items()}
 
 

@@ -63,6 +63,7 @@ REACH_TYPE = torch.int16  # small numbers in small boxes: the band is compared e
 MODES = ("skipgram", "cbow")
 
 Texts = Sequence[Sequence[str]]
+NoiseWords = Annotated[Ids, check_some]
 WordCounts = Annotated[Tensor, check_counts]
 
 
@@ -222,7 +223,7 @@ class Blocks(NamedTuple):
 
 
 def draw_blocks(
-    ids: Tensor, sentence: Tensor, keep: Tensor, window: Count, generator: Generator | None = None
+    ids: Ids, sentence: Ids, keep: Tensor, window: Count, generator: Generator | None = None
 ) -> Blocks:
     """One epoch of text: a fresh draw of the words that survive and of how far each of them looks.
 
@@ -272,7 +273,7 @@ def listed_pairs(blocks: Blocks) -> Iterator[tuple[int, int, int]]:
 
 
 def plain_skipgram_step(
-    model: Word2Vec, blocks: Blocks, noise_words: Tensor, negatives: Count, lr: NotNegative
+    model: Word2Vec, blocks: Blocks, noise_words: NoiseWords, negatives: Count, lr: NotNegative
 ) -> None:
     """Each centre word predicts each of its neighbours, and noise words as none; changes the model in place.
 
@@ -336,7 +337,7 @@ def gradients(inputs: Tensor, outputs: Tensor, weight: Tensor, negatives: Count)
 def skipgram_step(
     model: Word2Vec,
     blocks: Blocks,
-    noise_words: Tensor,
+    noise_words: NoiseWords,
     negatives: Count,
     lr: NotNegative,
     expected: tuple[Tensor, Tensor],
@@ -363,7 +364,7 @@ def skipgram_step(
 def cbow_step(
     model: Word2Vec,
     blocks: Blocks,
-    noise_words: Tensor,
+    noise_words: NoiseWords,
     negatives: Count,
     lr: NotNegative,
     expected: tuple[Tensor, Tensor],

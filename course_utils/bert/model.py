@@ -203,7 +203,7 @@ class AddAndNorm(nn.Module):
     This order, LayerNorm(x + sublayer(x)), is called post-norm (Vaswani et al. 2017, section 3.1).
     """
 
-    def __init__(self, in_features: int, config: BertConfig) -> None:
+    def __init__(self, in_features: Count, config: BertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(in_features, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)

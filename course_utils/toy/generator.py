@@ -34,7 +34,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils.hints import Natural, hold_to_hints
+from course_utils.checks import refusal
+from course_utils.hints import Natural, hold_to_hints, shown
 from course_utils.toy import grammar as english
 
 DOCUMENT_LENGTHS = (4, 8)  # fewest and most sentences of a document
@@ -74,12 +75,15 @@ class Document:
 
 def stationary(transitions: np.ndarray) -> np.ndarray:
     """The distribution pi (S,) with pi @ transitions = pi: the left eigenvector of eigenvalue 1."""
+    square = transitions.ndim == 2 and len(transitions) == transitions.shape[1] > 0
+    if not square or (transitions < 0).any() or not np.allclose(transitions.sum(axis=1), 1):
+        raise refusal("transitions", "a square table, each row a distribution", shown(transitions))
     values, vectors = np.linalg.eig(transitions.T)
     vector = np.real(vectors[:, np.argmax(np.real(values))])
     return vector / vector.sum()
 
 
-def parse_class(words: str, side: int | None) -> tuple[str, ...]:
+def parse_class(words: str, side: Natural | None) -> tuple[str, ...]:
     """The words of a class; `side` picks one of each "singular/plural" or "positive/negative" pair."""
     return tuple(word.split("/")[side] if side is not None else word for word in words.split())
 

@@ -20,17 +20,20 @@ have different labels. How far such short cuts get is measured in `tests/test_to
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
 from course_utils.checks import check_one_of, refusal
-from course_utils.hints import Natural, Share, hold_to_hints
+from course_utils.hints import Count, Natural, Share, check_some, hold_to_hints
 from course_utils.toy import grammar as toy_grammar
 from course_utils.toy.generator import parse_class
 from course_utils.toy.language import ToyLanguage
 
+Rng = np.random.Generator
+Words = Annotated[Sequence[str], check_some]
 PARTS = ("train", "dev", "test")  # eight, one and one tenth of all examples
 
 REVIEW_LABELS = ("negative", "positive")
@@ -120,12 +123,12 @@ def draw(
     return list(found)
 
 
-def one_of(rng, words):
+def one_of(rng: Rng, words: Annotated[Sequence[Any], check_some]) -> Any:
     """One of `words`, each as likely as the others."""
     return words[rng.integers(len(words))]
 
 
-def fill(rng, template: str, **given: str) -> str:
+def fill(rng: Rng, template: str, **given: str) -> str:
     """Put a word in each `{slot}`: the given one, or one of the class `SLOTS[slot]`."""
 
     def word(match: re.Match) -> str:
@@ -172,7 +175,7 @@ EXCLAMATIONS = ("{great} {film} !", "{great} {film} and {great_too} {many} !")
 OPENINGS = ("on {day} {name} was at the cinema and", "i went to the theatre on {day} and")
 
 
-def clause(rng, positive: bool, negation: float = 0.3) -> tuple[str, bool]:
+def clause(rng: Rng, positive: bool, negation: Share = 0.3) -> tuple[str, bool]:
     """An opinion of this polarity, and whether it says so by negating its opposite: "not bad"."""
     template = one_of(rng, CLAUSES)
     negated = "{liked}" not in template and rng.random() < negation
@@ -275,7 +278,7 @@ ENTITY_FRAMES = (
 FIRST_NAMES = (*toy_grammar.PERSONS, "rose")
 
 
-def tagged(rng, template: str) -> tuple[list[str], list[str]]:
+def tagged(rng: Rng, template: str) -> tuple[list[str], list[str]]:
     """Fill an entity frame and give each word its tag."""
     words, tags, kind = [], [], ""
     for token in template.replace("]", " ]").split():
@@ -292,7 +295,7 @@ def tagged(rng, template: str) -> tuple[list[str], list[str]]:
     return words, tags
 
 
-def person(rng) -> str:
+def person(rng: Rng) -> str:
     """A first name, in four cases of ten with a surname: a colour."""
     surname = f" {one_of(rng, SLOTS['colour'])}" if rng.random() < 0.4 else ""
     return one_of(rng, FIRST_NAMES) + surname
@@ -363,7 +366,7 @@ class Fact:
     day: str
 
 
-def facts(rng, count: int) -> list[Fact]:
+def facts(rng: Rng, count: Count) -> list[Fact]:
     """`count` facts that differ in place, and in person or day."""
     # Few people and days for the number of facts, so that most occur more than once.
     few = 2 + count // 4
@@ -387,7 +390,7 @@ def facts(rng, count: int) -> list[Fact]:
     return found
 
 
-def ask(rng, sentences: tuple[int, int], unanswerable: float) -> Question:
+def ask(rng: Rng, sentences: tuple[int, int], unanswerable: Share) -> Question:
     """Write a context and a question about it."""
     known = facts(rng, int(rng.integers(sentences[0], sentences[1] + 1)))
     context, spans = "", []
@@ -488,7 +491,9 @@ def pairs(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledTe
     return draw(n, seed, part, make)
 
 
-def draw_claim(rng, premise, names, places, days) -> Stay | Quality:
+def draw_claim(
+    rng: Rng, premise: list[Stay | Quality], names: Words, places: Words, days: Words
+) -> Stay | Quality:
     """A claim about the people, places and days of the premise, or about the quality of its thing."""
     known = [fact for fact in premise if isinstance(fact, Quality)]
     if known and rng.random() < 0.6:
@@ -498,7 +503,7 @@ def draw_claim(rng, premise, names, places, days) -> Stay | Quality:
     return Stay(one_of(rng, names), one_of(rng, places), one_of(rng, days) if rng.random() < 0.7 else None)
 
 
-def say(rng, fact: Stay | Quality) -> str:
+def say(rng: Rng, fact: Stay | Quality) -> str:
     """One of the ways to put a fact into words."""
     if isinstance(fact, Quality):
         negated = rng.random() < 0.5
