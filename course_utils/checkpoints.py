@@ -32,7 +32,8 @@ import torch
 
 from course_utils import hub
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
-from course_utils.files import read_tensors, write_tensors, write_text
+from course_utils.checks import refusal
+from course_utils.files import only_writer, read_tensors, write_tensors, write_text
 from course_utils.hints import hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -55,9 +56,38 @@ REVISIONS = {
 }
 
 
-def save(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
-    """Write a checkpoint folder, digests last."""
+def save(
+    folder: Path,
+    model: BertForPreTraining,
+    tokenizer: WordPieceTokenizer,
+    card: str,
+    overwrite: bool = False,
+) -> None:
+    """Write a checkpoint folder, digests last.
+
+    Raises:
+        ValueError: if it would replace a file that no `save` has written, unless `overwrite`.
+        BusyError: (an OSError) if another process is writing there and does not come to an end.
+    """
     folder = Path(folder)
+    with only_writer(folder):
+        if not overwrite:
+            check_own(folder)
+        write_folder(folder, model, tokenizer, card)
+
+
+def check_own(folder: Path) -> None:
+    """Refuse a folder with files that its SHA256SUMS does not name: they are somebody else's."""
+    sums = folder / SUMS_FILE
+    own = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    names = (CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE)
+    if others := [name for name in names if (folder / name).exists() and f" {name}\n" not in own]:
+        got = f"{folder}, which has a {others[0]} of its own"
+        raise refusal("folder", "a new one, or one that was saved before", got, "overwrite=True replaces it")
+
+
+def write_folder(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
+    """The files of a checkpoint, digests last."""
     config = {"architectures": ["BertForPreTraining"], **model.config.to_dict()}
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     # A tied weight has two names in the state dict and one among the parameters: it is written once.
@@ -261,4 +291,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 hold_to_hints(globals())
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from course_utils import commands
+
+    commands.run(main)

@@ -104,7 +104,7 @@ def passages(
             if len(found) >= per_library:
                 break
         else:
-            raise refusal("per_library", f"at most {len(found)}, the passages of {library}", per_library)
+            raise refusal("per_library", f"at most {len(found)}, all that {library} has", per_library)
         kept += found[:per_library]
     return [kept[index] for index in rng.permutation(len(kept))]
 
@@ -119,13 +119,13 @@ def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed:
         ValueError: if shares do not leave a part for training, or a library has fewer than three modules.
     """
     if min(dev, test) <= 0 or dev + test >= 1:
-        raise refusal("dev and test", "shares above 0 whose sum is below 1", f"{dev} and {test}")
+        raise refusal("dev and test", "shares above 0 with a sum below 1", f"{dev} and {test}")
     rng = np.random.default_rng(seed)
     part_of: dict[str, str] = {}
     for library in sorted({passage.library for passage in found}):
         modules = sorted({passage.module for passage in found if passage.library == library})
         if len(modules) < 3:
-            raise refusal(f"modules of {library}", "at least 3", len(modules))
+            raise refusal("found", f"at least 3 modules of {library}", len(modules))
         sizes = {module: sum(passage.module == module for passage in found) for module in modules}
         total = sum(sizes.values())
         order = [modules[index] for index in rng.permutation(len(modules))]

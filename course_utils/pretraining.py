@@ -30,7 +30,6 @@ line on each of them, with the name of the first in place of HOST):
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -470,6 +469,7 @@ LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, 
 hold_to_hints(globals())
 
 if __name__ == "__main__":
+    from course_utils import commands
     from course_utils.commands.pretraining import main
 
-    sys.exit(main())
+    commands.run(main)

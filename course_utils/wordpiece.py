@@ -28,6 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from course_utils.checks import refusal
+from course_utils.files import write_text
 from course_utils.hints import Char, Count, Natural, hold_to_hints
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -289,8 +290,7 @@ class WordPieceTokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as a `vocab.txt`, the file that `from_file` and `transformers` read."""
-        lines = "".join(f"{piece}\n" for piece in self.id_to_token)
-        Path(path).write_text(lines, encoding="utf-8", newline="\n")
+        write_text(path, "".join(f"{piece}\n" for piece in self.id_to_token))
 
     def __len__(self) -> int:
         return len(self.id_to_token)

@@ -119,7 +119,7 @@ def test_what_stands_in_two_modules_is_taken_once(plant, tmp_path):
     copy = NOISE.replace("{n}", words_for(0)).replace("months", "weeks")  # nearly the same is the same
     (tmp_path / plant / "copy.py").write_text(copy, encoding="utf-8")
     assert len(docstrings.passages([plant], 80, min_words=8)) == 80
-    with pytest.raises(ValueError, match="at most 80"):
+    with pytest.raises(ValueError, match="expected at most 80, "):
         docstrings.passages([plant], 81, min_words=8)
 
 
@@ -169,26 +169,23 @@ def test_no_module_is_on_two_sides_and_every_library_is_on_all(seed):
     [
         (
             lambda: docstrings.passages(["no_such_library"]),
-            "library: expected 'python' or an installed package, got 'no_such_library'",
+            "library: expected .* or an installed package, got 'no_such_library'",
         ),
-        (lambda: docstrings.passages(["not a name"]), "library: expected .*, got 'not a name'"),
-        (lambda: docstrings.passages("numpy"), "libraries: expected a list of strings, got 'numpy'"),
-        (lambda: docstrings.passages([]), r"libraries: expected .*, got \[\]"),
+        (lambda: docstrings.passages(["not a name"]), "library: .* got 'not a name'"),
+        (lambda: docstrings.passages("numpy"), "libraries: .* got 'numpy'"),
+        (lambda: docstrings.passages([]), r"libraries: .* got \[\]"),
         (lambda: docstrings.passages(["numpy", "numpy"]), "a list of different names"),
-        (
-            lambda: docstrings.passages(["numpy"], per_library=0),
-            "per_library: expected a whole number from 1, got 0",
-        ),
+        (lambda: docstrings.passages(["numpy"], per_library=0), "per_library: expected a whole number from 1, got 0"),
         (
             lambda: docstrings.passages(["numpy"], min_words=30, max_words=20),
             "max_words: expected 30 or more, got 20",
         ),
         (
             lambda: docstrings.passages(["tqdm"], per_library=100_000),
-            "per_library: expected at most .* of tqdm, got 100000",
+            "per_library: expected at most .* tqdm has, got 100000",
         ),
-        (lambda: docstrings.split(made_up(2, 9)), "modules of a: expected at least 3, got 2"),
-        (lambda: docstrings.split(made_up(9, 2), dev=0.5, test=0.5), "sum is below 1, got 0.5 and 0.5"),
+        (lambda: docstrings.split(made_up(2, 9)), "found: expected at least 3 modules of a, got 2"),
+        (lambda: docstrings.split(made_up(9, 2), dev=0.5, test=0.5), "a sum below 1"),
         (lambda: docstrings.split(made_up(9, 2), dev=0.0), "shares above 0"),
     ],
 )

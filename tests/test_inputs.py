@@ -15,11 +15,12 @@ import warnings
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from test_layout import TAUGHT, entry_of
+from test_layout import files as modules
 
 from course_utils import (
     checkpoints,
@@ -37,7 +38,7 @@ from course_utils import (
     word2vec,
     wordpiece,
 )
-from course_utils.bert import BertConfig, heads, inputs, losses, model, weights
+from course_utils.bert import BertConfig, heads, losses, model, weights
 from course_utils.bert.heads import (
     BertForQuestionAnswering,
     BertForSequenceClassification,
@@ -47,8 +48,6 @@ from course_utils.toy import generator as toy_generator
 from course_utils.toy import language as toy_language
 from course_utils.toy import tasks as toy_tasks
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
-from test_layout import TAUGHT, entry_of
-from test_layout import files as modules
 
 REFUSAL = re.compile(r"[^\n]+: expected [^\n]+, got [^\n]+")
 
@@ -578,7 +577,6 @@ CALLS = {
     "profiler.best_time": lambda: c(profiler.best_time, lambda: None, 1, 1),
     "profiler.peak_flops": lambda: c(profiler.peak_flops, (8,), 1),
     "profiler.bandwidth": lambda: c(profiler.bandwidth, 64, 1),
-    "profiler.find_config": lambda: c(profiler.find_config, "tiny"),
     "docstrings.passages": lambda: c(docstrings.passages, ["tqdm"], 2, 0, 5, 40, 2),
     "docstrings.split": lambda: c(
         docstrings.split, docstrings.passages(["tqdm"], 6, 0, 5, 40, 2), 0.2, 0.2, 0
