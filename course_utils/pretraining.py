@@ -84,7 +84,7 @@ class Settings:
     documents: Count = 60_000
     steps: Count = 5000
     tokens_per_step: Count = 2048
-    learning_rate: Positive = 2e-3
+    learning_rate: NotNegative = 2e-3
     warmup_steps: Natural = 150
     weight_decay: NotNegative = 0.01
     clip: Positive = 1.0
@@ -409,9 +409,7 @@ class Pretrainer:
     def load_state(self, path: Path) -> None:
         """Go on from a saved state; refuses one that was made under other settings."""
         tensors, notes = training.read_state(path)
-        own = asdict(self.settings)
-        if changed := [name for name, value in notes["settings"].items() if value != own[name]]:
-            raise refusal("settings", f"those of {path}", f"another {', '.join(changed)}")
+        training.check_same_run(path, notes, {"settings": asdict(self.settings)})
         training.restore_state(tensors, self.model, self.optimizer)
         self.next_step, self.log, self.recent = notes["next_step"], notes["log"], notes["recent"]
 

@@ -20,7 +20,7 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -33,6 +33,7 @@ from course_utils.hints import Char, Count, Natural, hold_to_hints
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
+CONTRACTIONS = (" ' ", " n't", " 'm", " 's", " 've", " 're")  # cleaned up, they lose the spaces around them
 Cut = tuple[str, int, int]  # a piece, and where it begins and ends in the text
 MAX_WORD_LENGTH = 100
 _WORD_CACHE_SIZE = 100_000
@@ -260,7 +261,7 @@ class WordPieceTokenizer:
         vocab: dict, piece to id.
         id_to_token: list, the pieces in order.
         cls_token_id, sep_token_id, mask_token_id, pad_token_id, unk_token_id: the ids of the special tokens.
-        special_ids: frozenset of these five.
+        special_ids: frozenset of these five (`vocabularies.DialectTokenizer` knows of more).
 
     Raises:
         TypeError: if `vocab` is not a list of strings.
@@ -278,19 +279,22 @@ class WordPieceTokenizer:
         self.sep_token_id = self.vocab[SEP]
         self.mask_token_id = self.vocab[MASK]
         self.special_ids = frozenset(self.vocab[token] for token in SPECIAL_TOKENS)
-        self._special_pattern = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
+        self._whole = any_of(SPECIAL_TOKENS)
+        self._pieces = self.vocab  # what words are cut into
         # Few different words make up most of a text (Zipf's law), so each is cut once and remembered.
         self._word_cache: dict[str, list[Cut]] = {}
 
     @classmethod
     def from_file(cls, path: str | Path, lowercase: bool = True) -> "WordPieceTokenizer":
-        """Read a `vocab.txt`: one piece a line, the id is the number of the line, counted from 0."""
-        text = Path(path).read_text(encoding="utf-8")
-        return cls(text.removesuffix("\n").split("\n"), lowercase)
+        """Read a `vocab.txt` (`read_vocab`); a refusal names the file."""
+        try:
+            return cls(pieces_by_id(read_vocab(path)), lowercase)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as a `vocab.txt`, the file that `from_file` and `transformers` read."""
-        write_text(path, "".join(f"{piece}\n" for piece in self.id_to_token))
+        write_text(path, "".join(f"{piece}\n" for piece in self._pieces))
 
     def __len__(self) -> int:
         return len(self.id_to_token)
@@ -363,22 +367,31 @@ class WordPieceTokenizer:
             "attention_mask": [padded(encoding.attention_mask, 0) for encoding in encodings],
         }
 
-    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+    def decode(
+        self,
+        ids: Iterable[int],
+        skip_special_tokens: bool = True,
+        clean_up_tokenization_spaces: bool = False,
+    ) -> str:
         """Join pieces to a text with spaces, but none before a `##` piece and before `.`, `,`, `?`, `!`.
 
-        Equal to the library's `decode`. The way back is not exact: capitals, accents and the spaces that
-        stood around other punctuation are gone. Skipping the special tokens skips `[UNK]` too.
+        Equal to the library's `decode`; to clean up is to join apostrophes and English contractions (`n't`,
+        `'s`) to what stands before them as well. The way back is not exact: capitals, accents and the spaces
+        that stood around other punctuation are gone. Skipping the special tokens skips `[UNK]` too.
         Raises ValueError for an id outside the vocabulary.
         """
         tokens = self.convert_ids_to_tokens(ids)
         if skip_special_tokens:
-            tokens = [token for token in tokens if token not in SPECIAL_TOKENS]
+            tokens = [token for token in tokens if self.vocab[token] not in self.special_ids]
         text = "".join(tokens[:1])
         for token in tokens[1:]:
             if token.startswith(CONTINUATION):
                 text += token.removeprefix(CONTINUATION)
             else:
                 text += token if token[0] in ".,?!" else f" {token}"
+        if clean_up_tokenization_spaces:
+            for spaced in CONTRACTIONS:
+                text = text.replace(spaced, spaced.strip())
         return text
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
@@ -397,7 +410,7 @@ class WordPieceTokenizer:
         """(piece, start, end) for each piece of `text`; special tokens are taken out before all else."""
         found = []
         position = 0
-        for match in self._special_pattern.finditer(text):
+        for match in self._whole.finditer(text):
             found += self._cut_plain(text[position : match.start()], position)
             found.append((match.group(), match.start(), match.end()))
             position = match.end()
@@ -405,24 +418,35 @@ class WordPieceTokenizer:
 
     def _cut_plain(self, text: str, shift: int) -> list[Cut]:
         """(piece, start, end) for each piece of a text without special tokens; offsets begin at `shift`."""
-        cleaned, origins = clean_text(text, self.lowercase)
+        cleaned, origins = self._clean(text)
         found = []
-        for word_start, word_end in split_words(cleaned):
+        for word_start, word_end in self._words(cleaned):
             for piece, start, end in self._cut_word(cleaned[word_start:word_end]):
                 # The end is taken from the last character: what was dropped behind it belongs to no piece.
                 last = origins[word_start + end - 1]
                 found.append((piece, shift + origins[word_start + start], shift + last + 1))
         return found
 
+    def _clean(self, text: str) -> tuple[str, list[int]]:
+        return clean_text(text, self.lowercase)
+
+    def _words(self, cleaned: str) -> list[tuple[int, int]]:
+        return split_words(cleaned)
+
     def _cut_word(self, word: str) -> list[Cut]:
         """(piece, start, end) for each piece of one clean word, remembered for the next time."""
         cut = self._word_cache.get(word)
         if cut is None:
-            pieces = greedy_pieces(word, self.vocab)
+            pieces = greedy_pieces(word, self._pieces)
             cut = [(piece, *span) for piece, span in zip(pieces, piece_spans(word, pieces), strict=True)]
             if len(self._word_cache) < _WORD_CACHE_SIZE:
                 self._word_cache[word] = cut
         return cut
+
+
+def any_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that finds any of `tokens`: the leftmost in a text, the longest of those that begin there."""
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)")
 
 
 def _truncate(segments: list[list[Cut]], room: int) -> list[list[Cut]]:
@@ -432,6 +456,32 @@ def _truncate(segments: list[list[Cut]], room: int) -> list[list[Cut]]:
     first, second = segments
     first_length, second_length = truncated_lengths(len(first), len(second), room)
     return [first[:first_length], second[:second_length]]
+
+
+def read_vocab(path: str | Path) -> dict[str, int]:
+    """The ids of a `vocab.txt`: one piece a line, its id is the number of the line, counted from 0.
+
+    Read as the library reads it: white space at the end of a line is no part of the piece, and of two equal
+    lines the later one counts. A mark of byte order at the beginning, as Windows sets it, is passed over.
+    Raises ValueError for a line that is no UTF-8.
+    """
+    content = Path(path).read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refusal(f"line {line}", "text in UTF-8", content[error.start : error.end]) from error
+    return {line.rstrip(): index for index, line in enumerate(lines)}
+
+
+def pieces_by_id(ids: Mapping[str, int]) -> list[str]:
+    """The pieces in the order of their ids.
+
+    An id that no text can reach, since its piece is empty, has white space, or counts further down, gets a
+    name that no text can reach either; at the end such ids are left out.
+    """
+    reached = {index: piece for piece, index in ids.items() if piece.split() == [piece]}
+    return [reached.get(index, f"[unreachable{index}]") for index in range(max(reached, default=-1) + 1)]
 
 
 def _check_vocab(vocab: list[str]) -> None:

@@ -175,7 +175,10 @@ def test_no_module_is_on_two_sides_and_every_library_is_on_all(seed):
         (lambda: docstrings.passages("numpy"), "libraries: .* got 'numpy'"),
         (lambda: docstrings.passages([]), r"libraries: .* got \[\]"),
         (lambda: docstrings.passages(["numpy", "numpy"]), "a list of different names"),
-        (lambda: docstrings.passages(["numpy"], per_library=0), "per_library: expected a whole number from 1, got 0"),
+        (
+            lambda: docstrings.passages(["numpy"], per_library=0),
+            "per_library: expected a whole number from 1, got 0",
+        ),
         (
             lambda: docstrings.passages(["numpy"], min_words=30, max_words=20),
             "max_words: expected 30 or more, got 20",

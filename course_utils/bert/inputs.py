@@ -4,6 +4,7 @@ Each check is one line where the model begins to compute; everything that it has
 device tensors have shapes and no values: there shapes and dtypes are checked, and values are not.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ FIXED_SETTINGS = {
     "is_decoder": False,
     "add_cross_attention": False,
     "tie_word_embeddings": True,
+    "pruned_heads": {},
 }
 
 
@@ -62,9 +64,24 @@ def check_inputs(
         check_shape("token_type_ids", token_type_ids, input_ids.shape)
         check_range("token_type_ids", token_type_ids, config.type_vocab_size, " (type_vocab_size - 1)")
     if attention_mask is None:
+        warn_of_padding(input_ids, config.pad_token_id)
         return None
     mask = check_mask(attention_mask, batch, seq_len)
     return None if not mask.is_meta and mask.all() else mask[:, None]
+
+
+def warn_of_padding(input_ids: Tensor, pad_token_id: int | None) -> None:
+    """Warn, once, of rows that end or begin with padding that nothing tells from tokens.
+
+    As the library does, only the ends of the rows are looked at; a row of nothing but padding is none that
+    somebody wants to read.
+    """
+    if pad_token_id is None or input_ids.is_meta:
+        return
+    first, last = input_ids[:, 0] == pad_token_id, input_ids[:, -1] == pad_token_id
+    if (first != last).any():
+        problem = f"input_ids has padding ({pad_token_id}) and there is no attention_mask"
+        warnings.warn(f"{problem}: every token attends to it, which changes the results", stacklevel=1)
 
 
 def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:

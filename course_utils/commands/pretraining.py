@@ -72,8 +72,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="threads of this process (default: torch's choice)")
     for name, field in Settings.__dataclass_fields__.items():
         help_text = COMMAND_HELP.get(name, "of the model")
+        kind = getattr(field.type, "__origin__", field.type)  # a hint such as `Count` is an int with a check
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=field.type, default=field.default, help=help_text)
+        parser.add_argument(option, type=kind, default=field.default, help=help_text)
     return parser
 
 
