@@ -40,7 +40,7 @@ from course_utils import hub, vocabularies
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
 from course_utils.checks import check_one_of, refusal
 from course_utils.files import only_writer, read_json, read_tensors, write_tensors, write_text
-from course_utils.hints import hold_to_hints
+from course_utils.hints import Count, hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
@@ -90,7 +90,7 @@ def write(
     folder: str | Path,
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
-    max_length: int,
+    max_length: Count,
     settings: dict[str, Any],
     card: str | None = None,
     overwrite: bool = False,
@@ -124,7 +124,7 @@ def write_files(
     folder: Path,
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
-    max_length: int,
+    max_length: Count,
     settings: dict[str, Any],
     card: str | None,
 ) -> None:

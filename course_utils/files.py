@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.checks import refusal
-from course_utils.hints import hold_to_hints
+from course_utils.hints import NotNegative, hold_to_hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,7 @@ class BusyError(OSError):
 
 
 @contextlib.contextmanager
-def only_writer(folder: str | Path, seconds: float = 60.0, lock: str = ".lock") -> Iterator[None]:
+def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".lock") -> Iterator[None]:
     """Held by one process at a time, for a folder whose files belong together; freed if the process dies.
 
     Raises:

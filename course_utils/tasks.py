@@ -114,7 +114,7 @@ def labelled(
     return [LabelledText(*example) for example in zip(texts, kinds, seconds, strict=True)]
 
 
-def name_or_number(label: Any, number: int) -> int | str:
+def name_or_number(label: Any, number: Natural) -> int | str:
     """The label of example `number`, a name or any kind of whole number; a score as 0.9 is no class."""
     try:
         return label if isinstance(label, str) else operator.index(label)
