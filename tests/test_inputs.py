@@ -59,7 +59,7 @@ LEFT_OUT = {
     r"pretraining\.Batch\.|tasks\.\w*Row\.|tasks\.\w+\.(outputs|mean_loss|read|scores)$": (
         "what only the package calls, with what it has just made"
     ),
-    r"tasks\.(check_classes|check_context|warn_of_rare_classes|batches_by_length)$|tasks\.Task(\.|$)": "the same",
+    r"tasks\.(check_c|warn_of_rare_classes|batches_by_length)|tasks\.Task(\.|$)": "the same",
     r"hub\.|real_tasks\.|checkpoints\.chosen": "the network: tested with one that is played",
     r"vocabularies\.(?!fits|read_tok|write_tok|check_free)": "files of other makers: test_vocabularies",
     r".*\.main$": "commands: tested by their options (test_commands)",
