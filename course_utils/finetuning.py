@@ -101,7 +101,7 @@ class Settings:
     seed: Seed = 0
     epochs: Count = 10
     batch_size: Count = 16
-    learning_rate: Positive = 5e-4
+    learning_rate: NotNegative = 5e-4
     warmup_share: ProperShare = 0.1
     weight_decay: NotNegative = 0.01
     clip: Positive = 1.0

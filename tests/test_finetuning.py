@@ -950,3 +950,10 @@ def test_folders_that_are_refused(tmp_path):
         finetuning.load(tmp_path)
     with pytest.raises(ValueError, match="expected one of .* got BertForPreTraining"):
         finetuning.load(checkpoints.DATA / "embedded")
+
+
+def test_a_model_with_more_labels_than_the_task_is_refused():
+    few = toy_tasks.topics(4)
+    model = finetuning.new_model(TextClassification(TOKENIZER, toy_tasks.TOPIC_LABELS), TINY)
+    with pytest.raises(ValueError, match="num_labels of the model: expected the 2 of the task, got 8"):
+        finetuning.finetune(model, REVIEWS, few, few, progress=False)
