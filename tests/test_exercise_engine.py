@@ -1168,7 +1168,6 @@ def test_values_print_short(value, text):
     [
         ({"stub": ..., "solution": 1}, "'broken' has no 'hints'"),
         ({"stub": ..., "hints": []}, "'broken' has no 'solution'"),
-        ({"solution": 1, "hints": []}, "'broken' has no 'stub'"),
         ({"stub": ..., "solution": 1, "hints": [], "hint": "?"}, "holds 'hint', which is none of"),
         ({"stub": ..., "solution": 1, "hints": "one"}, "one string as 'hints'"),
     ],

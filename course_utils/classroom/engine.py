@@ -9,9 +9,6 @@ name of the class is the name of the exercise, and the decorator turns it into o
 
         hints = ("Which operator multiplies?", "`2 * ...`")
 
-        def stub(x):
-            ...
-
         def solution(x):
             return 2 * x
 
@@ -25,7 +22,8 @@ name of the class is the name of the exercise, and the decorator turns it into o
             return x**2
 
 `start_here` shows two complete ones. An answer may be a function, a class (such as an `nn.Module`), or a
-value.
+value. The notebook shows the head of the solution with `...` below it; where it gives more lines than that,
+these are written down as `stub`.
 
 Each misconception is written once, as a wrong answer with the sentence that a reader should see. When a
 stage refuses an answer, the engine runs the wrong answers through the same stage: the one that gives the
@@ -169,11 +167,11 @@ def wrong(sentence: str) -> Callable[[object], _Wrong]:
 
 
 def exercise(definition: type) -> "Exercise":
-    """Turn a class that holds stub, hints, solution, stages and wrong answers into an `Exercise`."""
+    """Turn a class that holds hints, solution, stages and wrong answers into an `Exercise`."""
     parts = {name: part for name, part in vars(definition).items() if not name.startswith("__")}
     marked = {name for name, part in parts.items() if isinstance(part, (_Stage, _Wrong))}
     allowed = {"stub", "solution", "hints", "time_limit"}
-    for name in sorted({"stub", "solution", "hints"} - parts.keys()):
+    for name in sorted({"solution", "hints"} - parts.keys()):
         raise ValueError(f"exercise {definition.__name__!r} has no {name!r}")
     if isinstance(parts["hints"], str):
         one = f"exercise {definition.__name__!r} has one string as 'hints'; a tuple of strings is wanted"
@@ -194,14 +192,16 @@ class Exercise:
         self.module = definition.__module__
         self.task = inspect.cleandoc(definition.__doc__ or "")
         self.hints = tuple(parts["hints"])
-        self.stub = parts["stub"]
+        self.stub = parts.get("stub", ...)
         self.model_answer = parts["solution"]
         self.time_limit = parts.get("time_limit", TIME_LIMIT_SECONDS)
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
         self._wrong = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
         self._definition = definition
         self._hints_given = 0
-        self.wants_callable = callable(self.stub) and not isinstance(self.stub, torch.nn.Module)
+        self.wants_callable = callable(self.model_answer) and not isinstance(
+            self.model_answer, torch.nn.Module
+        )
         self._patterns: dict[str, list[object]] = {}
 
     def __repr__(self) -> str:
@@ -369,7 +369,7 @@ class Exercise:
                 f"The check wants the {self._kind} itself, and got {explain.describe(answer)}. Write its "
                 f"name without round brackets: ex.{self.name}.check({self.name})."
             )
-        if inspect.isclass(self.stub) and not inspect.isclass(answer):
+        if self._kind == "class" and not inspect.isclass(answer):
             raise Refused(
                 f"The check wants the class itself, and got {explain.describe(answer)}. It makes its own "
                 "instances: pass the name of the class, without round brackets."
@@ -380,14 +380,14 @@ class Exercise:
 
     @property
     def _kind(self) -> str:
-        return "class" if inspect.isclass(self.stub) else "function"
+        return "class" if inspect.isclass(self.model_answer) else "function"
 
     def _refuse_other_parameters(self, answer: Callable) -> None:
         try:
             mine = inspect.signature(answer)
         except Exception:  # noqa: BLE001 (some compiled functions do not tell their parameters)
             return
-        wanted = inspect.signature(self.stub)
+        wanted = inspect.signature(self.model_answer)
         by_name = {p.name: None for p in wanted.parameters.values() if p.kind is p.KEYWORD_ONLY}
         by_place = [None for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         try:
@@ -428,8 +428,8 @@ def _parameters(signature: inspect.Signature) -> str:
 # Is there an answer at all?
 
 
-def _is_untouched(answer: Callable, stub: Callable) -> bool:
-    """True if `answer` does what the stub does, instruction by instruction, or nothing at all.
+def _is_untouched(answer: Callable, stub: object) -> bool:
+    """True if `answer` does what the stub, if any, does, instruction by instruction, or nothing at all.
 
     Comments, spaces, docstrings and annotations leave no trace in the instructions, so they do not matter.
     """
@@ -441,11 +441,12 @@ def _is_untouched(answer: Callable, stub: Callable) -> bool:
     )
 
 
-def _is_untouched_function(answer: Callable, stub: Callable) -> bool:
+def _is_untouched_function(answer: Callable, stub: object) -> bool:
     code = getattr(inspect.unwrap(answer), "__code__", None)
     if code is None:
         return False
-    return _instructions(code) in (_instructions(stub.__code__), _instructions(_does_nothing.__code__))
+    nothing = _does_nothing.__code__
+    return _instructions(code) in (_instructions(getattr(stub, "__code__", nothing)), _instructions(nothing))
 
 
 def _does_nothing():

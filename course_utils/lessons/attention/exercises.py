@@ -52,8 +52,6 @@ class scaled_scores:
         "head_size is the number of columns: `query.shape[-1]`; `math.sqrt` or `** 0.5` takes its root.",
     )
 
-    def stub(query, key): ...
-
     def solution(query, key):
         return query @ key.T / query.shape[-1] ** 0.5
 
@@ -118,8 +116,6 @@ class attend:
         "`key.T` turns all axes round; only the last two shall swap: `key.transpose(-2, -1)`.",
         "`(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)`, then `weights @ value`.",
     )
-
-    def stub(query, key, value): ...
 
     def solution(query, key, value):
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
@@ -232,8 +228,6 @@ class head_context:
         ),
     )
 
-    def stub(x, query_weight, key_weight, value_weight, head, heads): ...
-
     def solution(x, query_weight, key_weight, value_weight, head, heads):
         head_size = x.shape[-1] // heads
         part = slice(head * head_size, (head + 1) * head_size)
@@ -329,8 +323,6 @@ class softmax_slopes:
         "`torch.diag(weights)` and `torch.outer(weights, weights)`.",
     )
 
-    def stub(weights): ...
-
     def solution(weights):
         return torch.diag(weights) - torch.outer(weights, weights)
 
@@ -398,8 +390,6 @@ class attention_multiplications:
         ),
         "All heads: heads * head_size is hidden_size.",
     )
-
-    def stub(seq_len, hidden_size, heads): ...
 
     def solution(seq_len, hidden_size, heads):
         return 2 * seq_len**2 * hidden_size

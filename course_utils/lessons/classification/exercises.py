@@ -24,8 +24,6 @@ class review_logits:
         "`pooled = (pooler_weight @ cls_state + pooler_bias).tanh()`; the classifier reads `pooled`.",
     )
 
-    def stub(cls_state, pooler_weight, pooler_bias, weight, bias): ...
-
     def solution(cls_state, pooler_weight, pooler_bias, weight, bias):
         pooled = (pooler_weight @ cls_state + pooler_bias).tanh()
         return weight @ pooled + bias
@@ -93,8 +91,6 @@ class review_loss:
         "Then minus, and the mean over the batch.",
     )
 
-    def stub(logits, labels): ...
-
     def solution(logits, labels):
         log_probabilities = logits.log_softmax(dim=-1)
         return -log_probabilities[torch.arange(len(labels)), labels].mean()
@@ -159,8 +155,6 @@ class layer_rates:
         "`top * decay**steps` for steps from num_layers + 1 down to 0.",
     )
 
-    def stub(num_layers, top, decay): ...
-
     def solution(num_layers, top, decay):
         return [top * decay**steps for steps in range(num_layers + 1, -1, -1)]
 
@@ -213,8 +207,6 @@ class confusion:
         "Begin with `torch.zeros(num_labels, num_labels, dtype=torch.int64)` and go through the examples.",
         "`for t, g in zip(truth, guess): table[t, g] += 1`",
     )
-
-    def stub(truth, guess, num_labels): ...
 
     def solution(truth, guess, num_labels):
         table = torch.zeros(num_labels, num_labels, dtype=torch.int64)
@@ -280,8 +272,6 @@ class calibration_error:
         ),
         "`inside = bin_of == k` is a bool array; its mean is the share of the examples. Sum over the bins.",
     )
-
-    def stub(confidence, right, bins): ...
 
     def solution(confidence, right, bins):
         bin_of = np.ceil(confidence * bins).astype(int) - 1

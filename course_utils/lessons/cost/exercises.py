@@ -46,8 +46,6 @@ class layer_parameters:
         "The two wide ones: 2 * hidden * wide weights, and wide + hidden biases. LayerNorms: 2 * 2 * hidden.",
     )
 
-    def stub(hidden, wide): ...
-
     def solution(hidden, wide):
         attention = 4 * (hidden * hidden + hidden)
         feed_forward = 2 * hidden * wide + wide + hidden
@@ -107,8 +105,6 @@ class attention_macs:
         "Both are seq_len * seq_len * head_size, for each of batch * heads heads.",
     )
 
-    def stub(batch, heads, seq_len, head_size): ...
-
     def solution(batch, heads, seq_len, head_size):
         return 2 * batch * heads * seq_len * seq_len * head_size
 
@@ -155,8 +151,6 @@ class published_flops:
         "The pooler reads one token: hidden * hidden MACs.",
         "There are 2 * layers + 1 adds of seq_len * hidden elements. At base size: 25 of 98,304.",
     )
-
-    def stub(layers, hidden, wide, seq_len): ...
 
     def solution(layers, hidden, wide, seq_len):
         macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + hidden * hidden
@@ -215,8 +209,6 @@ class least_seconds:
         "`max(...)` of the two times.",
     )
 
-    def stub(flops, bytes_moved, peak, bandwidth): ...
-
     def solution(flops, bytes_moved, peak, bandwidth):
         return max(flops / peak, bytes_moved / bandwidth)
 
@@ -265,8 +257,6 @@ class quantise:
         "`.round()` before the change of type: `.to(torch.int8)` alone cuts the decimals off.",
         "`return (row / scale).round().to(torch.int8), scale`",
     )
-
-    def stub(row): ...
 
     def solution(row):
         scale = row.abs().max().item() / 127

@@ -57,8 +57,6 @@ class segment_ids:
         ),
     )
 
-    def stub(first, second): ...
-
     def solution(first, second):
         ids = [0] * (len(first) + 2)
         if second:
@@ -128,8 +126,6 @@ class sum_of_tables:
             " `input_ids.shape[1]`."
         ),
     )
-
-    def stub(input_ids, token_type_ids, words, segments, positions): ...
 
     def solution(input_ids, token_type_ids, words, segments, positions):
         return words[input_ids] + segments[token_type_ids] + positions[: input_ids.shape[1]]
@@ -218,8 +214,6 @@ class layer_norm:
         ),
         "eps stands inside the root: `(x - mean) / (variance + eps).sqrt()`. Weight and bias come last.",
     )
-
-    def stub(x, weight, bias, eps): ...
 
     def solution(x, weight, bias, eps):
         deviations = x - x.mean(dim=-1, keepdim=True)
@@ -330,8 +324,6 @@ class dropout:
         "`x * keep / (1 - p)`: True counts as 1, False as 0.",
     )
 
-    def stub(x, keep, p): ...
-
     def solution(x, keep, p):
         return x * keep / (1 - p)
 
@@ -389,8 +381,6 @@ class embedding_parameters:
         "LayerNorm has two learnt vectors of hidden_size numbers each: weight and bias.",
         "`(vocab_size + max_position_embeddings + type_vocab_size + 2) * hidden_size`",
     )
-
-    def stub(vocab_size, max_position_embeddings, type_vocab_size, hidden_size): ...
 
     def solution(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
         rows = vocab_size + max_position_embeddings + type_vocab_size

@@ -50,8 +50,6 @@ class gelu:
         "`x * (1 + torch.erf(x / math.sqrt(2))) / 2`",
     )
 
-    def stub(x): ...
-
     def solution(x):
         return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
@@ -106,8 +104,6 @@ class add_and_norm:
         ),
         "`F.layer_norm(t, t.shape[-1:], eps=eps)` does it in one call, without weight and bias.",
     )
-
-    def stub(x, sublayer_output, eps): ...
 
     def solution(x, sublayer_output, eps):
         total = x + sublayer_output
@@ -184,8 +180,6 @@ class feed_forward:
         "GELU stands between the two Linear layers, and only there.",
     )
 
-    def stub(x, w1, b1, w2, b2): ...
-
     def solution(x, w1, b1, w2, b2):
         return F.gelu(x @ w1.T + b1) @ w2.T + b2
 
@@ -248,8 +242,6 @@ class pooler:
         "`hidden_states[:, 0]` has the shape (batch, hidden_size).",
         "Then `... @ weight.T + bias`, and `.tanh()`.",
     )
-
-    def stub(hidden_states, weight, bias): ...
 
     def solution(hidden_states, weight, bias):
         return (hidden_states[:, 0] @ weight.T + bias).tanh()
@@ -332,8 +324,6 @@ class count_parameters:
             " the pooler."
         ),
     )
-
-    def stub(layers, hidden, wide, vocab, positions): ...
 
     def solution(layers, hidden, wide, vocab, positions):
         def linear(a, b):

@@ -21,8 +21,6 @@ class date_of:
         "`2000 + int(...)` for the year, `int(...)` for the month.",
     )
 
-    def stub(arxiv_id): ...
-
     def solution(arxiv_id):
         return 2000 + int(arxiv_id[:2]), int(arxiv_id[2:4])
 
@@ -80,8 +78,6 @@ class layer_parameters:
         "One layer has 12 h² + 13 h numbers. What does sharing change?",
     )
 
-    def stub(hidden_size, layers, shared): ...
-
     def solution(hidden_size, layers, shared):
         one = 12 * hidden_size**2 + 13 * hidden_size
         return one if shared else layers * one
@@ -130,8 +126,6 @@ class window_mask:
         "The distance of every pair: `torch.arange(seq_len)[:, None] - torch.arange(seq_len)`.",
         "Its absolute value, compared with width.",
     )
-
-    def stub(seq_len, width): ...
 
     def solution(seq_len, width):
         place = torch.arange(seq_len)
@@ -191,8 +185,6 @@ class rotate:
         "`torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])`",
     )
 
-    def stub(x, position): ...
-
     def solution(x, position):
         half = len(x) // 2
         a, b = x[:half], x[half:]
@@ -250,8 +242,6 @@ class distillation_loss:
         "`teacher_logits.softmax(-1)` and `student_logits.log_softmax(-1)`, both (positions, vocab_size).",
         "Minus their product, summed over the last axis, and the mean of what is left.",
     )
-
-    def stub(student_logits, teacher_logits): ...
 
     def solution(student_logits, teacher_logits):
         nats = -(teacher_logits.softmax(-1) * student_logits.log_softmax(-1)).sum(-1)

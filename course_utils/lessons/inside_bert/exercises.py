@@ -63,8 +63,6 @@ class neighbour_agreement:
         ),
     )
 
-    def stub(vectors, labels): ...
-
     def solution(vectors, labels):
         unit = vectors / vectors.norm(dim=1, keepdim=True)
         cosines = unit @ unit.T
@@ -142,8 +140,6 @@ class silhouette:
         "For b: one mean for each other label, and then the smallest of these means.",
     )
 
-    def stub(vectors, labels): ...
-
     def solution(vectors, labels):
         distances = torch.cdist(vectors, vectors)
         total = 0.0
@@ -208,8 +204,6 @@ class control_labels:
         ),
         "`dict.fromkeys(words)` gives the different words in the order in which they first occur.",
     )
-
-    def stub(words, num_labels, seed): ...
 
     def solution(words, num_labels, seed):
         generator, drawn = torch.Generator().manual_seed(seed), {}
@@ -304,8 +298,6 @@ class ablate_head:
             " broadcasts."
         ),
     )
-
-    def stub(context, head, num_heads): ...
 
     def solution(context, head, num_heads):
         size = context.shape[-1] // num_heads
@@ -407,8 +399,6 @@ class beliefs:
         "The belief after one word is the prior of the next: a loop, or a product that runs along the words.",
         "In the loop: `belief = belief * word`, divided by its sum, for `word` in `likelihood`.",
     )
-
-    def stub(prior, likelihood): ...
 
     def solution(prior, likelihood):
         belief, rows = prior, []

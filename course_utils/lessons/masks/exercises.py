@@ -50,8 +50,6 @@ class causal_mask:
         "That method is `.tril()`.",
     )
 
-    def stub(seq_len): ...
-
     def solution(seq_len):
         return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
 
@@ -102,8 +100,6 @@ class padding_mask:
         ),
         "`torch.tensor(lengths)[:, None]` is that column. Position `length` itself is already padding.",
     )
-
-    def stub(lengths, seq_len): ...
 
     def solution(lengths, seq_len):
         return torch.arange(seq_len) < torch.tensor(lengths)[:, None]
@@ -157,8 +153,6 @@ class masked_weights:
         '`scores.masked_fill(~mask, float("-inf"))` leaves the input as it is and returns the changed copy.',
         "The softmax runs along the keys: the last axis, `dim=-1`.",
     )
-
-    def stub(scores, mask): ...
 
     def solution(scores, mask):
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
@@ -237,8 +231,6 @@ class combine:
         "`padding[:, None, :]` has the shape (batch, 1, seq_len).",
     )
 
-    def stub(mask, padding): ...
-
     def solution(mask, padding):
         return mask & padding[:, None, :]
 
@@ -299,8 +291,6 @@ class reach:
         ),
         "That is a matrix product of 0/1 matrices: `(may_look.float() @ knows.float()) > 0`, once a layer.",
     )
-
-    def stub(mask, layers): ...
 
     def solution(mask, layers):
         knows = torch.eye(len(mask), dtype=torch.bool)

@@ -58,8 +58,6 @@ class fates:
         ),
     )
 
-    def stub(u, special, rate): ...
-
     def solution(u, special, rate):
         result = torch.full(u.shape, 3)
         result = torch.where(u < 0.9 * rate, 2, result)
@@ -136,8 +134,6 @@ class labels_for:
         "`torch.where(condition, this, that)` chooses cell by cell and leaves its inputs as they are.",
         "`input_ids.masked_fill(~selected, -100)` does the same. Mind the `~`.",
     )
-
-    def stub(input_ids, selected): ...
 
     def solution(input_ids, selected):
         return torch.where(selected, input_ids, -100)
@@ -224,8 +220,6 @@ class mlm_loss:
         "The mean of nothing is NaN. Ask `if not selected.any()` first and return `logits.sum() * 0`.",
     )
 
-    def stub(logits, labels): ...
-
     def solution(logits, labels):
         selected = labels != -100
         if not selected.any():
@@ -299,8 +293,6 @@ class positions_from_gaps:
         "`(gaps + 1).cumsum(0) - 1` are the positions; keep those below n.",
     )
 
-    def stub(gaps, n): ...
-
     def solution(gaps, n):
         positions = (gaps + 1).cumsum(0) - 1
         return positions[positions < n]
@@ -373,8 +365,6 @@ class posterior:
             " and divide by the sum."
         ),
     )
-
-    def stub(prior, shown, mask_id, pieces): ...
 
     def solution(prior, shown, mask_id, pieces):
         if shown == mask_id:

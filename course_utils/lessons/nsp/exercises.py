@@ -56,8 +56,6 @@ class tear:
         "`donor = (donor + 1) % len(pairs)` goes one further and comes round at the end.",
     )
 
-    def stub(pairs, owners, torn, donors): ...
-
     def solution(pairs, owners, torn, donors):
         triples = []
         for i, (first, second) in enumerate(pairs):
@@ -152,8 +150,6 @@ class nsp_head:
         "`classifier(pooler(...).tanh())`.",
     )
 
-    def stub(last_hidden_state, pooler, classifier): ...
-
     def solution(last_hidden_state, pooler, classifier):
         return classifier(pooler(last_hidden_state[:, 0]).tanh())
 
@@ -232,8 +228,6 @@ class nsp_loss:
         "`logits.log_softmax(dim=-1)` gives the logarithms; row i needs the one in column labels[i].",
         "`F.cross_entropy(logits, labels)` does all of it, mean included. Leave its `ignore_index` alone.",
     )
-
-    def stub(logits, labels): ...
 
     def solution(logits, labels):
         log_probabilities = logits.log_softmax(dim=-1)
@@ -326,8 +320,6 @@ class topic_posterior:
         ),
     )
 
-    def stub(first, second): ...
-
     def solution(first, second):
         odds = len(first) * (first * second).sum()
         return odds / (1 + odds)
@@ -406,8 +398,6 @@ class order_posterior:
         ),
         "`forward_odds / (forward_odds + backward_odds)`.",
     )
-
-    def stub(forward, backward): ...
 
     def solution(forward, backward):
         forward_odds, backward_odds = forward / (1 - forward), backward / (1 - backward)

@@ -49,8 +49,6 @@ class joint_loss:
         ),
     )
 
-    def stub(logits, labels, pair_logits, pair_label): ...
-
     def solution(logits, labels, pair_logits, pair_label):
         mlm_loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
         nsp_loss = F.cross_entropy(pair_logits, pair_label)
@@ -125,8 +123,6 @@ class clip_gradients:
         "One norm for everything: the root of the sum of the squares of all numbers in all tensors.",
         "The factor is `max_norm / norm` where the norm is larger than `max_norm`, and 1 elsewhere.",
     )
-
-    def stub(gradients, max_norm): ...
 
     def solution(gradients, max_norm):
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
@@ -204,8 +200,6 @@ class adamw_step:
         ),
         "`w - lr * weight_decay * w - lr * m_hat / (v_hat.sqrt() + 1e-8)`",
     )
-
-    def stub(w, g, m, v, t, lr, weight_decay): ...
 
     def solution(w, g, m, v, t, lr, weight_decay):
         m = 0.9 * m + 0.1 * g
@@ -297,8 +291,6 @@ class learning_rate:
         ),
     )
 
-    def stub(step, steps, warmup_steps, peak): ...
-
     def solution(step, steps, warmup_steps, peak):
         if step < warmup_steps:
             return peak * (step + 1) / warmup_steps
@@ -350,8 +342,6 @@ class combine_gradients:
         "A mean over 2 positions and a mean over 6 positions: what is the mean over all 8?",
         "Each row counts as much as its process has positions: weights `counts[i] / sum(counts)`.",
     )
-
-    def stub(gradients, counts): ...
 
     def solution(gradients, counts):
         weights = torch.tensor(counts, dtype=gradients.dtype) / sum(counts)

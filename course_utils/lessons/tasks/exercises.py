@@ -33,8 +33,6 @@ class first_piece_labels:
         ),
     )
 
-    def stub(word_of_piece, word_labels): ...
-
     def solution(word_of_piece, word_labels):
         labels, previous = [], -1
         for word in word_of_piece:
@@ -138,8 +136,6 @@ class entities:
         '`kind = tag[2:]`; `while end < len(tags) and tags[end] == f"I-{kind}": end += 1`.',
     )
 
-    def stub(tags): ...
-
     def solution(tags):
         found = set()
         for begin, tag in enumerate(tags):
@@ -210,8 +206,6 @@ class entity_f1:
         "`len(t & g)` counts what two sets share; `zip(truth, guess)` goes through the sentences.",
         "If found + true ones is 0, return 1.0.",
     )
-
-    def stub(truth, guess): ...
 
     def solution(truth, guess):
         right = sum(len(t & g) for t, g in zip(truth, guess, strict=True))
@@ -299,8 +293,6 @@ class best_answer:
         "`max(spans, key=...)` over a list of all allowed spans; make sure that you return ints.",
     )
 
-    def stub(start, end, longest): ...
-
     def solution(start, end, longest):
         seq_len = len(start)
         spans = [
@@ -376,8 +368,6 @@ class window_starts:
         "A window that begins at s holds the pieces s to s + room - 1. When does it reach the end?",
         "It reaches the end if s + room >= length. Until then, append s + stride.",
     )
-
-    def stub(length, room, stride): ...
 
     def solution(length, room, stride):
         starts = [0]

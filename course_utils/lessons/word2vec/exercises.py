@@ -39,8 +39,6 @@ class skipgram_pairs:
         "Leave out j == i. Compare places, not words: a word may stand twice in a sentence.",
     )
 
-    def stub(words, window): ...
-
     def solution(words, window):
         pairs = []
         for i, centre in enumerate(words):
@@ -122,8 +120,6 @@ class pmi:
         "`torch.log` of their quotient is the answer. It makes minus infinity of 0 by itself.",
     )
 
-    def stub(counts): ...
-
     def solution(counts):
         given_word = counts / counts.sum(1, keepdim=True)
         overall = counts.sum(0) / counts.sum()
@@ -196,8 +192,6 @@ class pair_loss:
         ),
     )
 
-    def stub(centre, context, noise): ...
-
     def solution(centre, context, noise):
         true_pair = F.logsigmoid(centre @ context)
         noise_pairs = F.logsigmoid(-(noise @ centre)).sum()
@@ -263,8 +257,6 @@ class centre_gradient:
             " words."
         ),
     )
-
-    def stub(centre, context, noise): ...
 
     def solution(centre, context, noise):
         from_true_pair = (torch.sigmoid(centre @ context) - 1) * context
@@ -367,8 +359,6 @@ class analogy:
         ),
         "Set the scores of a, b and c to `-torch.inf`, then take `.argmax().item()`.",
     )
-
-    def stub(vectors, a, b, c): ...
 
     def solution(vectors, a, b, c):
         unit = F.normalize(vectors, dim=1)

@@ -113,8 +113,6 @@ class longest_match:
         ),
     )
 
-    def stub(word, vocab): ...
-
     def solution(word, vocab):
         pieces = []
         start = 0
@@ -204,8 +202,6 @@ class join_pieces:
         'A piece that begins with "##" is glued on without its first two characters: `piece[2:]`.',
         "`piece.removeprefix('##')` takes off the mark and nothing else; `strip('#')` takes off every #.",
     )
-
-    def stub(pieces): ...
 
     def solution(pieces):
         text = pieces[0]
@@ -313,8 +309,6 @@ class most_frequent_pair:
             " dictionary."
         ),
     )
-
-    def stub(splits, word_counts): ...
 
     def solution(splits, word_counts):
         counts = Counter()
@@ -436,8 +430,6 @@ class piece_offsets:
         ),
     )
 
-    def stub(text, pieces): ...
-
     def solution(text, pieces):
         offsets = []
         position = 0
@@ -523,8 +515,6 @@ class to_input_ids:
         ),
         '`vocab.get(piece, vocab["[UNK]"])` gives the id, or that of [UNK].',
     )
-
-    def stub(pieces, vocab, max_length): ...
 
     def solution(pieces, vocab, max_length):
         kept = ["[CLS]", *pieces[: max_length - 2], "[SEP]"]
