@@ -29,6 +29,9 @@ Each misconception is written once, as a wrong answer with the sentence that a r
 stage refuses an answer, the engine runs the wrong answers through the same stage: the one that gives the
 same results on all inputs is the slip that was made, and its sentence opens the message. Where none does,
 or several do, nothing is guessed: what came and what was expected stand side by side.
+
+Long, because a check is one act: what an answer may do to the process, when it is stopped, and what is said
+of it depend on one another, and are read together.
 """
 
 import ast

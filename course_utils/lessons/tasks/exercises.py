@@ -348,11 +348,8 @@ class best_answer:
 
 
 def _starts(length: int, room: int, stride: int) -> list[int]:
-    """The truth to compare with: windows until one reaches the end."""
-    starts = [0]
-    while starts[-1] + room < length:
-        starts.append(starts[-1] + stride)
-    return starts
+    """The truth to compare with: the last window is the first that reaches the end."""
+    return list(range(0, max(length - room, 0) + stride, stride))
 
 
 @exercise

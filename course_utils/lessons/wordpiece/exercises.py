@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import pairwise
 
 from course_utils.classroom.engine import exercise, stage, wrong
+from course_utils.wordpiece import pair_scores
 
 CAST = (
     "the bank was robbed yesterday",
@@ -41,30 +42,16 @@ def _pieces_of_library(word: str, vocab: dict[str, int]) -> list[str]:
     return [token.value for token in WordPiece(vocab, unk_token="[UNK]").tokenize(word)]
 
 
-def _cut_shortest(word: str, vocab: dict[str, int]) -> list[str]:
-    """A slip: from the beginning, the shortest piece that fits."""
-    pieces, start = [], 0
-    while start < len(word):
-        ends = (
-            end
-            for end in range(start + 1, len(word) + 1)
-            if ("##" if start else "") + word[start:end] in vocab
-        )
-        end = next(ends, None)
-        if end is None:
-            return UNKNOWN
-        pieces.append(("##" if start else "") + word[start:end])
-        start = end
-    return pieces
-
-
-def _cut_longest(word: str, vocab: dict[str, int], mark: str = "##", give_up: bool = True) -> list[str]:
-    """Greedy longest match; with `mark=""` or `give_up=False` (letters without a piece become `[UNK]`), a
-    slip.
+def _cut(
+    word: str, vocab: dict[str, int], shortest: bool = False, mark: str = "##", give_up: bool = True
+) -> list[str]:
+    """Greedy match from the left. Each option makes a slip of it: the shortest piece that fits, no mark, or
+    `[UNK]` for single letters that have no piece.
     """
     pieces, start = [], 0
     while start < len(word):
-        for end in range(len(word), start, -1):
+        ends = range(len(word), start, -1)
+        for end in reversed(ends) if shortest else ends:
             piece = ("##" if start else "") + word[start:end]
             if piece in vocab:
                 pieces.append((mark if start else "") + word[start:end])
@@ -157,19 +144,19 @@ class longest_match:
 
     @wrong("Letters are pieces too, but the whole word is a longer one.")
     def shortest_first(word, vocab):
-        return _cut_shortest(word, vocab)
+        return _cut(word, vocab, shortest=True)
 
     @wrong("The pieces inside a word have lost their ##.")
     def no_marks(word, vocab):
-        return _cut_longest(word, vocab, mark="")
+        return _cut(word, vocab, mark="")
 
     @wrong("Some shorter piece was taken where a longer one fits.")
     def letters_unless_whole(word, vocab):
-        return [word] if word in vocab else _cut_shortest(word, vocab)
+        return [word] if word in vocab else _cut(word, vocab, shortest=True)
 
     @wrong("[UNK] stands for the whole word: pieces that were found before the dead end are dropped.")
     def unknown_letters(word, vocab):
-        return _cut_longest(word, vocab, give_up=False)
+        return _cut(word, vocab, give_up=False)
 
     @wrong("A shorter piece would have led to the end, but the rule never goes back.")
     def goes_back(word, vocab):
@@ -272,13 +259,6 @@ def _first_best(scores) -> tuple[str, str]:
     return min(pair for pair in scores if scores[pair] == max(scores.values()))
 
 
-def _by_score(splits: dict[str, list[str]], word_counts: dict[str, int]) -> tuple[str, str]:
-    """A slip: the best pair under the score published as WordPiece."""
-    from course_utils.wordpiece import pair_scores
-
-    return _first_best(pair_scores(splits, word_counts))
-
-
 def _random_corpus(check, words: int, highest: int) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Words of two letters or more, all different, in letters, and how often each occurs (1 to `highest`)."""
     found = set()
@@ -351,7 +331,7 @@ class most_frequent_pair:
 
     @wrong("This is the rule with the quotient. Here the plain count decides.")
     def published_score(splits, word_counts):
-        return _by_score(splits, word_counts)
+        return _first_best(pair_scores(splits, word_counts))
 
     @wrong("A pair that stands twice in a word counts twice.")
     def once_a_word(splits, word_counts):
@@ -391,14 +371,6 @@ def _lay_out(words: list[list[str]], gaps: list[int]) -> tuple[str, list[str], l
             text += part
         text += " " * gap
     return text.rstrip(), pieces, offsets
-
-
-def _found_anywhere(text: str, pieces: list[str]) -> list[tuple[int, int]]:
-    """A slip: each piece where it stands in the text for the first time."""
-    starts = [text.find(piece.removeprefix("##")) for piece in pieces]
-    return [
-        (start, start + len(piece.removeprefix("##"))) for start, piece in zip(starts, pieces, strict=True)
-    ]
 
 
 def _step_by_step(pieces: list[str], mark: int = 0) -> list[tuple[int, int]]:
@@ -475,7 +447,8 @@ class piece_offsets:
 
     @wrong("You found the first place of the word once more: go on from where the last piece ended.")
     def first_place(text, pieces):
-        return _found_anywhere(text, pieces)
+        parts = [piece.removeprefix("##") for piece in pieces]
+        return [(text.find(part), text.find(part) + len(part)) for part in parts]
 
     @wrong("Your ends are the places of the last letters; an end is the place after it.")
     def last_letter(text, pieces):
