@@ -52,6 +52,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -149,6 +150,7 @@ class _Stage:
 class _Wrong:
     answer: object
     sentence: str
+    change: tuple[str, str] = ("", "")
 
 
 def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
@@ -161,12 +163,14 @@ def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
     return lambda function: _Stage(title, function)
 
 
-def wrong(sentence: str) -> Callable[[object], _Wrong]:
+def wrong(sentence: str, old: str = "", new: str = "") -> Callable[[object], _Wrong] | _Wrong:
     """Mark a wrong answer; `sentence` says to the reader who gives it, or one like it, what went wrong.
 
-    Above a function or class it is a decorator; for a value, write `name = wrong("sentence")(value)`.
+    Above a function or class it is a decorator; for a value, write `name = wrong("sentence")(value)`. Where
+    it is the solution but for one place, write `name = wrong("sentence", old, new)`: `old` stands once in the
+    source of the solution, and `new` takes its place.
     """
-    return lambda answer: _Wrong(answer, sentence)
+    return _Wrong(None, sentence, (old, new)) if old else lambda answer: _Wrong(answer, sentence)
 
 
 def exercise(definition: type) -> "Exercise":
@@ -199,8 +203,9 @@ class Exercise:
         self.model_answer = parts["solution"]
         self.time_limit = parts.get("time_limit", TIME_LIMIT_SECONDS)
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
-        self._wrong = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
+        self.sentences = {name: part.sentence for name, part in parts.items() if isinstance(part, _Wrong)}
         self._definition = definition
+        self._parts = parts
         self._hints_given = 0
         self.wants_callable = callable(self.model_answer) and not isinstance(
             self.model_answer, torch.nn.Module
@@ -211,15 +216,23 @@ class Exercise:
         name = f"ex.{self.name}"
         return f"{self.task}\n\n{name}.check(your_answer)   {name}.hint()   {name}.solution()"
 
-    @property
+    @cached_property
     def wrong_answers(self) -> dict[str, object]:
-        """Wrong answers by name. Each is refused, with a message of its own."""
-        return {name: part.answer for name, part in self._wrong.items()}
+        """Wrong answers by name. Each is refused, with a message of its own, in `sentences`."""
+        made = {name: self._parts[name] for name in self.sentences}
+        return {name: self._changed(*p.change) if p.change[0] else p.answer for name, p in made.items()}
 
-    @property
-    def sentences(self) -> dict[str, str]:
-        """For each wrong answer, what the check says to it."""
-        return {name: part.sentence for name, part in self._wrong.items()}
+    def _changed(self, old: str, new: str) -> object:
+        """The solution with a change of one place."""
+        source = textwrap.dedent(inspect.getsource(self.model_answer))
+        if source.count(old) != 1:
+            raise ValueError(
+                f"the solution of {self.name!r} holds {old!r} {source.count(old)} times, not once"
+            )
+        scope = {}
+        code = compile(source.replace(old, new), f"<{self.name} with {new!r}>", "exec")
+        exec(code, self.model_answer.__globals__, scope)  # noqa: S102
+        return scope["solution"]
 
     def hint(self) -> None:
         """Show the next hint; after the last one, say so."""
@@ -321,17 +334,21 @@ class Exercise:
         Where several do, the stages before it decide. Empty if none is left, or several are, or finding out
         takes too long.
         """
-        alike = list(self._wrong.values())
+        alike = list(self.wrong_answers)
         named = []
 
         def run():
             place = self.stages.index(current)
             for each in self.stages[place::-1]:
                 story = self._story(answer, each)
-                alike[:] = [slip for slip in alike if self._story(slip.answer, each, like=story) is not None]
+                alike[:] = [
+                    slip
+                    for slip in alike
+                    if self._story(self.wrong_answers[slip], each, like=story) is not None
+                ]
                 if len(alike) < 2:
                     break
-            named.extend(slip.sentence for slip in alike)
+            named.extend(self.sentences[slip] for slip in alike)
 
         with contextlib.suppress(OutOfTime):
             run_with_deadline(run, self.time_limit)

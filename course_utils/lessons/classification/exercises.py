@@ -173,21 +173,27 @@ class layer_rates:
                 expected.insert(0, expected[0] * decay)
             check.equal(check.call(num_layers, 0.1, decay), expected)
 
-    @wrong("This runs from top to bottom: the embeddings come first.")
-    def upside_down(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers + 2)]
+    upside_down = wrong(
+        "This runs from top to bottom: the embeddings come first.",
+        "(num_layers + 1, -1, -1)",
+        "(num_layers + 2)",
+    )
 
-    @wrong("The head has the full rate; the decay begins below it.")
-    def one_step_too_many(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers + 2, 0, -1)]
+    one_step_too_many = wrong(
+        "The head has the full rate; the decay begins below it.",
+        "(num_layers + 1, -1, -1)",
+        "(num_layers + 2, 0, -1)",
+    )
 
     @wrong("Count embeddings, layers and head.")
     def forgot_the_embeddings(num_layers, top, decay):
         return [top * decay**steps for steps in range(num_layers, -1, -1)]
 
-    @wrong("The rates fall in equal steps; each is `decay` TIMES the one above.")
-    def linear(num_layers, top, decay):
-        return [top * (1 - (1 - decay) * steps) for steps in range(num_layers + 1, -1, -1)]
+    linear = wrong(
+        "The rates fall in equal steps; each is `decay` TIMES the one above.",
+        "decay**steps",
+        "(1 - (1 - decay) * steps)",
+    )
 
     @wrong("The same rate everywhere: the decay is missing.")
     def no_decay(num_layers, top, decay):
@@ -241,11 +247,7 @@ class confusion:
     def diagonal(truth, guess, num_labels):
         return torch.bincount(truth[truth == guess], minlength=num_labels).diag()
 
-    @wrong("This counts only whether it occurred.")
-    def seen(truth, guess, num_labels):
-        table = torch.zeros(num_labels, num_labels, dtype=torch.int64)
-        table[truth, guess] = 1
-        return table
+    seen = wrong("This counts only whether it occurred.", "+= 1", "= 1")
 
     @wrong("These are shares of the examples; counts are whole numbers.")
     def shares(truth, guess, num_labels):

@@ -42,9 +42,7 @@ class date_of:
     def texts(arxiv_id):
         return arxiv_id[:2], arxiv_id[2:4]
 
-    @wrong("The year has four digits: 2018, not 18.")
-    def two_digits(arxiv_id):
-        return int(arxiv_id[:2]), int(arxiv_id[2:4])
+    two_digits = wrong("The year has four digits: 2018, not 18.", "2000 +", "")
 
     @wrong("These are year and month the other way round.")
     def month_first(arxiv_id):
@@ -144,20 +142,18 @@ class window_mask:
             expected = torch.tensor(rows)
             check.equal(check.call(seq_len, width), expected)
 
-    @wrong("A mask holds True and False: the comparison is the answer, without `.float()`.")
-    def numbers(seq_len, width):
-        place = torch.arange(seq_len)
-        return ((place[:, None] - place).abs() <= width).float()
+    numbers = wrong(
+        "A mask holds True and False: the comparison is the answer, without `.float()`.",
+        "(place[:, None] - place).abs() <= width",
+        "((place[:, None] - place).abs() <= width).float()",
+    )
 
     @wrong("Only the left neighbours are seen; the window has two sides.")
     def one_sided(seq_len, width):
         distance = torch.arange(seq_len)[:, None] - torch.arange(seq_len)
         return (distance >= 0) & (distance <= width)
 
-    @wrong("The neighbour at distance width is seen too: <=, not <.")
-    def too_narrow(seq_len, width):
-        place = torch.arange(seq_len)
-        return (place[:, None] - place).abs() < width
+    too_narrow = wrong("The neighbour at distance width is seen too: <=, not <.", "<= width", "< width")
 
 
 def _turned(x: list[float], position: int) -> list[float]:
@@ -207,25 +203,17 @@ class rotate:
                 expected = torch.tensor(_turned(x.tolist(), position))
                 check.equal(check.call(x, position), expected, tolerance=1e-4)
 
-    @wrong("Turning changes no length: a cos - b sin and a sin + b cos.")
-    def both_plus(x, position):
-        half = len(x) // 2
-        a, b = x[:half], x[half:]
-        angle = position * 10_000.0 ** (-torch.arange(half) / half)
-        return torch.cat([a * angle.cos() + b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    both_plus = wrong(
+        "Turning changes no length: a cos - b sin and a sin + b cos.", "angle.cos() - b", "angle.cos() + b"
+    )
 
-    @wrong("All pairs turn by the same angle; pair k is slower: 10000 ** (-k / half).")
-    def same_angle(x, position):
-        half = len(x) // 2
-        a, b, angle = x[:half], x[half:], torch.tensor(float(position))
-        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    same_angle = wrong(
+        "All pairs turn by the same angle; pair k is slower: 10000 ** (-k / half).",
+        "position * 10_000.0 ** (-torch.arange(half) / half)",
+        "torch.tensor(float(position))",
+    )
 
-    @wrong("They turn the other way round.")
-    def backwards(x, position):
-        half = len(x) // 2
-        a, b = x[:half], x[half:]
-        angle = -position * 10_000.0 ** (-torch.arange(half) / half)
-        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    backwards = wrong("They turn the other way round.", "angle = position", "angle = -position")
 
 
 @exercise

@@ -84,11 +84,11 @@ class neighbour_agreement:
             vectors = vectors * torch.tensor([0.3, 1.0, 5.0, 2.0, 0.6, 8.0, 1.5])[:, None]
             check.equal(check.call(vectors, labels), _share(_nearest(vectors, labels, _cosine), labels))
 
-    @wrong("Every row found itself: leave the row itself out of its neighbours.")
-    def finds_itself(vectors, labels):
-        unit = vectors / vectors.norm(dim=1, keepdim=True)
-        nearest = (unit @ unit.T).argmax(dim=1).tolist()
-        return sum(labels[i] == labels[j] for i, j in enumerate(nearest)) / len(labels)
+    finds_itself = wrong(
+        "Every row found itself: leave the row itself out of its neighbours.",
+        'cosines.fill_diagonal_(float("-inf"))',
+        "pass",
+    )
 
     @wrong("These are the neighbours by dot product: divide by the lengths, or long rows win.")
     def dot_product(vectors, labels):
@@ -254,22 +254,15 @@ class control_labels:
     def by_checksum(words, num_labels, seed):
         return [zlib.crc32(word.encode()) % num_labels for word in words]
 
-    @wrong("Label 0 is drawn more often than the others: all are equally likely.")
-    def mostly_zero(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        drawn = {
-            w: max(0, torch.randint(-5, num_labels, (1,), generator=generator).item())
-            for w in dict.fromkeys(words)
-        }
-        return [drawn[word] for word in words]
+    mostly_zero = wrong(
+        "Label 0 is drawn more often than the others: all are equally likely.",
+        "torch.randint(num_labels, (1,), generator=generator).item()",
+        "max(0, torch.randint(-5, num_labels, (1,), generator=generator).item())",
+    )
 
-    @wrong("These labels are counted from 1; the first one is 0.")
-    def from_one(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        drawn = {
-            w: 1 + torch.randint(num_labels, (1,), generator=generator).item() for w in dict.fromkeys(words)
-        }
-        return [drawn[word] for word in words]
+    from_one = wrong(
+        "These labels are counted from 1; the first one is 0.", "= torch.randint", "= 1 + torch.randint"
+    )
 
     @wrong("This is one label for each different word: a word that repeats has its label each time.")
     def only_different(words, num_labels, seed):
@@ -338,26 +331,23 @@ class ablate_head:
 
             check.equal(check.call(context, head, 3), replaced(lambda c, mean=mean: mean[c]))
 
-    @wrong("The head is set to 0: that is a value it may never have had; its mean is wanted.")
-    def zeros(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        result = context.clone()
-        result[..., head * size : (head + 1) * size] = 0
-        return result
+    zeros = wrong(
+        "The head is set to 0: that is a value it may never have had; its mean is wanted.",
+        "context[..., columns].mean(dim=(0, 1))",
+        "0",
+    )
 
-    @wrong("Each row of the batch has a mean of its own: take one over batch and positions.")
-    def mean_of_row(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        columns = slice(head * size, (head + 1) * size)
-        result = context.clone()
-        result[..., columns] = context[..., columns].mean(dim=1, keepdim=True)
-        return result
+    mean_of_row = wrong(
+        "Each row of the batch has a mean of its own: take one over batch and positions.",
+        "dim=(0, 1)",
+        "dim=1, keepdim=True",
+    )
 
-    @wrong("Every num_heads-th column is taken: a head's columns stand side by side.")
-    def interleaved(context, head, num_heads):
-        result = context.clone()
-        result[..., head::num_heads] = context[..., head::num_heads].mean(dim=(0, 1))
-        return result
+    interleaved = wrong(
+        "Every num_heads-th column is taken: a head's columns stand side by side.",
+        "slice(head * size, (head + 1) * size)",
+        "slice(head, None, num_heads)",
+    )
 
     @wrong("All columns change: only one head is to be silenced.")
     def everything(context, head, num_heads):

@@ -73,25 +73,21 @@ class first_piece_labels:
             for word, follows in zip(word_of_piece, after, strict=True)
         ]
 
-    @wrong("[CLS] and [SEP] belong to no word: their label is -100, not 0.")
-    def specials_are_outside(word_of_piece, word_labels):
-        labels, previous = [], -1
-        for word in word_of_piece:
-            labels.append(0 if word == -1 else word_labels[word] if word != previous else -100)
-            previous = word
-        return labels
+    specials_are_outside = wrong(
+        "[CLS] and [SEP] belong to no word: their label is -100, not 0.",
+        "word_labels[word] if word not in (-1, previous) else -100",
+        "0 if word == -1 else word_labels[word] if word != previous else -100",
+    )
 
     @wrong("This is one label for each word: further pieces and special tokens need an entry too.")
     def words_only(word_of_piece, word_labels):
         return list(word_labels)
 
-    @wrong("The other pieces got 0, which is the number of a tag; -100 means no label.")
-    def rest_is_outside(word_of_piece, word_labels):
-        labels, previous = [], -1
-        for word in word_of_piece:
-            labels.append(-100 if word == -1 else word_labels[word] if word != previous else 0)
-            previous = word
-        return labels
+    rest_is_outside = wrong(
+        "The other pieces got 0, which is the number of a tag; -100 means no label.",
+        "word_labels[word] if word not in (-1, previous) else -100",
+        "-100 if word == -1 else word_labels[word] if word != previous else 0",
+    )
 
 
 KINDS = ("PER", "LOC", "ORG")
@@ -253,10 +249,11 @@ class entity_f1:
     def one_set(truth, guess):
         return _f1(set().union(*truth), set().union(*guess))
 
-    @wrong("Nothing to find and nothing found makes 0 / 0: that case has an answer of its own, 1.0.")
-    def nothing_at_all(truth, guess):
-        right = sum(len(t & g) for t, g in zip(truth, guess, strict=True))
-        return 2 * right / (sum(map(len, truth)) + sum(map(len, guess)))
+    nothing_at_all = wrong(
+        "Nothing to find and nothing found makes 0 / 0: that case has an answer of its own, 1.0.",
+        " if total else 1.0",
+        "",
+    )
 
     @wrong("An entity with the wrong end counts as right here; the whole tuple must agree.")
     def begins_alike(truth, guess):
@@ -264,10 +261,7 @@ class entity_f1:
             *([{each[:2] for each in one} for one in side] for side in (truth, guess))
         )
 
-    @wrong("Not half of it: F1 is 2 * right / (found + true ones).")
-    def half(truth, guess):
-        total = sum(map(len, truth)) + sum(map(len, guess))
-        return entity_f1.model_answer(truth, guess) / 2 if total else 1.0
+    half = wrong("Not half of it: F1 is 2 * right / (found + true ones).", "2 * right", "right")
 
 
 def _search(start, end, longest: int, strict: bool = False, over: int = 0) -> tuple[int, int]:

@@ -389,13 +389,12 @@ class analogy:
     def backwards(vectors, a, b, c):
         return analogy.model_answer(vectors, b, a, c)
 
-    @wrong("Long vectors outvote short ones here: scale a, b and c to length 1 first.")
-    def not_scaled(vectors, a, b, c):
-        score = F.normalize(vectors, dim=1) @ (vectors[b] - vectors[a] + vectors[c])
-        score[[a, b, c]] = -torch.inf
-        return score.argmax().item()
+    not_scaled = wrong(
+        "Long vectors outvote short ones here: scale a, b and c to length 1 first.",
+        "(unit[b] - unit[a] + unit[c])",
+        "(vectors[b] - vectors[a] + vectors[c])",
+    )
 
-    @wrong("That word stands in the question: leave a, b and c out.")
-    def with_the_question(vectors, a, b, c):
-        unit = F.normalize(vectors, dim=1)
-        return (unit @ (unit[b] - unit[a] + unit[c])).argmax().item()
+    with_the_question = wrong(
+        "That word stands in the question: leave a, b and c out.", "score[[a, b, c]] = -torch.inf", "pass"
+    )

@@ -228,12 +228,9 @@ class join_pieces:
     def spaces_left(pieces):
         return " ".join(pieces).replace("##", "")
 
-    @wrong("'###' is the mark and a real #. Take off the mark only.")
-    def strips_every_sign(pieces):
-        text = pieces[0]
-        for piece in pieces[1:]:
-            text += piece.lstrip("#") if piece.startswith("##") else " " + piece
-        return text
+    strips_every_sign = wrong(
+        "'###' is the mark and a real #. Take off the mark only.", "piece[2:]", 'piece.lstrip("#")'
+    )
 
     @wrong("A space too many at the end or the beginning.")
     def trailing_space(pieces):
@@ -333,13 +330,9 @@ class most_frequent_pair:
     def published_score(splits, word_counts):
         return _first_best(pair_scores(splits, word_counts))
 
-    @wrong("A pair that stands twice in a word counts twice.")
-    def once_a_word(splits, word_counts):
-        counts = Counter()
-        for word, pieces in splits.items():
-            for pair in set(pairwise(pieces)):
-                counts[pair] += word_counts[word]
-        return _first_best(counts)
+    once_a_word = wrong(
+        "A pair that stands twice in a word counts twice.", "in pairwise(pieces)", "in set(pairwise(pieces))"
+    )
 
     @wrong("A word that occurs nine times brings its pairs nine times: use word_counts.")
     def counts_words_once(splits, word_counts):
