@@ -1197,7 +1197,7 @@ def test_a_wrong_answer_may_be_the_solution_with_one_change():
 def test_a_change_has_one_place(old, times):
     body = {"solution": mean_of_squares.model_answer, "hints": [], "slip": wrong("A slip.", old, "x")}
     with pytest.raises(ValueError, match=f"holds .{old}. {times} times, not once"):
-        _ = exercise(type("broken", (), body)).wrong_answers
+        exercise(type("broken", (), body))
 
 
 @pytest.mark.parametrize(

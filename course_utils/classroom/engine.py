@@ -40,6 +40,7 @@ import contextlib
 import contextvars
 import copy
 import dis
+import functools
 import inspect
 import io
 import os
@@ -52,7 +53,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -150,7 +150,7 @@ class _Stage:
 class _Wrong:
     answer: object
     sentence: str
-    change: tuple[str, str] = ("", "")
+    change: tuple[str, str] | None = None  # the answer is the solution with this for that
 
 
 def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
@@ -203,9 +203,13 @@ class Exercise:
         self.model_answer = parts["solution"]
         self.time_limit = parts.get("time_limit", TIME_LIMIT_SECONDS)
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
-        self.sentences = {name: part.sentence for name, part in parts.items() if isinstance(part, _Wrong)}
+        slips = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
+        self.sentences = {name: slip.sentence for name, slip in slips.items()}
+        # Made now: the source on the disk may be another one tomorrow.
+        self.wrong_answers = {
+            name: self._changed(*slip.change) if slip.change else slip.answer for name, slip in slips.items()
+        }
         self._definition = definition
-        self._parts = parts
         self._hints_given = 0
         self.wants_callable = callable(self.model_answer) and not isinstance(
             self.model_answer, torch.nn.Module
@@ -216,15 +220,9 @@ class Exercise:
         name = f"ex.{self.name}"
         return f"{self.task}\n\n{name}.check(your_answer)   {name}.hint()   {name}.solution()"
 
-    @cached_property
-    def wrong_answers(self) -> dict[str, object]:
-        """Wrong answers by name. Each is refused, with a message of its own, in `sentences`."""
-        made = {name: self._parts[name] for name in self.sentences}
-        return {name: self._changed(*p.change) if p.change[0] else p.answer for name, p in made.items()}
-
-    def _changed(self, old: str, new: str) -> object:
+    def _changed(self, old: str, new: str) -> Callable:
         """The solution with a change of one place."""
-        source = textwrap.dedent(inspect.getsource(self.model_answer))
+        source = _source(self.model_answer)
         if source.count(old) != 1:
             raise ValueError(
                 f"the solution of {self.name!r} holds {old!r} {source.count(old)} times, not once"
@@ -438,6 +436,11 @@ class Exercise:
         tried = f", {times} calls" if times else ""
         stages = f"{len(self.stages)} stage" + ("s" if len(self.stages) > 1 else "")
         return "\n".join([f"{self.name}: passed ({stages}{tried}).", *note])
+
+
+@functools.cache
+def _source(function: Callable) -> str:
+    return textwrap.dedent(inspect.getsource(function))
 
 
 def _parameters(signature: inspect.Signature) -> str:

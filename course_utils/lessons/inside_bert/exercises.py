@@ -103,21 +103,15 @@ class neighbour_agreement:
         return len(labels) * _share(_nearest(vectors, labels, _cosine), labels)
 
 
-def _silhouette(
-    vectors: torch.Tensor, labels: list[str], own_counts_itself: bool = False, pooled: bool = False
-) -> float:
-    """Point by point, from the definition, with two switches for what can go wrong."""
-    rows = vectors.double().tolist()
-    total = 0.0
-    for i, one in enumerate(rows):
-        distance = [math.dist(one, other) for other in rows]
-        mean = {}
-        for label in set(labels):
-            members = [j for j in range(len(rows)) if labels[j] == label and (j != i or own_counts_itself)]
-            mean[label] = sum(distance[j] for j in members) / len(members)
-        others = [j for j in range(len(rows)) if labels[j] != labels[i]]
-        a = mean.pop(labels[i])
-        b = sum(distance[j] for j in others) / len(others) if pooled else min(mean.values())
+def _silhouette(vectors: torch.Tensor, labels: list[str]) -> float:
+    """Point by point, from the definition, in plain numbers."""
+    rows, total = vectors.double().tolist(), 0.0
+    for one, label in zip(rows, labels, strict=True):
+        distances = {name: [] for name in labels}
+        for other, name in zip(rows, labels, strict=True):
+            distances[name].append(math.dist(one, other))
+        own = distances.pop(label)  # 0 to itself among them
+        a, b = sum(own) / (len(own) - 1), min(sum(each) / len(each) for each in distances.values())
         total += (b - a) / max(a, b)
     return total / len(rows)
 
@@ -165,17 +159,23 @@ class silhouette:
             vectors, labels = _groups(check, [n, n + 2, 2])
             check.equal(check.call(vectors, labels), _silhouette(vectors, labels), tolerance=1e-4)
 
-    @wrong("The row itself counts in a, with distance 0: divide by the size of the group minus 1.")
-    def counts_itself(vectors, labels):
-        return _silhouette(vectors, labels, own_counts_itself=True)
+    counts_itself = wrong(
+        "The row itself counts in a, with distance 0: divide by the size of the group minus 1.",
+        " and j != i",
+        "",
+    )
 
-    @wrong("The sign is turned round: near to one's own and far from the others is positive.")
-    def turned(vectors, labels):
-        return -_silhouette(vectors, labels)
+    turned = wrong(
+        "The sign is turned round: near to one's own and far from the others is positive.",
+        "return total",
+        "return -total",
+    )
 
-    @wrong("All other labels are thrown together for b: take the mean of each, and then the smallest.")
-    def pooled(vectors, labels):
-        return _silhouette(vectors, labels, pooled=True)
+    pooled = wrong(
+        "All other labels are thrown together for b: take the mean of each, and then the smallest.",
+        "min(means.values())",
+        "distances[i, [j for j, other in enumerate(labels) if other != label]].mean().item()",
+    )
 
 
 def _words(check, kinds: int, n: int) -> list[str]:

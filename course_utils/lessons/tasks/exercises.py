@@ -2,6 +2,8 @@
 is.
 """
 
+import re
+
 import numpy as np
 import torch
 
@@ -94,15 +96,9 @@ KINDS = ("PER", "LOC", "ORG")
 
 
 def _entities(tags) -> set:
-    """The truth to compare with: an entity begins at each B and covers the I of its type that follow."""
-    found = set()
-    for begin, tag in enumerate(tags):
-        if tag.startswith("B-"):
-            end = begin + 1
-            while end < len(tags) and tags[end] == f"I-{tag[2:]}":
-                end += 1
-            found.add((tag[2:], begin, end))
-    return found
+    """The truth to compare with: in well-formed tags, every B with the I behind it."""
+    spans = [each.span() for each in re.finditer("BI*", "".join(tag[0] for tag in tags))]
+    return {(tags[begin][2:], begin, end) for begin, end in spans}
 
 
 def _sentence(check, entities: int) -> list[str]:
