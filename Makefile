@@ -35,34 +35,34 @@ models:
 	@$(BOOTSTRAP) run -m course_utils.checkpoints $(NAMES)
 
 test:
-	@$(BOOTSTRAP) run tools/check.py $(STEPS)
+	@$(BOOTSTRAP) run -m tools.check $(STEPS)
 
 explore:
-	@$(BOOTSTRAP) run tools/check.py $(foreach round,1 2 3 4 5 6 7 8 9 10,explore)
+	@$(BOOTSTRAP) run -m tools.check $(foreach round,1 2 3 4 5 6 7 8 9 10,explore)
 
 bench:
 	@$(BOOTSTRAP) bench $(NAMES)
 
 notebooks:
-	@$(BOOTSTRAP) run tools/notebooks.py $(NAMES)
+	@$(BOOTSTRAP) run -m tools.notebooks $(NAMES)
 
 pages:
 	@$(BOOTSTRAP) run img/build.py
-	@$(BOOTSTRAP) run tools/glossary.py
-	@$(BOOTSTRAP) run tools/ledger.py
-	@$(BOOTSTRAP) run tools/misconceptions.py
+	@$(BOOTSTRAP) run -m tools.glossary
+	@$(BOOTSTRAP) run -m tools.ledger
+	@$(BOOTSTRAP) run -m tools.misconceptions
 
 browser:
-	@$(BOOTSTRAP) run tools/check.py browser
+	@$(BOOTSTRAP) run -m tools.check browser
 
 slides:
-	@$(BOOTSTRAP) run tools/slides.py $(NAMES) $(if $(CHECK),--check)
+	@$(BOOTSTRAP) run -m tools.slides $(NAMES) $(if $(CHECK),--check)
 
 site:
 	@$(BOOTSTRAP) site $(if $(CHECK),--check)
 
 mutants:
-	@$(BOOTSTRAP) run tools/mutants.py $(NAMES)
+	@$(BOOTSTRAP) run -m tools.mutants $(NAMES)
 
 lock:
-	@$(BOOTSTRAP) run tools/lock.py
+	@$(BOOTSTRAP) run -m tools.lock

@@ -313,4 +313,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from course_utils.commands import run
+
+    run(main)

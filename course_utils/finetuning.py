@@ -8,14 +8,16 @@ Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and appendix 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
@@ -27,12 +29,14 @@ from course_utils.tasks import (
     Task,
     TextClassification,
     TokenClassification,
+    batches_by_length,
     best_span,
     class_weights,
     collate,
     labelled,
     run_model,
     token_span,
+    unlabelled,
 )
 from course_utils.vocabularies import fits
 from course_utils.wordpiece import WordPieceTokenizer
@@ -56,7 +60,6 @@ __all__ = [
     "freeze",
     "labelled",
     "load",
-    "mean_loss",
     "new_model",
     "occlusion",
     "parameter_groups",
@@ -215,6 +218,8 @@ def finetune(
     dev: Sequence[Any],
     settings: Settings | None = None,
     progress: bool = True,
+    save_to: str | Path | None = None,
+    resume: bool = False,
 ) -> Result:
     """Train `model`, in place, until `epochs` or `patience` (dev has not got better) are over, or Ctrl-C.
 
@@ -222,10 +227,17 @@ def finetune(
     dev score of the best epoch is chosen from several, so it is a little too good: report the score on
     examples that chose nothing, the test part.
 
+    Args:
+        save_to: file for the state of the run, written after each epoch and at Ctrl-C.
+        resume: go on from that state; on a CPU, bit for bit as if the run had never stopped.
+
     Raises:
-        ValueError: for examples that the task refuses, and for training examples of a single class.
+        ValueError: for examples that the task refuses, for training examples of a single class, and for a
+            state that was saved under other settings, another model or other examples.
     """
     settings = settings or Settings()
+    if resume and save_to is None:
+        raise refusal("save_to", "the file of a saved state to resume from", save_to)
     if not len(train) or not len(dev):
         raise refusal("examples", "at least 1 each", f"{len(train)} train and {len(dev)} dev")
     positions = model.config.max_position_embeddings
@@ -245,11 +257,15 @@ def finetune(
     best = training.EarlyStopping(model, settings.patience)
     log: list[dict[str, Any]] = []
     losses: list[float] = []  # of the steps since the last entry of the log
-    batches = endless_batches(rows, settings)
-    shares = (training.schedule(n, total, warmup) for n in range(total))
+    examples = {"train": rows, "dev": dev_rows}
+    run = {
+        "settings": asdict(settings),
+        "model": model.config.to_dict() | {"head": type(model).__name__, "labels": list(task.labels)},
+        "examples": {name: sha256(repr(part).encode()).hexdigest() for name, part in examples.items()},
+    }
 
     def is_over(epoch: int) -> bool:
-        scores, dev_loss = task.score(model, dev), mean_loss(model, task, dev_rows, weights)
+        scores, dev_loss = task.evaluate(model, dev, dev_rows, weights)
         loss = float(np.mean(losses)) if losses else None
         log.append({"epoch": epoch, "loss": loss, "dev_loss": dev_loss, **scores})
         losses.clear()
@@ -266,16 +282,41 @@ def finetune(
 
         return training.update(model, optimizer, backward, rate, settings.clip)
 
+    def keep(now: training.Run) -> None:
+        if save_to is not None:
+            notes = run | {"step": now.step, "ended": now.ended, "log": log, "losses": losses}
+            random = {"state": torch.get_rng_state()}
+            notes["best"] = best.scores()
+            training.save_state(save_to, model, optimizer, notes, best=best.weights, random=random)
+
     def score_an_epoch(now: training.Run) -> None:
         losses.append(now.losses)
-        if now.step % steps_an_epoch == 0 or now.interrupted:
+        whole = now.step % steps_an_epoch == 0
+        if now.interrupted and not whole:
+            keep(now)  # before a look at dev that a run without Ctrl-C does not take
+        if whole or now.interrupted:
             now.ended = is_over(-(-now.step // steps_an_epoch))
             now.shown = {task.main_score: log[-1][task.main_score]}
+        if whole:
+            keep(now)
 
-    is_over(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)  # of dropout; the order of the examples has a generator of its own
-        done = training.take_steps(step, total, [score_an_epoch], name="fine-tuning", progress=progress)
+        first, last = 0, total
+        if resume and save_to is not None:
+            tensors, notes = training.read_state(save_to)
+            training.check_same_run(save_to, notes, run)
+            training.restore_state(tensors, model, optimizer)
+            torch.set_rng_state(tensors["random.state"])
+            best.resume(notes["best"], training.group_of(tensors, "best"))
+            log, losses, first = notes["log"], notes["losses"], notes["step"]
+            last = first if notes["ended"] else total
+        else:
+            is_over(0)
+        batches = islice(endless_batches(rows, settings), first, None)
+        shares = (training.schedule(n, total, warmup) for n in range(first, total))
+        callbacks = [score_an_epoch]
+        done = training.take_steps(step, last, callbacks, first=first, name="fine-tuning", progress=progress)
     best.restore()
     return Result(model.eval(), best.best, best.best_score, log, done.interrupted)
 
@@ -286,17 +327,6 @@ def endless_batches(rows: Sequence[Row], settings: Settings) -> Iterator[list[Ro
     while True:
         for chosen in torch.randperm(len(rows), generator=generator).split(settings.batch_size):
             yield [rows[i] for i in chosen.tolist()]
-
-
-@torch.no_grad()
-def mean_loss(model: nn.Module, task: Task, rows: Sequence[Row], weights: Tensor | None = None) -> float:
-    """Mean loss in nats over `rows`, in evaluation mode, batch by batch."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    batches = [rows[start : start + 64] for start in range(0, len(rows), 64)]
-    losses = [task.loss(model, collate(b, task.tokenizer.pad_token_id, device), weights) for b in batches]
-    model.train(was_training)
-    return float(np.average([float(loss) for loss in losses], weights=[len(b) for b in batches]))
 
 
 # ---- Frozen features -----------------------------------------------------------------------------------
@@ -315,27 +345,33 @@ def features(
         model: any model with an encoder `.bert`.
         pool: "cls" takes the last hidden state of [CLS], "pooler" the pooler's output, "mean" the mean of
             the last hidden states over all tokens but padding.
+
+    Raises:
+        ValueError: for an empty text, an unknown pool, and "pooler" where the model has none.
     """
     check_one_of("pool", pool, ("cls", "pooler", "mean"))
-    was_training, vectors = model.training, []
+    if pool == "pooler" and model.bert.pooler is None:
+        raise refusal("pool", "cls or mean", repr(pool), f"{type(model).__name__} has no pooler")
+    # A classification encodes texts, and says which it cuts; the label of each is of no matter.
+    reader = TextClassification(tokenizer, ("none", "other"), model.config.max_position_embeddings)
+    rows = reader.encode([unlabelled(text) for text in texts])
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    positions = model.config.max_position_embeddings
+    vectors = np.empty((len(rows), model.config.hidden_size), np.float32)
     with torch.no_grad():
-        for start in range(0, len(texts), batch_size):
-            batch = tokenizer.batch(texts[start : start + batch_size], max_length=positions)
-            ids, types, mask = (
-                torch.tensor(batch[k]) for k in ("input_ids", "token_type_ids", "attention_mask")
-            )
-            output = model.bert(ids, mask, types)
+        for chosen, batch in batches_by_length(rows, tokenizer.pad_token_id, device, batch_size):
+            mask = batch["attention_mask"]
+            output = model.bert(batch["input_ids"], mask, batch["token_type_ids"])
             if pool == "pooler":
-                vectors.append(output.pooler_output)
+                pooled = output.pooler_output
             elif pool == "cls":
-                vectors.append(output.last_hidden_state[:, 0])
+                pooled = output.last_hidden_state[:, 0]
             else:
                 total = (output.last_hidden_state * mask[:, :, None]).sum(dim=1)
-                vectors.append(total / mask.sum(dim=1, keepdim=True))
+                pooled = total / mask.sum(dim=1, keepdim=True)
+            vectors[chosen] = pooled.cpu()
     model.train(was_training)
-    return torch.cat(vectors).numpy() if vectors else np.empty((0, model.config.hidden_size), np.float32)
+    return vectors
 
 
 # ---- What a word adds ----------------------------------------------------------------------------------

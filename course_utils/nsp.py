@@ -9,6 +9,7 @@ sentence. So where a segment stood in its document tells nothing about the label
 with B.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
@@ -61,9 +62,14 @@ def make_pairs(
         got = f"{len(set(document_of))} of {len(documents)}"
         raise refusal("documents", "at least two documents of two sentences or more", got)
     n = len(true_pairs)
+    largest, size = Counter(document_of).most_common(1)[0]
+    begin, others = document_of.index(largest), n - size
     is_negative = torch.rand(n, generator=generator) < 0.5
     source = torch.randint(n, (n,), generator=generator)  # the pair whose second segment a negative one takes
     for i in is_negative.nonzero().squeeze(1).tolist():
+        if document_of[i] == largest and 10 * others < n:  # it would be drawn again and again: step over it
+            away = torch.randint(others, (), generator=generator)
+            source[i] = away if away < begin else away + size
         while document_of[source[i]] == document_of[i]:
             source[i] = torch.randint(n, (), generator=generator)
     return [

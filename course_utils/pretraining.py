@@ -30,7 +30,6 @@ line on each of them, with the name of the first in place of HOST):
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -400,9 +399,7 @@ class Pretrainer:
     def load_state(self, path: Path) -> None:
         """Go on from a saved state; refuses one that was made under other settings."""
         tensors, notes = training.read_state(path)
-        own = asdict(self.settings)
-        if changed := [name for name, value in notes["settings"].items() if value != own[name]]:
-            raise refusal("settings", f"those of {path}", f"another {', '.join(changed)}")
+        training.check_same_run(path, notes, {"settings": asdict(self.settings)})
         training.restore_state(tensors, self.model, self.optimizer)
         self.next_step, self.log, self.recent = notes["next_step"], notes["log"], notes["recent"]
 
@@ -458,6 +455,7 @@ def nan_mean(values: Iterable[float]) -> float | None:
 LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
 
 if __name__ == "__main__":
+    from course_utils import commands
     from course_utils.commands.pretraining import main
 
-    sys.exit(main())
+    commands.run(main)

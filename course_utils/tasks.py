@@ -3,17 +3,19 @@
 | task | head | one label for | score |
 |---|---|---|---|
 | `TextClassification` | pooler, dropout, Linear | a text or a pair of texts | accuracy, macro F1 |
-| `TokenClassification` | dropout, Linear | a word, read at its first piece | entity F1 |
+| `TokenClassification` | dropout, Linear | a word, read at its first piece | entity F1, or tag accuracy |
 | `QuestionAnswering` | Linear, two scores a token | the ends of a span | exact match, span F1 |
 
-Examples are those of `toy_tasks`: `LabelledText`, `TaggedWords` and `Question`; whoever has lists makes them
-with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018 (arXiv 1810.04805).
+Examples are those of `toy_tasks`, `LabelledText`, `TaggedWords` and `Question`, or tuples of their fields, as
+(text, label); whoever has lists joins them with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018
+(arXiv 1810.04805).
 """
 
 import math
+import operator
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,13 @@ from course_utils.bert import (
     TaskModel,
 )
 from course_utils.checks import IGNORE_INDEX, check_at_least, refusal
-from course_utils.metrics import entity_scores, exact_match, span_f1
+from course_utils.metrics import entity_scores, exact_match, span_f1, spell_entities
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 from course_utils.wordpiece import Encoding, WordPieceTokenizer
 
 RARE = 0.1  # a class with a smaller share of the examples than this is called rare
 Counts = npt.NDArray[np.int64]
+Said = Iterable[tuple["Row", Any]]  # rows, each with the model's output for it: what `run_model` gives
 
 
 # ---- Rows and batches ----------------------------------------------------------------------------------
@@ -84,18 +87,37 @@ def collate(rows: Sequence[Row], pad_token_id: int, device: torch.device | str =
     return {name: torch.tensor(values, device=device) for name, values in columns.items()}
 
 
+def batches_by_length(
+    rows: Sequence[Row], pad_token_id: int, device: torch.device | str, batch_size: int = 64
+) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+    """Which rows a batch holds, and the batch. Rows of like length share one: little is spent on padding."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].input_ids))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        yield chosen, collate([rows[i] for i in chosen], pad_token_id, device)
+
+
 def labelled(
-    texts: Sequence[str], labels: Sequence[int], pairs: Sequence[str] | None = None
+    texts: Sequence[str], labels: Sequence[int | str], pairs: Sequence[str] | None = None
 ) -> list[LabelledText]:
-    """Examples from lists: texts, their labels, and (for tasks of two texts) the second texts."""
+    """Examples from lists: texts, their labels (names of classes, or their numbers), and (for tasks of two
+    texts) the second texts.
+    """
     seconds = [None] * len(texts) if pairs is None else pairs
     if not len(texts) == len(labels) == len(seconds):
         counts = f"{len(texts)} texts, {len(labels)} labels and {len(seconds)} pairs"
         raise refusal("texts, labels and pairs", "lists of one length", counts)
-    return [
-        LabelledText(text, int(label), second)
-        for text, label, second in zip(texts, labels, seconds, strict=True)
-    ]
+    kinds = [name_or_number(label, number) for number, label in enumerate(labels)]
+    return [LabelledText(*example) for example in zip(texts, kinds, seconds, strict=True)]
+
+
+def name_or_number(label: Any, number: int) -> int | str:
+    """The label of example `number`, a name or any kind of whole number; a score as 0.9 is no class."""
+    try:
+        return label if isinstance(label, str) else operator.index(label)
+    except TypeError:
+        expected = "the name of a class, or its number"
+        raise refusal(f"label of example {number}", expected, repr(label)) from None
 
 
 # ---- Tasks ---------------------------------------------------------------------------------------------
@@ -112,10 +134,12 @@ class Task:
     """
 
     head: type[TaskModel]
+    example: type
     main_score: str
 
     def __init__(self, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int = 128):
-        if isinstance(labels, str) or len(labels) < 2 or len(set(labels)) < len(labels):
+        are_names = not isinstance(labels, str) and all(isinstance(label, str) for label in labels)
+        if not are_names or len(labels) < 2 or len(set(labels)) < len(labels):
             raise refusal("labels", "a list of two different names or more", repr(labels))
         check_at_least("max_length", max_length, 8)
         self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
@@ -136,9 +160,46 @@ class Task:
         """The rows of examples; raises ValueError for an example that cannot be read."""
         raise NotImplementedError
 
-    def score(self, model: nn.Module, examples: Sequence[Any]) -> dict[str, float]:
-        """Scores from 0 to 1, `main_score` among them."""
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
+        """Scores from 0 to 1, `main_score` among them, of what a model said about the rows of examples."""
         raise NotImplementedError
+
+    def score(self, model: nn.Module, examples: Sequence[Any]) -> dict[str, float]:
+        """The scores of a model on examples."""
+        if not len(examples):
+            raise refusal("examples", "at least 1", 0)
+        return self.scores(examples, run_model(model, self, self.encode(examples)))
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        examples: Sequence[Any],
+        rows: Sequence[Row],
+        weights: Tensor | None = None,
+    ) -> tuple[dict[str, float], float]:
+        """The scores and the mean loss in nats, from one pass over the rows of the examples."""
+        said = list(run_model(model, self, rows))
+        return self.scores(examples, said), self.mean_loss(said, weights)
+
+    def mean_loss(self, said: Said, weights: Tensor | None = None) -> float:
+        """What `loss` would be if all rows were one batch."""
+        rows, outputs = zip(*said, strict=True)
+        logits = torch.cat([torch.atleast_2d(output) for output in outputs])
+        targets = torch.from_numpy(np.concatenate([np.atleast_1d(row.target) for row in rows]))
+        weights = None if weights is None else weights.cpu()
+        return float(F.cross_entropy(logits, targets, weights, ignore_index=IGNORE_INDEX))
+
+    def as_examples(self, examples: Iterable[Any]) -> list[Any]:
+        """Examples as they are, or from tuples of their fields; refuses, with its number, anything else."""
+        names, found = [each.name for each in fields(self.example)], []
+        for number, each in enumerate(examples):
+            if isinstance(each, tuple | list) and 2 <= len(each) <= len(names):
+                each = self.example(*each)
+            if not isinstance(each, self.example):
+                kind = f"a {self.example.__name__} or a tuple of its fields ({', '.join(names)})"
+                raise refusal(f"example {number}", kind, repr(each))
+            found.append(each)
+        return found
 
     def outputs(self, output: Any, row: int, length: int) -> Any:
         """What the model said about one row of a batch, without its padding."""
@@ -162,11 +223,15 @@ class Task:
         check_classes(counts, self.labels)
         return class_weights(counts) if balance else None
 
-    def check_label(self, label: int, number: int) -> int:
-        if not isinstance(label, (int, np.integer)) or not 0 <= label < len(self.labels):
+    def number_of(self, label: int | str, number: int) -> int:
+        """The number of the class of example `number`, from its name or from itself."""
+        label = name_or_number(label, number)
+        if label in self.labels:
+            return self.labels.index(str(label))
+        if isinstance(label, str) or not 0 <= label < len(self.labels):
             allowed = f"0 to {len(self.labels) - 1} ({', '.join(self.labels)})"
             raise refusal(f"label of example {number}", allowed, repr(label))
-        return int(label)
+        return label
 
     def warn_of_cuts(self, cut: int, total: int) -> None:
         if cut:
@@ -184,13 +249,9 @@ def run_model(
     """
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    # Rows of like length share a batch, so that little is spent on padding; the order is restored below.
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].input_ids))
     outputs: list[Any] = [None] * len(rows)
     with torch.no_grad():
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            batch = collate([rows[i] for i in chosen], task.tokenizer.pad_token_id, device)
+        for chosen, batch in batches_by_length(rows, task.tokenizer.pad_token_id, device, batch_size):
             output = model(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
             for k, i in enumerate(chosen):
                 outputs[i] = task.outputs(output, k, len(rows[i].input_ids))
@@ -202,6 +263,7 @@ class TextClassification(Task):
     """One label for a text, or for a pair of texts. Source: the paper, section 4.1 and figure 4 (a, b)."""
 
     head = BertForSequenceClassification
+    example = LabelledText
     main_score = "accuracy"
 
     def loss_weights(self, rows: Sequence[Row], balance: bool) -> Tensor | None:
@@ -213,15 +275,18 @@ class TextClassification(Task):
     def encode(self, examples: Sequence[LabelledText]) -> list[Row]:
         """One row an example. Raises ValueError for an empty text and for a label out of range."""
         rows, cut = [], 0
-        for number, example in enumerate(examples):
-            check_text(example.text, f"text of example {number}")
-            if example.text_pair is not None:
-                check_text(example.text_pair, f"text_pair of example {number}")
+        for number, example in enumerate(self.as_examples(examples)):
+            parts = ("text",) if example.text_pair is None else ("text", "text_pair")
+            for part in parts:
+                check_text(getattr(example, part), f"{part} of example {number}")
             encoding = self.tokenizer.encode(example.text, example.text_pair)
+            for segment, part in enumerate(parts):  # [CLS] and one or two [SEP] stand beside the pieces
+                pieces = encoding.token_type_ids.count(segment) - (2 - segment)
+                check_text(getattr(example, part), f"{part} of example {number}", pieces)
             if len(encoding) > self.max_length:
                 cut += 1
                 encoding = self.tokenizer.encode(example.text, example.text_pair, self.max_length)
-            label = self.check_label(example.label, number)
+            label = self.number_of(example.label, number)
             rows.append(Row(encoding.input_ids, encoding.token_type_ids, label, number))
         self.warn_of_cuts(cut, len(examples))
         return rows
@@ -239,13 +304,12 @@ class TextClassification(Task):
         """The most probable label of each text: (n,)."""
         return self.predict_proba(model, texts).argmax(axis=1)
 
-    def score(self, model: nn.Module, examples: Sequence[LabelledText]) -> dict[str, float]:
-        """`accuracy` and `macro_f1` (the mean of the F1 of each class: rare classes count as much)."""
+    def scores(self, examples: Sequence[LabelledText], said: Said) -> dict[str, float]:
+        """`accuracy` and `macro_f1` (the mean of the F1 of each class that occurs: rare ones count alike)."""
         from sklearn.metrics import accuracy_score, f1_score
 
-        truth, guess = [example.label for example in examples], self.predict(model, examples)
-        numbers = range(len(self.labels))
-        macro_f1 = f1_score(truth, guess, labels=numbers, average="macro", zero_division=0)
+        truth, guess = zip(*((row.target, int(logits.argmax())) for row, logits in said), strict=True)
+        macro_f1 = f1_score(truth, guess, average="macro", zero_division=0)
         return {"accuracy": float(accuracy_score(truth, guess)), "macro_f1": float(macro_f1)}
 
 
@@ -258,20 +322,26 @@ def unlabelled(text: str | tuple[str, str] | LabelledText) -> LabelledText:
     return replace(text, label=0)
 
 
-def check_text(text: str, name: str) -> None:
-    """Raise ValueError if a text has nothing to read."""
-    if not isinstance(text, str) or not text.strip():
+def check_text(text: str, name: str, pieces: int = 1) -> None:
+    """Raise ValueError if a text has nothing to read: it may be all spaces, or leave no piece, as U+200B."""
+    if not isinstance(text, str) or not text.strip() or not pieces:
         raise refusal(name, "a text with at least one word", repr(text))
 
 
 class TokenClassification(Task):
     """One tag for each word, read at its first piece; other pieces carry no label.
 
-    Source: the paper, section 5.3 and figure 4 (d).
+    Tags of entities (B-PER, I-PER, O, also with the marks of BIOES and BILOU) are scored by whole entities,
+    plain ones (NOUN, VERB) word by word. Source: the paper, section 5.3 and figure 4 (d).
     """
 
     head = BertForTokenClassification
-    main_score = "entity_f1"
+    example = TaggedWords
+
+    def __init__(self, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int = 128):
+        super().__init__(tokenizer, labels, max_length)
+        self.has_entities = spell_entities(self.labels)
+        self.main_score = "entity_f1" if self.has_entities else "tag_accuracy"
 
     def outputs(self, output: Any, row: int, length: int) -> Tensor:
         logits: Tensor = output.logits[row, :length].cpu()
@@ -282,7 +352,7 @@ class TokenClassification(Task):
         rows: list[Row] = []
         cut = 0
         number_of = {name: number for number, name in enumerate(self.labels)}
-        for number, example in enumerate(examples):
+        for number, example in enumerate(self.as_examples(examples)):
             if not example.words or len(example.words) != len(example.tags):
                 counts = f"{len(example.words)} words and {len(example.tags)} tags"
                 raise refusal(f"example {number}", "one tag a word, and a word at least", counts)
@@ -309,27 +379,32 @@ class TokenClassification(Task):
         return rows
 
     def predict(self, model: nn.Module, sentences: Sequence[Any]) -> list[tuple[str, ...]]:
-        """A tag for each word of each sentence; words that were cut off are tagged "O".
+        """A tag for each word of each sentence; words that were cut off have "O", or "" if that is no label.
 
         `sentences` holds lists of words, or examples, whose tags are not looked at.
         """
-        first = self.labels[0]
         words = [tuple(getattr(sentence, "words", sentence)) for sentence in sentences]
-        rows = self.encode([TaggedWords(each, (first,) * len(each)) for each in words])
-        outside = "O" if "O" in self.labels else first
-        tags = [[outside] * len(each) for each in words]
-        for row, logits in run_model(model, self, rows):
+        examples = [TaggedWords(each, self.labels[:1] * len(each)) for each in words]
+        return self.read(examples, run_model(model, self, self.encode(examples)))
+
+    def read(self, examples: Sequence[TaggedWords], said: Said) -> list[tuple[str, ...]]:
+        """The tags of the words of examples, from what a model said about their rows."""
+        tags = [["O" if "O" in self.labels else ""] * len(example.words) for example in examples]
+        for row, logits in said:
             for label, place in zip(logits.argmax(-1).tolist(), row.origins, strict=True):
                 if place >= 0:
                     tags[row.example][place] = self.labels[label]
         return [tuple(each) for each in tags]
 
-    def score(self, model: nn.Module, examples: Sequence[TaggedWords]) -> dict[str, float]:
-        """`entity_f1`, `entity_precision`, `entity_recall` (whole entities) and `tag_accuracy` (words)."""
-        guess = self.predict(model, examples)
-        truth = [example.tags for example in examples]
+    def scores(self, examples: Sequence[TaggedWords], said: Said) -> dict[str, float]:
+        """`tag_accuracy` (words), and for tags of entities `entity_f1`, `entity_precision`, `entity_recall`
+        (whole entities).
+        """
+        examples = self.as_examples(examples)
+        truth, guess = [example.tags for example in examples], self.read(examples, said)
         right = [a == b for t, g in zip(truth, guess, strict=True) for a, b in zip(t, g, strict=True)]
-        return {**entity_scores(truth, guess), "tag_accuracy": float(np.mean(right))}
+        found = entity_scores(truth, guess) if self.has_entities else {}
+        return {**found, "tag_accuracy": float(np.mean(right))}
 
 
 class QuestionAnswering(Task):
@@ -342,17 +417,23 @@ class QuestionAnswering(Task):
     scores higher in the window that believes least in it.
 
     Args:
-        stride: pieces from the start of one window to the start of the next.
+        stride: pieces from the start of one window to the start of the next; None is half of `max_length`.
         max_answer: longest answer in pieces.
     """
 
     head = BertForQuestionAnswering
+    example = Question
     main_score = "span_f1"
 
     def __init__(
-        self, tokenizer: WordPieceTokenizer, max_length: int = 128, stride: int = 64, max_answer: int = 30
+        self,
+        tokenizer: WordPieceTokenizer,
+        max_length: int = 128,
+        stride: int | None = None,
+        max_answer: int = 30,
     ):
         super().__init__(tokenizer, ("start", "end"), max_length)
+        stride = max_length // 2 if stride is None else stride
         check_at_least("stride", stride, 1)
         check_at_least("max_answer", max_answer, 1)
         self.stride, self.max_answer = stride, max_answer
@@ -381,16 +462,26 @@ class QuestionAnswering(Task):
         loss: Tensor = model(*inputs, start_positions=start, end_positions=end).loss
         return loss
 
+    def mean_loss(self, said: Said, weights: Tensor | None = None) -> float:
+        """The same of rows without their padding, which takes no share of the probability there."""
+        losses = [
+            F.cross_entropy(scores, torch.tensor(place))
+            for row, ends in said
+            for scores, place in zip(ends, row.target, strict=True)
+        ]
+        return float(torch.stack(losses).mean())
+
     def encode(self, examples: Sequence[Question]) -> list[Row]:
         """One row a window. The first accepted answer is the target.
 
         Raises ValueError for an empty question or context, for an answer that does not stand where it says,
-        and for a question that leaves less than half of the row, or of the stride, to the context.
+        and for a question that leaves so little of the row to the context that its windows, a stride apart,
+        would have gaps between them.
         """
         rows = []
-        for number, example in enumerate(examples):
-            check_text(example.question, f"question of example {number}")
-            check_text(example.context, f"context of example {number}")
+        for number, example in enumerate(self.as_examples(examples)):
+            for part in ("question", "context"):
+                check_text(getattr(example, part), f"{part} of example {number}")
             for answer in example.answers:
                 there = example.context[answer.start : answer.start + len(answer.text)]
                 if not answer.text or there != answer.text:
@@ -398,8 +489,10 @@ class QuestionAnswering(Task):
                     raise refusal(f"answer of example {number}", where, repr(answer.text))
             question = self.tokenizer.encode(example.question, add_special_tokens=False)
             context = self.tokenizer.encode(example.context, add_special_tokens=False)
+            for part, encoding in (("question", question), ("context", context)):
+                check_text(getattr(example, part), f"{part} of example {number}", len(encoding))
             room = self.max_length - len(question) - 3
-            if room < (needed := min(self.stride, self.max_length // 2)):
+            if room < (needed := min(self.stride, len(context))):
                 leave = f"to leave {needed} of max_length={self.max_length} pieces to the context"
                 got = f"{len(question)} pieces, which leave {room}"
                 raise refusal(f"question of example {number}", leave, got)
@@ -432,10 +525,14 @@ class QuestionAnswering(Task):
 
         A larger `threshold` asks for a larger lead of the best span over "no answer".
         """
+        examples = [replace(example, answers=()) for example in self.as_examples(examples)]
+        return self.read(examples, run_model(model, self, self.encode(examples)), threshold)
+
+    def read(self, examples: Sequence[Question], said: Said, threshold: float = 0.0) -> list[str]:
+        """The answers to the questions of examples, from what a model said about their rows."""
         best = [(-math.inf, "")] * len(examples)
         nothing = [math.inf] * len(examples)
-        rows = self.encode([replace(example, answers=()) for example in examples])
-        for row, (start, end) in run_model(model, self, rows):
+        for row, (start, end) in said:
             score, first, last = best_span(start, end, row.origins, self.max_answer)
             nothing[row.example] = min(nothing[row.example], float(start[0] + end[0]))
             if score > best[row.example][0]:
@@ -446,9 +543,10 @@ class QuestionAnswering(Task):
             for (score, text), none in zip(best, nothing, strict=True)
         ]
 
-    def score(self, model: nn.Module, examples: Sequence[Question]) -> dict[str, float]:
+    def scores(self, examples: Sequence[Question], said: Said) -> dict[str, float]:
         """`exact_match` and `span_f1`, each the best over the accepted answers ("" where there is none)."""
-        guess = self.predict(model, examples)
+        examples = self.as_examples(examples)
+        guess = self.read(examples, said)
         accepted = [[answer.text for answer in example.answers] or [""] for example in examples]
         pairs = list(zip(guess, accepted, strict=True))
         return {

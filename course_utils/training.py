@@ -184,16 +184,31 @@ class EarlyStopping:
             self.weights = copy.deepcopy(self.model.state_dict())
         return number - self.last_gain >= self.patience
 
+    def scores(self) -> dict[str, float]:
+        """All but the weights, as `resume` takes it."""
+        return {key: value for key, value in vars(self).items() if key not in ("model", "weights")}
+
+    def resume(self, scores: Mapping[str, float], weights: dict[str, Tensor]) -> None:
+        """Go on as if all that was looked at before had been looked at here."""
+        vars(self).update(scores, weights=weights)
+
     def restore(self) -> None:
         """Give the model its best weights back."""
         self.model.load_state_dict(self.weights)
 
 
 def save_state(
-    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, notes: Mapping[str, Any]
+    path: str | Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    notes: Mapping[str, Any],
+    **more: Mapping[str, Tensor],
 ) -> None:
-    """Weights, moments of the optimiser and `notes` (anything that JSON holds) in one file, in one stroke."""
-    tensors = {}
+    """Weights, moments of the optimiser and `notes` (anything that JSON holds) in one file, in one stroke.
+
+    `more` are other groups of tensors; `group_of` finds them again.
+    """
+    tensors = {f"{group}.{name}": value for group, values in more.items() for name, value in values.items()}
     for name, p in model.named_parameters():
         tensors[f"model.{name}"] = p.detach()
         for key, value in optimizer.state.get(p, {}).items():
@@ -209,6 +224,19 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     tensors, metadata = read_tensors(path)
     return tensors, {key: json.loads(value) for key, value in metadata.items()}
+
+
+def check_same_run(path: str | Path, notes: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """A state goes on under the settings and the data that it was saved under; refuses others by name."""
+    for kind, values in own.items():
+        if changed := [name for name, value in values.items() if notes.get(kind, {}).get(name) != value]:
+            raise refusal(kind, f"those of {path}", f"another {', '.join(changed)}")
+
+
+def group_of(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """The tensors of one group of a saved state, under their own names."""
+    prefix = group + "."
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def restore_state(tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -32,6 +32,7 @@ from course_utils.files import write_text
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
+CONTRACTIONS = (" ' ", " n't", " 'm", " 's", " 've", " 're")  # cleaned up, they lose the spaces around them
 Cut = tuple[str, int, int]  # a piece, and where it begins and ends in the text
 MAX_WORD_LENGTH = 100
 _WORD_CACHE_SIZE = 100_000
@@ -369,11 +370,17 @@ class WordPieceTokenizer:
             "attention_mask": [padded(encoding.attention_mask, 0) for encoding in encodings],
         }
 
-    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+    def decode(
+        self,
+        ids: Iterable[int],
+        skip_special_tokens: bool = True,
+        clean_up_tokenization_spaces: bool = False,
+    ) -> str:
         """Join pieces to a text with spaces, but none before a `##` piece and before `.`, `,`, `?`, `!`.
 
-        Equal to the library's `decode`. The way back is not exact: capitals, accents and the spaces that
-        stood around other punctuation are gone. Skipping the special tokens skips `[UNK]` too.
+        Equal to the library's `decode`; to clean up is to join apostrophes and English contractions (`n't`,
+        `'s`) to what stands before them as well. The way back is not exact: capitals, accents and the spaces
+        that stood around other punctuation are gone. Skipping the special tokens skips `[UNK]` too.
         Raises ValueError for an id outside the vocabulary.
         """
         tokens = self.convert_ids_to_tokens(ids)
@@ -385,6 +392,9 @@ class WordPieceTokenizer:
                 text += token.removeprefix(CONTINUATION)
             else:
                 text += token if token[0] in ".,?!" else f" {token}"
+        if clean_up_tokenization_spaces:
+            for spaced in CONTRACTIONS:
+                text = text.replace(spaced, spaced.strip())
         return text
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:

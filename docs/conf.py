@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]  # this file runs as a copy, in build/site-source
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT))
 
-from notebook_rules import anchor
+from tools.notebook_rules import anchor
 
 project = "Learn BERT by building it"
 author = "The BERT course authors"

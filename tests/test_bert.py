@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from course_utils import bert, masks
+from course_utils.bert.read import states_at
 
 SMALL = {
     "vocab_size": 61,
@@ -135,16 +137,19 @@ def test_attention_weights_equal_the_library_and_rows_sum_to_one():
     assert output.hidden_states is None and ours(**batch).attentions is None
 
 
-WAYS = {"losses": lambda model: model.losses, "forward": lambda model: model}
+WAYS = {
+    "losses": lambda model: model.losses,
+    "forward": lambda model: model,
+    "forward, written out": lambda model: partial(model, output_attentions=True),
+}
 
 
-@pytest.mark.parametrize("output_attentions", [False, True], ids=["fused", "explicit"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_losses_and_gradients_equal_the_library(way, output_attentions):
+def test_losses_and_gradients_equal_the_library(way):
     library, ours = library_and_ours(**SMALL)
     batch = make_batch(61, 5, 17)
     expected = library(**batch)
-    output = way(ours)(**batch, output_attentions=output_attentions)
+    output = way(ours)(**batch)
     assert abs(expected.loss - output.loss) <= 1e-5
     assert torch.equal(output.loss, output.mlm_loss + output.nsp_loss)
     expected.loss.backward()
@@ -163,9 +168,52 @@ def test_selected_logits_are_the_rows_of_all_logits():
     assert everywhere.prediction_logits.shape == (4, 11, 61)
     assert few.shape == (int(selected.sum()), 61)
     assert largest_difference(everywhere.prediction_logits[selected], few) <= 1e-6
-    assert torch.equal(everywhere.seq_relationship_logits, verdicts)
+    assert largest_difference(everywhere.seq_relationship_logits, verdicts) <= 1e-6
     by_hand = F.cross_entropy(few, batch["labels"][selected])
     assert abs(by_hand - losses.mlm_loss) <= 1e-6 and abs(by_hand - everywhere.mlm_loss) <= 1e-6
+
+
+@given(
+    layers=st.integers(1, 3),
+    rows=st.integers(1, 4),
+    seq_len=st.integers(1, 12),
+    kind=st.sampled_from(["none", "padding", "causal"]),
+    share=st.sampled_from([0.0, 0.15, 0.5, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_last_layer_where_it_is_read_gives_the_states_of_the_plain_path(
+    layers, rows, seq_len, kind, share, seed
+):
+    torch.manual_seed(seed)
+    config = bert.BertConfig(**SMALL | {"num_hidden_layers": layers})
+    model = bert.BertModel(config).eval()
+    input_ids, segments = torch.randint(5, 61, (rows, seq_len)), torch.randint(2, (rows, seq_len))
+    selected = torch.rand(rows, seq_len) < share
+    lengths = torch.randint(1, seq_len + 1, (rows, 1))
+    mask = {"none": None, "padding": torch.arange(seq_len) < lengths, "causal": masks.causal_mask(seq_len)}[
+        kind
+    ]
+    if kind == "causal":
+        mask = mask.expand(rows, seq_len, seq_len)
+    with torch.no_grad():
+        everywhere = model(input_ids, mask, segments)
+        states, pooler_output = states_at(model, selected, input_ids, mask, segments)
+    torch.testing.assert_close(
+        states, everywhere.last_hidden_state[selected], rtol=0, atol=1e-5
+    )  # none may be selected
+    torch.testing.assert_close(pooler_output, everywhere.pooler_output, rtol=0, atol=1e-5)
+
+
+def test_nobody_asks_in_the_last_layer_whom_nobody_reads():
+    _, ours = library_and_ours(**SMALL)
+    batch, seen = make_batch(61, 4, 11), []
+    ours.bert.encoder.layer[-1].output.register_forward_hook(
+        lambda _, args, states: seen.append(states.shape)
+    )
+    ours.losses(**batch)
+    read = batch["labels"] != -100
+    read[:, 0] = True  # [CLS]
+    assert seen == [(int(read.sum()), SMALL["hidden_size"])]
 
 
 def test_logits_have_one_shape_whatever_is_given():

@@ -140,9 +140,6 @@ def test_key_is_the_computed_one(number):
 
 
 def test_list_of_misconceptions_is_the_one_that_the_exercises_make():
-    import sys
-
-    sys.path.insert(0, str(DOCS.parent / "tools"))
-    import misconceptions
+    from tools import misconceptions
 
     assert misconceptions.PAGE.read_text(encoding="utf-8") == misconceptions.page(), "run `make pages`"

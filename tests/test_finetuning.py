@@ -2,6 +2,7 @@
 refusals.
 """
 
+import contextlib
 import itertools
 import os
 import signal
@@ -98,7 +99,7 @@ def test_entity_scores_by_hand():
 
 
 def test_entity_scores_without_entities():
-    assert finetuning.entity_scores([["O", "O"]], [["O", "O"]])["entity_f1"] == 1
+    assert finetuning.entity_scores([["O", "O"]], [["O", "O"]])["entity_f1"] == 0  # nothing found
     assert finetuning.entity_scores([["O", "O"]], [["B-PER", "O"]])["entity_f1"] == 0
     assert finetuning.entity_scores([["B-PER", "O"]], [["O", "O"]])["entity_f1"] == 0
 
@@ -134,11 +135,126 @@ def test_answers_by_hand(guess, answer, exact, f1):
     assert finetuning.span_f1(guess, answer) == pytest.approx(f1)
 
 
-def test_accuracy_and_macro_f1_by_hand(monkeypatch):
+def said(task, truth, guess):
+    """What a model would have said about rows of these classes."""
+    rows = task.encode(labelled(["good film"] * len(truth), truth))
+    return list(zip(rows, torch.eye(len(task.labels))[list(guess)], strict=True))
+
+
+def test_accuracy_and_macro_f1_by_hand():
     """Truth 0 0 0 1, guess 0 0 1 1: accuracy 3/4; F1 of class 0 is 4/5, of class 1 2/3."""
-    monkeypatch.setattr(TextClassification, "predict", lambda self, model, examples: np.array([0, 0, 1, 1]))
-    scores = REVIEWS.score(None, labelled("abcd", [0, 0, 0, 1]))
+    scores = REVIEWS.scores([], said(REVIEWS, [0, 0, 0, 1], [0, 0, 1, 1]))
     assert scores == pytest.approx({"accuracy": 3 / 4, "macro_f1": (4 / 5 + 2 / 3) / 2})
+
+
+def test_a_class_that_does_not_occur_lowers_no_score():
+    task = TextClassification(TOKENIZER, ["a", "b", "c"])
+    assert task.scores([], said(task, [0, 1, 1], [0, 1, 1])) == {"accuracy": 1, "macro_f1": 1}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
+def test_scores_of_classes_are_those_of_sklearn(pairs):
+    from sklearn.metrics import classification_report
+
+    truth, guess = zip(*pairs, strict=True)
+    task = TextClassification(TOKENIZER, ["a", "b", "c", "d"])
+    report = classification_report(truth, guess, output_dict=True, zero_division=0)
+    accuracy = np.mean(np.equal(truth, guess))
+    expected = {"accuracy": accuracy, "macro_f1": report["macro avg"]["f1-score"]}
+    assert task.scores([], said(task, truth, guess)) == pytest.approx(expected)
+
+
+SCHEMES = {"BIO": ["O", "B-A", "I-A", "B-B", "I-B"]}
+SCHEMES["BIOES"] = [*SCHEMES["BIO"], "E-A", "S-A", "E-B", "S-B"]
+SCHEMES["BILOU"] = [*SCHEMES["BIO"], "L-A", "U-A", "L-B", "U-B"]
+
+
+@given(st.data())
+def test_scores_of_entities_are_those_of_nervaluate(data):
+    """Precision, recall and F1 of the strict evaluation, for sentences of any BIO tags."""
+    from nervaluate import Evaluator
+
+    pair = st.integers(1, 9).flatmap(
+        lambda n: st.tuples(*[st.lists(st.sampled_from(SCHEMES["BIO"]), min_size=n, max_size=n)] * 2)
+    )
+    truth, guess = map(list, zip(*data.draw(st.lists(pair, min_size=1, max_size=4)), strict=True))
+    strict = Evaluator(truth, guess, tags=["A", "B"], loader="list").evaluate()["overall"]["strict"]
+    found = finetuning.entity_scores(truth, guess)
+    expected = {"f1": strict.f1, "precision": strict.precision, "recall": strict.recall}
+    assert found == pytest.approx({f"entity_{name}": value for name, value in expected.items()})
+
+
+@pytest.mark.parametrize("scheme", ["BIOES", "BILOU"])
+@given(lengths=st.lists(st.tuples(st.sampled_from("OAB"), st.integers(1, 4)), max_size=6))
+def test_other_schemes_spell_the_same_entities(scheme, lengths):
+    """Stretches written down in BIO and in a scheme that also marks last and only words."""
+    last, only = {"BIOES": "ES", "BILOU": "LU"}[scheme]
+    bio, other = [], []
+    for kind, n in lengths:
+        if kind == "O":
+            bio, other = bio + ["O"] * n, other + ["O"] * n
+        else:
+            bio += [f"B-{kind}"] + [f"I-{kind}"] * (n - 1)
+            inner = [f"B-{kind}"] + [f"I-{kind}"] * (n - 2) + [f"{last}-{kind}"]
+            other += [f"{only}-{kind}"] if n == 1 else inner
+    assert finetuning.entities_of(other) == finetuning.entities_of(bio)
+
+
+def test_an_entity_ends_at_its_last_word():
+    assert finetuning.entities_of(["B-A", "E-A", "I-A"]) == {("A", 0, 2), ("A", 2, 3)}
+    assert finetuning.entities_of(["S-A", "I-A", "L-A", "E-A"]) == {("A", 0, 1), ("A", 1, 3), ("A", 3, 4)}
+
+
+@given(st.text("aAtheno .,!-", max_size=12), st.text("aAtheno .,!-", max_size=12))
+def test_scores_of_answers_are_those_of_torchmetrics(guess, answer):
+    from torchmetrics.functional.text import squad
+
+    wanted = {"answers": {"answer_start": [0], "text": [answer]}, "id": "0"}
+    theirs = squad([{"prediction_text": guess, "id": "0"}], [wanted])
+    assert 100 * finetuning.exact_match(guess, answer) == theirs["exact_match"]
+    assert 100 * finetuning.span_f1(guess, answer) == pytest.approx(float(theirs["f1"]), rel=1e-5)
+
+
+def test_plain_tags_are_scored_word_by_word():
+    """There are no entities among them, so none can be found: the right words count."""
+    task = TokenClassification(TOKENIZER, ["NOUN", "VERB", "ADJ"])
+    assert task.main_score == "tag_accuracy" and TAGS.main_score == "entity_f1"
+    examples = [TaggedWords(("anna", "ran"), ("NOUN", "VERB")), (("good", "film"), ("ADJ", "NOUN"))]
+    rows = task.encode(examples)
+    always_nouns = [(row, torch.eye(3)[[0] * len(row.input_ids)]) for row in rows]
+    assert task.scores(examples, always_nouns) == {"tag_accuracy": 0.5}
+    model = finetuning.new_model(task, TINY)
+    result = finetuning.finetune(model, task, examples, examples, Settings(epochs=1), False)
+    assert result.best_score == max(entry["tag_accuracy"] for entry in result.log)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["o", "b-per"], ["b-per", "i-per", "O"], ["O", "PER-B"], ["PER-B", "PER-I"], ["B_PER", "I_PER"],
+     ["B-PER", "I-PER", "NOUN"], ["B-PER", "M-PER", "E-PER", "S-PER"], ["O", "B-PER", "PER"]],
+)  # fmt: skip
+def test_tags_in_another_spelling_are_refused_by_name(labels):
+    odd = next(label for label in labels if not label.startswith(("O", "B-", "I-", "E-", "S-")))
+    with pytest.raises(ValueError, match=f"labels: expected tags of entities .* got '{odd}'"):
+        TokenClassification(TOKENIZER, labels)
+
+
+@pytest.mark.parametrize("labels", [["NOUN", "O"], ["PRP$", "-LRB-"], ["ADJ", "PRON-x"], ["E", "B"]])
+def test_plain_tags_of_many_kinds_are_taken(labels):
+    assert TokenClassification(TOKENIZER, labels).main_score == "tag_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess", "words"),
+    [
+        ([["O", "O"]], [["O"]], "guess of sentence 0: expected 2 tags, as in truth, got 1"),
+        ([["O"]], [["O"], ["O"]], "guess: expected 1 sentences, as in truth, got 2"),
+        ([["NOUN"]], [["NOUN"]], "tag 0: expected O, or the mark .* got 'NOUN'"),
+    ],
+)
+def test_tags_that_cannot_be_compared_are_refused(truth, guess, words):
+    with pytest.raises(ValueError, match=words):
+        finetuning.entity_scores(truth, guess)
 
 
 def test_the_best_span_by_brute_force():
@@ -203,6 +319,39 @@ def test_windows_cover_the_context_and_overlap():
         for row in found:
             first, last = row.target
             assert item.context[row.origins[first][0] : row.origins[last][1]] == item.answers[0].text
+
+
+@given(st.data())
+def test_every_piece_of_a_context_is_in_a_window(data):
+    """By brute force, for contexts, rows, strides and questions of any length; or the gap is refused."""
+    max_length = data.draw(st.integers(8, 40), "max_length")
+    stride = data.draw(st.one_of(st.none(), st.integers(1, 45)), "stride")
+    asked, length = data.draw(st.integers(1, 40), "asked"), data.draw(st.integers(1, 130), "length")
+    task = QuestionAnswering(TOKENIZER, max_length, stride)
+    room = max_length - asked - 3
+    item = Question("who " * asked, "good " * length)
+    starts = range(0, length, task.stride)
+    # With a window at every start there is no gap, if any windows of this stride leave none.
+    covered = {place for start in starts for place in range(start, start + max(room, 0))}
+    if not covered >= set(range(length)):
+        with pytest.raises(ValueError, match="question of example 0: expected to leave"):
+            task.encode([item])
+        return
+    rows = task.encode([item])
+    assert {origin for row in rows for origin in row.origins if origin} == {
+        (5 * place, 5 * place + 4) for place in range(length)
+    }
+    assert all(asked + 3 < len(row.input_ids) <= max_length for row in rows)  # no window is empty
+
+
+@pytest.mark.parametrize("length", [*range(50, 68), 300])
+def test_short_rows_read_the_whole_context(length):
+    task = QuestionAnswering(TOKENIZER, max_length=64)
+    model = finetuning.new_model(task, TINY)
+    item = Question("who ran ?", "good " * (length - 1) + "anna", (Answer("anna", 5 * (length - 1)),))
+    rows = task.encode([item])
+    assert any(row.target != (0, 0) for row in rows)
+    assert task.predict(model, [item], threshold=-1e9)[0] in item.context
 
 
 def test_prediction_joins_the_windows(monkeypatch):
@@ -336,9 +485,9 @@ def optimised(model, train, dev, settings) -> dict[str, torch.Tensor]:
     seen = {}
 
     class Watched(TextClassification):
-        def score(self, model, examples):
+        def evaluate(self, model, *inputs):
             seen.update(weights_of(model))
-            return super().score(model, examples)
+            return super().evaluate(model, *inputs)
 
     finetuning.finetune(model, Watched(TOKENIZER, toy_tasks.REVIEW_LABELS), train, dev, settings, False)
     return seen
@@ -385,15 +534,16 @@ def test_same_seed_same_weights():
 
 
 class Scripted(TextClassification):
-    """Dev scores as written; the weights at each evaluation are kept."""
+    """Dev scores and losses as written; the weights at each evaluation are kept."""
 
-    def __init__(self, scores):
+    def __init__(self, scores, losses=(1.0,) * 99):
         super().__init__(TOKENIZER, toy_tasks.REVIEW_LABELS)
-        self.scores, self.kept = list(scores), []
+        self.script, self.kept = list(zip(scores, losses, strict=False)), []
 
-    def score(self, model, examples):
+    def evaluate(self, model, examples, rows, weights=None):
         self.kept.append(weights_of(model))
-        return {"accuracy": self.scores[len(self.kept) - 1]}
+        score, loss = self.script[len(self.kept) - 1]
+        return {"accuracy": score}, loss
 
 
 @pytest.mark.parametrize(
@@ -405,8 +555,7 @@ class Scripted(TextClassification):
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], 6, 6),
     ],
 )
-def test_early_stopping_keeps_the_best(scores, best, epochs, monkeypatch):
-    monkeypatch.setattr(finetuning, "mean_loss", lambda *_: 1.0)
+def test_early_stopping_keeps_the_best(scores, best, epochs):
     task = Scripted(scores)
     model = finetuning.new_model(task, TINY)
     settings = Settings(epochs=6, patience=2, batch_size=4)
@@ -421,13 +570,11 @@ def test_early_stopping_keeps_the_best(scores, best, epochs, monkeypatch):
                    for epoch, kept in enumerate(task.kept) if epoch != best)  # fmt: skip
 
 
-def test_a_falling_dev_loss_earns_patience(monkeypatch):
+def test_a_falling_dev_loss_earns_patience():
     """The score stands still; the loss falls until epoch 3: two more epochs, and the model as it was at
     first.
     """
-    losses = iter([1.0, 0.9, 0.8, 0.7, 0.8, 0.9, 0.6])
-    monkeypatch.setattr(finetuning, "mean_loss", lambda *_: next(losses))
-    task = Scripted([0.0] * 9)
+    task = Scripted([0.0] * 9, [1.0, 0.9, 0.8, 0.7, 0.8, 0.9, 0.6])
     dev = toy_tasks.reviews(2, part="dev")
     settings = Settings(epochs=8, patience=2, batch_size=8)
     result = finetuning.finetune(
@@ -437,23 +584,118 @@ def test_a_falling_dev_loss_earns_patience(monkeypatch):
     assert [entry["dev_loss"] for entry in result.log] == [1.0, 0.9, 0.8, 0.7, 0.8, 0.9]
 
 
-def test_the_mean_loss_is_that_of_all_rows_at_once():
-    model = finetuning.new_model(REVIEWS, TINY).train()
-    rows = REVIEWS.encode(toy_tasks.reviews(100))
-    batch = finetuning.collate(rows, TOKENIZER.pad_token_id)
-    loss = finetuning.mean_loss(model, REVIEWS, rows)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_one_pass_gives_scores_and_the_mean_loss_of_all_rows(name, monkeypatch):
+    """The loss is that of one batch of all rows; for questions of rows one by one, which need no padding."""
+    task, make = EXAMPLES[name]
+    examples, model = make(100), finetuning.new_model(task, TINY).train()
+    rows = task.encode(examples)
+    weights = None if name == "questions" else torch.linspace(1, 2, len(task.labels))
+    passes = []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    scores, loss = task.evaluate(model, examples, rows, weights)
+    assert len(passes) == -(-len(rows) // 64)
     assert model.training  # left as it was, though dropout was off
+    assert scores == task.score(model, examples)
+    batches = [[row] for row in rows] if name == "questions" else [rows]
     with torch.no_grad():
-        assert loss == pytest.approx(float(REVIEWS.loss(model.eval(), batch, None)))
+        model.eval()
+        losses = [float(task.loss(model, finetuning.collate(b, 0), weights)) for b in batches]
+    assert loss == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_dev_is_encoded_once(monkeypatch):
+    read = []
+    encode = TextClassification.encode
+    monkeypatch.setattr(
+        TextClassification, "encode", lambda self, examples: read.append(examples) or encode(self, examples)
+    )
+    assert len(tiny_run(Settings(epochs=2)).log) == 3
+    assert len(read) == 2  # the examples to learn from, and dev
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself Ctrl-C there")
+class Killed(Exception):
+    pass
+
+
+def saved_run(path, stop_after=None, killed=True, **how):
+    """A run of four epochs of three steps, with dropout; `stop_after` steps it is killed or interrupted."""
+    model, steps = finetuning.new_model(REVIEWS, TINY, seed=1), []
+
+    class Stopped(TextClassification):
+        def loss(self, *arguments):
+            loss = super().loss(*arguments)
+            steps.append(model.training)  # looks at dev do not count
+            if sum(steps) == stop_after and model.training:
+                if killed:
+                    raise Killed
+                os.kill(os.getpid(), signal.SIGINT)
+            return loss
+
+    task = Stopped(TOKENIZER, toy_tasks.REVIEW_LABELS)
+    settings = Settings(epochs=4, batch_size=8, learning_rate=5e-3, patience=how.pop("patience", 4))
+    dev = toy_tasks.reviews(16, part="dev")
+    return finetuning.finetune(model, task, toy_tasks.reviews(24), dev, settings, False, path, **how)
+
+
+def assert_same_result(one, other):
+    assert (one.log, one.best_epoch, one.best_score) == (other.log, other.best_epoch, other.best_score)
+    other_weights = weights_of(other.model)
+    assert all(torch.equal(value, other_weights[name]) for name, value in weights_of(one.model).items())
+
+
+@pytest.mark.parametrize("stop_after", [4, 6, 8, 12])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, stop_after, killed):
+    """Killed, it goes on from the last whole epoch; at Ctrl-C from the step where it was."""
+    if os.name == "nt" and not killed:
+        pytest.skip("a process cannot send itself Ctrl-C there")
+    whole = saved_run(tmp_path / "whole")
+    assert len({entry["loss"] for entry in whole.log}) == 5  # it did learn
+    with contextlib.suppress(Killed):
+        assert saved_run(tmp_path / "cut", stop_after, killed).interrupted
+    torch.manual_seed(7)  # where the process is must not matter
+    assert_same_result(saved_run(tmp_path / "cut", resume=True), whole)
+
+
+def test_a_run_that_had_ended_takes_no_step_more(tmp_path):
+    early = saved_run(tmp_path / "state", patience=1)
+    assert len(early.log) < 5
+    assert_same_result(saved_run(tmp_path / "state", resume=True, patience=1), early)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": Settings(epochs=1, clip=2.0)}, "settings: expected those of .*state, got another clip"),
+        ({"train": toy_tasks.reviews(9)}, "examples: expected those of .*state, got another train"),
+        ({"dev": toy_tasks.reviews(9)}, "examples: .* another dev"),
+        ({"task": TextClassification(TOKENIZER, ["bad", "good"])}, "model: .* another labels"),
+        ({"save_to": None}, "save_to: expected the file of a saved state to resume from, got None"),
+    ],
+)
+def test_a_state_of_another_run_is_refused(tmp_path, change, message):
+    own = {
+        "model": finetuning.new_model(REVIEWS, TINY),
+        "task": REVIEWS,
+        "train": toy_tasks.reviews(8),
+        "dev": toy_tasks.reviews(8, part="dev"),
+        "settings": Settings(epochs=1),
+        "progress": False,
+        "save_to": tmp_path / "state",
+    }
+    finetuning.finetune(**own)
+    with pytest.raises(ValueError, match=message):
+        finetuning.finetune(**own | change, resume=True)
+
+
 def test_an_interrupt_keeps_the_best_so_far():
     class Interrupted(Scripted):
-        def score(self, model, examples):
+        def evaluate(self, *inputs):
             if len(self.kept) == 2:  # pressed during the third evaluation
                 os.kill(os.getpid(), signal.SIGINT)
-            return super().score(model, examples)
+            return super().evaluate(*inputs)
 
     task = Interrupted([0.5, 0.8, 0.6, 0.9, 0.9])
     model = finetuning.new_model(task, TINY)
@@ -494,6 +736,11 @@ def test_each_head_learns_a_little_from_the_embedded_model():
         ),
         (labelled(["good", "bad"], [-1, 0]), "label of example 0: expected .* got -1"),
         (labelled(["good"], [1], [""]), "text_pair of example 0: expected .* got ''"),
+        (labelled(["good", "\u200b"], [1, 0]), r"text of example 1: expected .* got '\\u200b'"),
+        (labelled(["good"], [1], ["\u200b"]), r"text_pair of example 0: expected .* got '\\u200b'"),
+        (labelled(["good"], ["dull"]), r"label of example 0: expected 0 to 1 .* got 'dull'"),
+        ([("good", 1), ("bad", 0.0)], "label of example 1: expected the name of a class, .* got 0.0"),
+        (["good"], r"example 0: expected a LabelledText or a tuple .*text, label.* got 'good'"),
         (
             labelled(["good", "fine"], [1, 1]),
             r"examples: expected two classes or more, got one class only \(positive\)",
@@ -526,12 +773,13 @@ def test_tagged_words_that_are_refused(example, words):
     [
         (Question("", "anna ran ."), "question of example 0: expected .* got ''"),
         (Question("who ran ?", "  "), "context of example 0: expected .* got '  '"),
+        (Question("who ran ?", "\u200b"), r"context of example 0: expected .* got '\\u200b'"),
         (
             Question("who ran ?", "anna ran .", (Answer("ben", 0),)),
             "answer of example 0: expected what stands at character 0 of its context, 'ann', got 'ben'",
         ),
         (
-            Question("who " * 120, "anna ran ."),
+            Question("who " * 120, "anna ran . " * 40),
             "expected to leave 64 of max_length=128 pieces .* got 120 pieces, which leave 5",
         ),
     ],
@@ -550,6 +798,9 @@ def test_texts_that_are_too_long_are_cut_and_said():
     with pytest.warns(UserWarning, match="1 of 1 texts"):
         guess = TAGS.predict(finetuning.new_model(TAGS, TINY), [words])
     assert guess[0][126:] == ("O",) * 4
+    plain = TokenClassification(TOKENIZER, ["NOUN", "VERB"])  # a word that was not read is neither
+    with pytest.warns(UserWarning, match="1 of 1 texts"):
+        assert plain.predict(finetuning.new_model(plain, TINY), [words.words])[0][126:] == ("",) * 4
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         REVIEWS.encode([LabelledText("good " * 126, 1)])
@@ -614,7 +865,43 @@ def test_frozen_features_by_hand():
             assert vector == pytest.approx(expected.numpy(), abs=1e-5)
     with pytest.raises(ValueError, match="pool: expected one of cls, pooler, mean, got 'max'"):
         finetuning.features(model, TOKENIZER, texts, "max")
+    with pytest.raises(ValueError, match="pool: expected cls or mean, got 'pooler'; .* has no pooler"):
+        finetuning.features(finetuning.new_model(TAGS, TINY), TOKENIZER, texts, "pooler")
     assert finetuning.features(model, TOKENIZER, []).shape == (0, 32)
+
+
+def test_features_keep_the_order_waste_no_padding_and_say_what_is_cut():
+    model, seen = finetuning.new_model(REVIEWS, TINY), []
+    model.bert.register_forward_pre_hook(lambda module, inputs: seen.append(tuple(inputs[0].shape)))
+    texts = [" ".join(["good film"] * n) for n in (30, 1, 20, 2, 30, 1)]
+    vectors = finetuning.features(model, TOKENIZER, texts, batch_size=2)
+    assert seen == [(2, 4), (2, 42), (2, 62)]
+    alone = [finetuning.features(model, TOKENIZER, [text])[0] for text in texts]
+    assert vectors == pytest.approx(np.array(alone), abs=1e-5)
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than 128 pieces; their ends are cut off"):
+        finetuning.features(model, TOKENIZER, ["good", "good " * 400])
+    with pytest.raises(ValueError, match="text of example 1: expected .* got ''"):
+        finetuning.features(model, TOKENIZER, ["good", ""])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_features_of_a_model_on_another_device():
+    model, texts = finetuning.new_model(REVIEWS, TINY), ["good film", "bad"]
+    here = finetuning.features(model, TOKENIZER, texts)
+    assert finetuning.features(model.cuda(), TOKENIZER, texts) == pytest.approx(here, abs=1e-4)
+
+
+def test_names_of_classes_and_tuples_are_taken():
+    """Names, numbers of any kind, and tuples: the same rows."""
+    rows = REVIEWS.encode(labelled(["bad film", "good film"], [0, 1]))
+    assert REVIEWS.encode(labelled(["bad film", "good film"], ["negative", "positive"])) == rows
+    assert REVIEWS.encode(labelled(["bad film", "good film"], np.array([0, 1]))) == rows
+    assert REVIEWS.encode(labelled(["bad film", "good film"], torch.tensor([0, 1]))) == rows
+    assert REVIEWS.encode([("bad film", "negative"), ["good film", 1]]) == rows
+    stars = TextClassification(TOKENIZER, ["2", "1"])  # a name that looks like a number is a name
+    assert [row.target for row in stars.encode([("good", "1"), ("bad", 1), ("bad", "2")])] == [1, 1, 0]
+    with pytest.raises(ValueError, match="label of example 1: expected the name of a class, .* got 0.9"):
+        labelled(["good", "bad"], [1, 0.9])
 
 
 def test_occlusion_by_hand():

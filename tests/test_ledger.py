@@ -3,17 +3,15 @@ committed.
 """
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
 
-import ledger
-from notebook_rules import HEADING, anchor
+from tools import ledger
+from tools.notebook_rules import HEADING, anchor
 
 ROWS = ledger.rows()
 EXPECTED = {"A": 7, "B": 7, "C": 10, "D": 10, "E": 8}

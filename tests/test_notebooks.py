@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import notebook_rules
-import notebooks as runner
-from notebook_rules import RULES, Notebook
+from tools import notebook_rules
+from tools import notebooks as runner
+from tools.notebook_rules import RULES, Notebook
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))

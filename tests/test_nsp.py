@@ -48,6 +48,20 @@ def test_next_follows_and_a_negative_comes_from_another_document(lengths, max_to
             assert d != e
 
 
+@pytest.mark.parametrize("at", range(3))
+def test_a_long_document_beside_short_ones_takes_no_longer(at, monkeypatch):
+    """Few draws a pair, also where almost every draw falls on the same document; each other pair as often."""
+    lengths = [[1, 1], [1, 1]]
+    lengths.insert(at, [1] * 2001)
+    drawn, randint = [], torch.randint
+    monkeypatch.setattr(torch, "randint", lambda *a, **k: drawn.append(1) or randint(*a, **k))
+    pairs = nsp.make_pairs(traceable(lengths), generator=seeded(0))
+    assert len(drawn) <= 1.2 * len(pairs)
+    sources = [second[0][0] for first, second, label in pairs if label == NOT_NEXT and first[0][0] == at]
+    assert set(sources) == {0, 1, 2} - {at}
+    assert abs(sources.count(sources[0]) - len(sources) / 2) < 3 * (len(sources) / 4) ** 0.5
+
+
 def test_labels_are_half_and_half():
     pairs = nsp.make_pairs(traceable([[3] * 11] * 1000), generator=seeded(0))
     assert len(pairs) == 10_000

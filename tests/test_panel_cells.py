@@ -5,8 +5,8 @@ import builtins
 import nbformat
 import pytest
 
-import panel_cells
-from notebooks import chosen
+from tools import panel_cells
+from tools.notebooks import chosen
 
 SHOW = "from course_utils import widgets\n\nwidgets.fill_blank(model, tokenizer)"
 

@@ -144,6 +144,6 @@ def test_the_table_counts_what_is_passed_and_ignores_what_is_no_longer_there(pat
 
 
 def test_runs_that_store_outputs_and_the_strict_run_record_nothing(monkeypatch):
-    import notebooks
+    from tools import notebooks
 
     assert notebooks.KERNEL_ENVIRONMENT[record.VARIABLE] == "off"

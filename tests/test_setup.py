@@ -21,11 +21,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from rattler import BuildString, MatchSpec, PackageRecord
 
-import bootstrap
-import check
-import colab
 import course_utils
-import lock
+from tools import bootstrap, check, colab, lock, notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -241,6 +238,18 @@ def test_binder_starts_with_as_many_threads_as_cores(limit, threads):
     assert (done.stdout.strip(), done.returncode) == (threads, 3)
 
 
+def test_threads_that_wait_do_not_spin_in_any_way_in(monkeypatch):
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    seen = []
+    monkeypatch.setattr(os, "environ", {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"})
+    monkeypatch.setattr(bootstrap, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(bootstrap, "run_lab", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+    bootstrap.main(["lab"])
+    binder = 'export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"' in (ROOT / "start").read_text("utf-8")
+    ways = [*seen, ENVIRONMENT["variables"]["OMP_WAIT_POLICY"], container["containerEnv"]["OMP_WAIT_POLICY"]]
+    assert binder and {*ways, notebooks.KERNEL_ENVIRONMENT["OMP_WAIT_POLICY"]} == {"PASSIVE"}
+
+
 def test_codespaces_sets_itself_up_with_the_same_script():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     script, command = re.fullmatch(r"python (\S+) (\w+)", container["postCreateCommand"]).groups()
@@ -416,7 +425,7 @@ def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
 SET_UP = """
 import os, sys, time
 from pathlib import Path
-sys.path.insert(0, "tools")
+sys.path.insert(0, "tools")  # it runs by its path, before anything is installed
 import bootstrap
 
 def create_venv(python):
@@ -650,7 +659,7 @@ def test_jupyterlab_asks_nothing_about_news(tmp_path):
         "lab = app.extension_manager.extension_apps['jupyterlab'].pop();"
         "print(lab.news_url, lab.check_for_updates_class.__name__)"
     )
-    assert ENVIRONMENT["variables"] == {"JUPYTER_CONFIG_PATH": "tools/jupyter"}
+    assert ENVIRONMENT["variables"]["JUPYTER_CONFIG_PATH"] == "tools/jupyter"
     environment = os.environ | ENVIRONMENT["variables"] | {"HOME": str(tmp_path)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
@@ -801,7 +810,7 @@ def test_what_npm_has_fetched_once_is_there_without_it(monkeypatch, tmp_path):
 
 def test_what_runs_is_said_first_and_what_is_lacking_at_both_ends(tmp_path):
     environment = os.environ | {"CHROMIUM": str(tmp_path / "none")}
-    command = [sys.executable, "tools/check.py", "lint"]
+    command = [sys.executable, "-m", "tools.check", "lint"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )

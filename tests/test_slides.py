@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-import slides
+from tools import slides
 
 PNG = base64.b64encode(
     base64.b64decode(

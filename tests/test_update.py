@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import update
+from tools import update
 
 SOURCE = Path(update.__file__)
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import assets
-import website
 from course_utils.classroom import progress
+from tools import assets, website
 
 ROOT = Path(__file__).resolve().parent.parent
 WELL = (

@@ -125,7 +125,7 @@ def explicit_loss(model, blocks, noise_words, window, negatives, mode):
     return w2v.negative_sampling_loss(inputs, targets, noise, negatives) * len(neighbours)
 
 
-@pytest.mark.parametrize("mode", w2v.MODES)
+@pytest.mark.parametrize("mode", w2v.LEARNING_RATES)
 @pytest.mark.parametrize("seed", range(3))
 def test_step_is_a_step_of_autograd(mode, seed):
     window, negatives, lr = 3, 5, 0.1
@@ -253,7 +253,7 @@ def test_skipgram_learns_pmi_minus_log_k(topic_model):
     assert (score - optimum).abs().mean() < 0.15
 
 
-@pytest.mark.parametrize("mode", w2v.MODES)
+@pytest.mark.parametrize("mode", w2v.LEARNING_RATES)
 def test_neighbours_share_the_topic(mode, topic_model):
     sentences, model = topic_model
     if mode == "cbow":
@@ -265,12 +265,22 @@ def test_neighbours_share_the_topic(mode, topic_model):
             assert [c for _, c in near] == sorted((c for _, c in near), reverse=True)
 
 
-@pytest.mark.parametrize("mode", w2v.MODES)
+@pytest.mark.parametrize("mode", w2v.LEARNING_RATES)
 def test_two_words_at_a_high_rate_do_not_explode(mode):
     """All pairs of a step fall on two rows: a plain sum of their changes would overshoot without bound."""
     words = np.random.default_rng(0).choice(["a", "b"], size=(1_000, 10)).tolist()
     model = w2v.train(words, dim=8, sample=0, lr=0.1, epochs=3, mode=mode, progress=False)
     assert max(model.input_vectors.norm(dim=1).max(), model.output_vectors.norm(dim=1).max()) < 10
+
+
+def test_each_mode_has_a_rate_of_its_own():
+    """The mean of n neighbours moves each by 1/n of a step: CBOW's rate makes up for their mean number."""
+    sentences = topic_sentences(300)
+    for mode, rate in {"skipgram": 0.025, "cbow": 0.025 * (5 + 1)}.items():
+        plain, same = (
+            w2v.train(sentences, epochs=1, mode=mode, lr=lr, progress=False) for lr in (None, rate)
+        )
+        assert torch.equal(plain.input_vectors, same.input_vectors)
 
 
 def test_the_seed_settles_the_vectors():
@@ -354,6 +364,19 @@ def test_an_unknown_word_is_named_with_its_nearest_spelling(royal):
 def test_arguments_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
         w2v.train(**{"sentences": [["the", "cat"]], "progress": False, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("sentences", "got"),
+    [
+        ((words for words in [["the", "cat"]]), "generator"),
+        (map(str.split, ["the cat"]), "map"),
+        ([["the", "cat"], (word for word in ["a", "dog"])], "generator"),
+    ],
+)
+def test_a_text_that_can_be_read_only_once_is_refused(sentences, got):
+    with pytest.raises(TypeError, match=f"^sentences: expected a list of lists of words, got a {got}$"):
+        w2v.train(sentences, progress=False)
 
 
 def test_vocabulary_must_not_repeat_a_word():

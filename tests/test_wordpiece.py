@@ -1,5 +1,6 @@
 """The tokenizer against `transformers`, against `tokenizers`, and against numbers made by hand."""
 
+import itertools
 import json
 import os
 import random
@@ -127,12 +128,12 @@ def test_decode_equals_the_library(tokenizer, reference, lines):
     source = random.Random(1)
     rows = [tokenizer.encode(line).input_ids for line in lines[:2000]]
     rows += [source.choices(range(len(tokenizer)), k=source.randint(0, 12)) for _ in range(2000)]
-    for skip in (True, False):
-        expected = [
-            reference.decode(row, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
-            for row in rows
-        ]
-        assert [tokenizer.decode(row, skip_special_tokens=skip) for row in rows] == expected
+    words = [*"'.,?!tmsn", "n't", "'m", "'s", "'ve", "'re", "ve", "re", "don", "they"]
+    rows += [tokenizer.encode(" ".join(source.choices(words, k=9))).input_ids for _ in range(200)]
+    for options in itertools.product((True, False), repeat=2):
+        named = dict(zip(("skip_special_tokens", "clean_up_tokenization_spaces"), options, strict=True))
+        expected = [reference.decode(row, **named) for row in rows]
+        assert [tokenizer.decode(row, **named) for row in rows] == expected
 
 
 def test_every_code_point_is_cleaned_as_the_library_cleans_it():

@@ -1,7 +1,7 @@
 """Scripts that pages need in a browser, installed from npm once and kept in build/assets, so that no page
 loads from afar.
 
-    python tools/assets.py          install them
+    python -m tools.assets          install them
 
 package.json names the versions, package-lock.json their digests; npm takes them from whatever registry it is
 set up with, and refuses a file with another digest. To change a version: edit package.json, then
@@ -17,7 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 FOLDER = ROOT / "build" / "assets"
 LISTS = ("package.json", "package-lock.json")
 # npm says its numbers of the error first, then in a sentence what went wrong.

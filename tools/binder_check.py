@@ -1,9 +1,9 @@
 """Run the course as Binder would: one core, a real JupyterLab server beside the kernel, and 2 GB for both
 together.
 
-    python tools/binder_check.py               every notebook; prints a table
-    python tools/binder_check.py 03 09         only those whose names begin so
-    python tools/binder_check.py --gb 1.5      under another limit
+    python -m tools.binder_check               every notebook; prints a table
+    python -m tools.binder_check 03 09         only those whose names begin so
+    python -m tools.binder_check --gb 1.5      under another limit
 
 Where the system lets us (Linux with control groups that this user may change), the limit is real: what does
 not fit is ended. Elsewhere server and kernel are only measured. The columns: seconds on one core; the most
@@ -27,10 +27,16 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-import bootstrap
-from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, NotebookFailed, chosen, execute_cell, peak_memory
+from tools import ROOT, bootstrap
+from tools.notebooks import (
+    CELL_TIMEOUT,
+    KERNEL_ENVIRONMENT,
+    NotebookFailed,
+    chosen,
+    execute_cell,
+    peak_memory,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
 GROUPS = Path("/sys/fs/cgroup")
 NAME = "bert-course-binder"
 

@@ -464,6 +464,9 @@ def main(arguments):
     if not arguments or arguments[0] not in GROUPS:
         raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS | site")
     command = arguments[0]
+    # A thread of torch that waits for the other one spins, and takes the core from whoever computes on it:
+    # beside one other program a training step took three times as long with two threads as with one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare(GROUPS[command], torch=os.environ.get("TORCH"))
     if command == "lab":
         return run_lab()
@@ -472,7 +475,7 @@ def main(arguments):
     if command == "bench":
         return subprocess.call([str(venv_python()), "-m", "benchmarks"] + arguments[1:], cwd=str(ROOT))
     if command == "site":
-        return subprocess.call([str(venv_python()), "tools/website.py"] + arguments[1:], cwd=str(ROOT))
+        return subprocess.call([str(venv_python()), "-m", "tools.website"] + arguments[1:], cwd=str(ROOT))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Chromium for the checks of pages: where it is, and how it is started so that it asks nothing of the network
 itself.
 
-from browser import find, opened
+from tools.browser import find, opened
 with opened() as chromium:
     page = chromium.new_page()
 """
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 # Where Chrome stands on macOS and Windows, which put no programs on the path.
 PLACES = (

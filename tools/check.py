@@ -1,8 +1,8 @@
 """Everything that must hold, in one run: what `make test` calls. Prints one summary at the end.
 
-    python tools/check.py              every step
-    python tools/check.py lint unit    only the named steps
-    python tools/check.py explore      property tests on new random examples; named twice, twice as many
+    python -m tools.check              every step
+    python -m tools.check lint unit    only the named steps
+    python -m tools.check explore      property tests on new random examples; named twice, twice as many
 
 A step that fails does not stop the later ones: the summary is complete, and the exit code is 1 if any step
 failed. Before the first step it says which run and about how long, and what this machine lacks; after the
@@ -20,11 +20,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import assets
-import browser
-from notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
+from tools import ROOT, assets, browser
+from tools.notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
 
-ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
 # The oldest instructions that PyTorch and its libraries can be held to; other processors ignore the names.
 NARROW = {
@@ -111,7 +109,7 @@ def steps() -> list[Step]:
         Step(
             "mutants",
             "a sample of mistakes, each of which must turn a test red",
-            ["tools/mutants.py", "--sample", "3"],
+            ["-m", "tools.mutants", "--sample", "3"],
         ),
     ]
     if paths := longest_first((ROOT / "notebooks").glob("*.ipynb")):
@@ -125,7 +123,7 @@ def steps() -> list[Step]:
             title += ", oldest instructions"
             found.append(Step("narrow", title, [*nbval, *narrow], closed_network | NARROW))
         title = "some notebooks on the versions of Colab"
-        found.append(Step("colab", title, ["tools/colab.py"], KERNEL_ENVIRONMENT | one_thread))
+        found.append(Step("colab", title, ["-m", "tools.colab"], KERNEL_ENVIRONMENT | one_thread))
         # Two notebooks at once: each worker has a JupyterLab and a Chromium of its own. Without a Chromium
         # every test is skipped, except in CI, where that is an error.
         arguments = [*pytest, "-rP", "-n", str(min(os.cpu_count() or 1, 2)), "tests/browser"]

@@ -1,6 +1,6 @@
 """Run some notebooks on the versions that Colab has, and without JupyterLab, which it has not.
 
-    python tools/colab.py
+    python -m tools.colab
 
 The packages of VERSIONS are laid over the installed ones (the rest, Python and torch among it, stays), once,
 in `build/colab`. A cell that raises is an error; outputs are not compared, since another version may print a
@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from notebooks import CELL_TIMEOUT
+from tools import ROOT
+from tools.notebooks import CELL_TIMEOUT
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "colab"
 NO_JUPYTERLAB = ROOT / "tools" / "no_jupyterlab"
 NOTEBOOKS = ("00", "02", "05", "10", "12")

@@ -1,6 +1,6 @@
 """Write GLOSSARY.md: every new term of the course with the sentence that introduces it.
 
-    python tools/glossary.py
+    python -m tools.glossary
 
 A notebook lists its terms at the end, after "**New terms**:". Each of them stands in bold once more in the
 text above, where it is explained: that sentence is the entry. A test holds the page to the notebooks.
@@ -8,11 +8,11 @@ text above, where it is explained: that sentence is the entry. A test holds the 
 
 import re
 import sys
-from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 PAGE = ROOT / "GLOSSARY.md"
 LIST_OF_TERMS = re.compile(r"\*\*New terms\*\*:(?P<terms>.*?)(?:\n\n|$)", re.DOTALL)
 BOLD = re.compile(r"\*\*(?P<term>[^*]+)\*\*")

@@ -1,23 +1,20 @@
 """Write LEDGER.md: what readers meet about BERT, what is so, and the cell that shows it.
 
-    python tools/ledger.py
+    python -m tools.ledger
 
 The rows stand in `docs/ledger.toml`. Each names its proof: a notebook, and a piece of code that stands in one
 cell of it and nowhere else. The page links the heading above that cell. A proof that is gone, or that stands
 in a cell without an assert or without a run, stops the page; `tests/test_ledger.py` follows every link anew.
 """
 
-import sys
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 import nbformat
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from notebook_rules import HEADING, anchor
+from tools import ROOT
+from tools.notebook_rules import HEADING, anchor
 
-ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "ledger.toml"
 PAGE = ROOT / "LEDGER.md"
 PARTS = {

@@ -1,7 +1,7 @@
 """Write the requirement files: the exact versions that pass the tests, each with its digests.
 
-    python tools/lock.py            pin what is installed here, for every platform and Python of the course
-    python tools/lock.py --lowest   print the lowest versions that pyproject.toml allows, as pip constraints
+    python -m tools.lock            pin what is installed here, for every platform and Python of the course
+    python -m tools.lock --lowest   print the lowest versions that pyproject.toml allows, as pip constraints
 
 The versions are those of the environment that runs this script, so the order of work is: upgrade, run the
 tests, then lock. `uv` resolves them for all platforms and Pythons at once, from the oldest that
@@ -26,7 +26,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 UV = "uv==0.13.9"
 
 # Real BERT weights for the tests. The library for sentences that their package asks for is left out.

@@ -1,19 +1,17 @@
 """Write docs/misconceptions.md: what students get wrong, notebook by notebook, from the checks of the
 exercises.
 
-    python tools/misconceptions.py
+    python -m tools.misconceptions
 
 Every exercise holds wrong answers, each with the sentence that the check says to it. The page lists these
 sentences: the mistakes that are worth time in class. A test holds the page to the exercises.
 """
 
-import sys
 from importlib import import_module
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 PAGE = ROOT / "docs" / "misconceptions.md"
-sys.path.insert(0, str(ROOT))
 
 INTRODUCTION = """# What goes wrong, and what the check says
 

@@ -1,8 +1,8 @@
 """Break the course on purpose, one constant or sign at a time, and see that a test turns red.
 
-    python tools/mutants.py                all mutants: `make mutants`
-    python tools/mutants.py --sample 3     the first three, as CI does
-    python tools/mutants.py scale eps      only those with these names
+    python -m tools.mutants                all mutants: `make mutants`
+    python -m tools.mutants --sample 3     the first three, as CI does
+    python -m tools.mutants scale eps      only those with these names
 
 Each mutant is one edit of one module in a copy of the course. The tests that know the module best run first;
 if they all pass, the rest of `make test` follows. A mutant that survives everything means that nobody would
@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import ROOT
+
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", "build"
 )

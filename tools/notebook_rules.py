@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import nbformat
 from nbformat import NotebookNode
 
-from notebooks import LIMIT_SIZE, WIDGET_VIEW, normalise, to_bytes
+from tools.notebooks import LIMIT_SIZE, WIDGET_VIEW, normalise, to_bytes
 
 LONGEST_CODE_CELL = 30  # lines that are not blank
 MEDIAN_CODE_CELL = 8

@@ -2,9 +2,9 @@
 
 Before a notebook runs, its cells tagged `same-as:` are written anew from the package: see `taught`.
 
-    python tools/notebooks.py              all notebooks, written in place
-    python tools/notebooks.py 02 05        only those whose names begin so
-    python tools/notebooks.py --check      execute and report, write nothing
+    python -m tools.notebooks              all notebooks, written in place
+    python -m tools.notebooks 02 05        only those whose names begin so
+    python -m tools.notebooks --check      execute and report, write nothing
 
 The normal form holds nothing that changes from run to run: no timings, no widget state, no random ids.
 Executing a notebook twice in a row changes no byte of it. A notebook that fails, or that writes to stderr,
@@ -29,9 +29,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-import taught
+from tools import ROOT, taught
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 
 CELL_TIMEOUT = 300
@@ -47,6 +46,7 @@ KERNEL_ENVIRONMENT = {
     "BERT_COURSE_PROGRESS": "off",  # what a run passes is no progress of a reader
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",  # as in tools/bootstrap.py
     "TOKENIZERS_PARALLELISM": "false",
 }
 

@@ -1,7 +1,7 @@
 """Which cells of a notebook its panels of controls need, found by reading the code and running nothing.
 
-    python tools/panel_cells.py           list them for all notebooks
-    python tools/panel_cells.py 04 05     only for those whose names begin so
+    python -m tools.panel_cells           list them for all notebooks
+    python -m tools.panel_cells 04 05     only for those whose names begin so
 
 The notebooks step runs every cell and compares what it prints. The browser asks something else, whether the
 panels answer, so it runs the cells that show panels and those that they depend on, by this rule. Cells are
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import nbformat
 from nbformat import NotebookNode
 
-from notebooks import chosen
+from tools.notebooks import chosen
 
 PANELS = ("course_utils.widgets", "ipywidgets")
 ONLY_SHOW = {"print", "show", "plots"}
@@ -140,16 +140,19 @@ def read(source: str) -> Cell:
     )
 
 
-def needed(notebook: NotebookNode) -> list[int]:
-    """The places of the cells that show panels or that panels depend on, in order."""
+def needed(notebook: NotebookNode, names: frozenset[str] = frozenset()) -> list[int]:
+    """The places of the cells that show panels or that panels depend on, in order; with `names`, of those
+    that these depend on.
+    """
     cells = {i: read(cell.source) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
-    panels = set().union(*(cell.panels for cell in cells.values()))
+    panels = set().union(*(cell.panels for cell in cells.values() if not names))
     imports = set().union(*(cell.imports for cell in cells.values()))
     always: set[str] = set()
     while True:
-        found, wanted, later = [], set(always), set()
+        found, wanted, later = [], always | names, set()
         for i, cell in sorted(cells.items(), reverse=True):
-            if cell.mentions & panels or (found and (cell.binds | cell.changes - imports) & wanted):
+            touches = (cell.binds | cell.changes - imports) & wanted
+            if cell.mentions & panels or ((found or names) and touches):
                 found.append(i)
                 wanted = wanted - cell.surely | cell.reads
                 later |= cell.reads_later

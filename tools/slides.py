@@ -1,9 +1,9 @@
 """Make the lecture from the notebooks: one deck of slides for each, in build/slides, to show without a
 network.
 
-    python tools/slides.py                make all decks
-    python tools/slides.py 04 05          only those whose names begin so
-    python tools/slides.py --check        make them, then look at every slide in Chromium (tests/pages)
+    python -m tools.slides                make all decks
+    python -m tools.slides 04 05          only those whose names begin so
+    python -m tools.slides --check        make them, then look at every slide in Chromium (tests/pages)
 
 Open build/slides/index.html; S opens the speaker's window with notes and clock, F fills the screen.
 
@@ -31,12 +31,10 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-import assets
-import browser
-from lock import read_project
-from notebooks import chosen
+from tools import ROOT, assets, browser
+from tools.lock import read_project
+from tools.notebooks import chosen
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "tools" / "deck"
 FOLDER = ROOT / "build" / "slides"
 

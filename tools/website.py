@@ -1,8 +1,8 @@
 """Make the reading site from the executed notebooks, in build/site: open build/site/index.html, with no
 server at all.
 
-    python tools/website.py                make the site; a warning of Sphinx fails
-    python tools/website.py --check        make it, then follow every link and look at every page in Chromium
+    python -m tools.website                make the site; a warning of Sphinx fails
+    python -m tools.website --check        make it, then follow every link and look at every page in Chromium
                                            (tests/pages)
 
 The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and
@@ -21,12 +21,10 @@ from urllib.parse import quote, unquote, urlsplit
 import nbformat
 from nbformat import NotebookNode
 
-import assets
-import browser
-from lock import read_project
-from notebooks import FOLDER as NOTEBOOKS
+from tools import ROOT, assets, browser
+from tools.lock import read_project
+from tools.notebooks import FOLDER as NOTEBOOKS
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "build" / "site-source"
 SITE = ROOT / "build" / "site"
 SERIOUS = {"serious", "critical"}

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from course_utils.bert.inputs import check_inputs, check_labels, check_network, check_sizes
 from course_utils.bert.losses import PretrainingLosses, pretraining_losses
+from course_utils.bert.read import states_at
 from course_utils.checks import IGNORE_INDEX, check_one_of
 from course_utils.masks import to_attention_bias
 
@@ -475,26 +476,28 @@ class BertForPreTraining(nn.Module):
             prediction_logits, seq_relationship_logits, *losses, output.hidden_states, output.attentions
         )
 
-    def score_selected(self, *inputs: Tensor | None, labels: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+    def score_selected(
+        self, input_ids: Tensor, *inputs: Tensor | None, labels: Tensor, **named: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Both sets of logits, the first only where `labels` is not -100: `(selected, vocab_size)`.
 
-        Row k belongs to `labels[labels != -100][k]`; the second set is `(batch, 2)`, as always.
-        Scoring a whole vocabulary is the most expensive thing that a small BERT does.
+        Row k belongs to `labels[labels != -100][k]`; the second set is `(batch, 2)`. Head and last layer,
+        most of a small BERT's work, are done only where they are read.
         """
-        output = self.bert(*inputs, **options)
-        check_labels("labels", labels, (*output.last_hidden_state.shape[:2], self.config.vocab_size))
-        selected = (labels.flatten() != IGNORE_INDEX).nonzero().squeeze(1)  # (selected,)
-        states = output.last_hidden_state.flatten(0, 1).index_select(0, selected)
-        return self.cls.predictions(states), self.cls.seq_relationship(output.pooler_output)
+        check_labels("labels", labels, (*input_ids.shape, self.config.vocab_size))
+        selected = labels != IGNORE_INDEX
+        states, pooler_output = states_at(self.bert, selected, input_ids, *inputs, **named)
+        return self.cls.predictions(states), self.cls.seq_relationship(pooler_output)
 
     def losses(
         self,
+        input_ids: Tensor,
         *inputs: Tensor | None,
         labels: Tensor,
         next_sentence_label: Tensor | None = None,
-        **options: Any,
+        **named: Tensor | None,
     ) -> PretrainingLosses:
         """The losses of `forward` and nothing else: all that training needs, for less work."""
-        prediction_logits, seq_relationship_logits = self.score_selected(*inputs, labels=labels, **options)
-        truth = labels[labels != IGNORE_INDEX]
-        return pretraining_losses(prediction_logits, truth, seq_relationship_logits, next_sentence_label)
+        scores, seq_relationship_logits = self.score_selected(input_ids, *inputs, labels=labels, **named)
+        labels = labels[labels != IGNORE_INDEX]
+        return pretraining_losses(scores, labels, seq_relationship_logits, next_sentence_label)

@@ -40,14 +40,14 @@ ENTITY_TAGS = ("O", *(f"{prefix}-{kind}" for kind in ENTITY_TYPES for prefix in 
 
 @dataclass(frozen=True)
 class LabelledText:
-    """A text, or a pair of texts, with a label: the index of its name in the task's list of labels.
+    """A text, or a pair of texts, with a label: a name of the task's list of labels, or its index there.
 
     `kind` says how the example was made ("negation", "contrast" ...): errors are sorted by it. Empty if
     unknown.
     """
 
     text: str
-    label: int
+    label: int | str
     text_pair: str | None = None
     kind: str = ""
 

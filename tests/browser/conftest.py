@@ -16,10 +16,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import bootstrap
-import browser
-from check import OFFLINE
-from notebooks import KERNEL_ENVIRONMENT
+from tools import bootstrap, browser
+from tools.check import OFFLINE
+from tools.notebooks import KERNEL_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60

@@ -18,9 +18,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import panel_cells
 from course_utils import checkpoints, widgets
-from notebooks import FOLDER, longest_first
+from tools import panel_cells
+from tools.notebooks import FOLDER, longest_first
 
 NOTEBOOKS = longest_first(FOLDER.glob("*.ipynb"))
 OPEN_SECONDS, RUN_SECONDS = 60, 300

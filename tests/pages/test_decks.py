@@ -2,8 +2,8 @@
 
 import pytest
 
-import slides
-from notebooks import chosen
+from tools import slides
+from tools.notebooks import chosen
 
 
 @pytest.mark.parametrize("name", [path.stem for path in chosen([])])

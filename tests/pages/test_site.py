@@ -2,7 +2,7 @@
 
 import pytest
 
-import website
+from tools import website
 
 PAGES = sorted(path.relative_to(website.SITE).as_posix() for path in website.SITE.rglob("*.html"))
 

@@ -30,7 +30,7 @@ def untrained_loss() -> str:
     rows = task.encode(
         finetuning.labelled(["good film", "the story was dull", "bad", "nice scenes", "a"], range(5))
     )
-    loss = finetuning.mean_loss(model, task, rows)
+    loss = task.mean_loss(finetuning.run_model(model, task, rows))
     return min(["0", "0.69", "1.61", "5"], key=lambda text: abs(float(text) - loss))
 
 
