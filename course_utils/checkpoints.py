@@ -40,6 +40,7 @@ from course_utils import hub, vocabularies
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
 from course_utils.checks import check_one_of, refusal
 from course_utils.files import read_json, read_tensors, write_tensors, write_text
+from course_utils.hints import hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
@@ -60,6 +61,7 @@ HEADS = {"pooler": "pooler.", "mlm": "cls.predictions.", "nsp": "cls.seq_relatio
 SWITCH = "BERT_COURSE_MODEL"
 DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+SUM_LINE = re.compile(r"(?P<digest>[0-9A-Fa-f]{64}) [ *](?P<name>.+)")  # as sha256sum writes it, * for binary
 SHORT_NAME = re.compile(r"bert-(base|large)-[\w.@-]+")  # what models of google-bert were called before 2024
 # The commits that the course was tried with: what their owners change later does not change a notebook.
 REVISIONS = {
@@ -118,10 +120,11 @@ def check_digests(folder: Path) -> None:
     sums = Path(folder) / SUMS_FILE
     if not sums.is_file():
         return
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        if not name:
+    lines = sums.read_text(encoding="utf-8").splitlines() or [""]  # an empty file checks nothing
+    for line in lines:
+        if not (found := SUM_LINE.fullmatch(line)):
             raise ValueError(f"{sums} is damaged: a line reads {line!r}; copy the file again")
+        expected, name = found["digest"].lower(), found["name"]
         path = Path(folder) / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; copy the whole folder again")
@@ -311,6 +314,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     return int(failed)
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     from course_utils.commands import run

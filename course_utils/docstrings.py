@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from course_utils.checks import check_at_least, refusal
+from course_utils.hints import Count, Natural, hold_to_hints
 
 STANDARD_LIBRARY = "python"
 LIBRARIES = (STANDARD_LIBRARY, "matplotlib", "numpy", "sklearn", "torch", "transformers")
@@ -66,11 +67,11 @@ class Split(NamedTuple):
 
 def passages(
     libraries: Sequence[str] = LIBRARIES,
-    per_library: int = 300,
-    seed: int = 0,
-    min_words: int = 10,
-    max_words: int = 40,
-    per_module: int = 8,
+    per_library: Count = 300,
+    seed: Natural = 0,
+    min_words: Count = 10,
+    max_words: Count = 40,
+    per_module: Count = 8,
 ) -> list[Passage]:
     """Passages of documentation, as many from each library, in a mixed order.
 
@@ -86,10 +87,8 @@ def passages(
     Raises:
         ValueError: for a library that is not installed, or has too little prose for `per_library`.
     """
-    if isinstance(libraries, str) or len(set(libraries)) != len(libraries) or not libraries:
+    if len(set(libraries)) != len(libraries) or not libraries:
         raise refusal("libraries", "a list of different names", repr(libraries))
-    for name, value in (("per_library", per_library), ("min_words", min_words), ("per_module", per_module)):
-        check_at_least(name, value, 1)
     check_at_least("max_words", max_words, min_words)
     rng = np.random.default_rng(seed)
     owner: dict[str, str] = {}  # which module was the first to have these SHINGLE words
@@ -110,7 +109,7 @@ def passages(
     return [kept[index] for index in rng.permutation(len(kept))]
 
 
-def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed: int = 0) -> Split:
+def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed: Natural = 0) -> Split:
     """Deal out whole modules, so that no sentence about the same code is on both sides.
 
     `dev` and `test` are shares of each library's passages; the true shares differ a little, since a module is
@@ -167,7 +166,7 @@ def source_files(library: str) -> list[tuple[str, Path]]:
 # ------------------------------------------------------------------ from a file to prose
 
 
-def prose(path: Path, min_words: int, max_words: int) -> Iterator[str]:
+def prose(path: Path, min_words: Count, max_words: Count) -> Iterator[str]:
     """The passages of one file, in the order in which they stand there."""
     for docstring in docstrings(path):
         for paragraph in paragraphs(docstring):
@@ -212,7 +211,7 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def first_sentences(paragraph: str, max_words: int) -> str:
+def first_sentences(paragraph: str, max_words: Count) -> str:
     """As many whole sentences from the front as `max_words` allow; "" if the first is too long."""
     taken: list[str] = []
     for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", paragraph):
@@ -244,3 +243,6 @@ def is_new(text: str, module: str, owner: dict[str, str]) -> bool:
     owner[whole] = module
     owner.update(dict.fromkeys(shingles, module))
     return True
+
+
+hold_to_hints(globals())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.checks import refusal
+from course_utils.hints import hold_to_hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,3 +83,6 @@ def read_tensors(path: str | Path) -> "tuple[dict[str, Tensor], dict[str, str]]"
         size = path.stat().st_size
         problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
         raise ValueError(problem) from error
+
+
+hold_to_hints(globals())

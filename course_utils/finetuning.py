@@ -21,7 +21,16 @@ from torch import nn
 
 from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
-from course_utils.checks import check_at_least, check_one_of, check_seed, check_share, refusal
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import (
+    Count,
+    Natural,
+    NotNegative,
+    Positive,
+    ProperShare,
+    Seed,
+    hold_to_hints,
+)
 from course_utils.metrics import entities_of, entity_scores, exact_match, span_f1
 from course_utils.tasks import (
     QuestionAnswering,
@@ -89,26 +98,22 @@ class Settings:
             common one.
     """
 
-    seed: int = 0
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 5e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    patience: int = 3
-    layer_decay: float = 1.0
+    seed: Seed = 0
+    epochs: Count = 10
+    batch_size: Count = 16
+    learning_rate: Positive = 5e-4
+    warmup_share: ProperShare = 0.1
+    weight_decay: NotNegative = 0.01
+    clip: Positive = 1.0
+    patience: Count = 3
+    layer_decay: Positive = 1.0
     freeze: int | str = "nothing"
     balance: bool = False
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
-        for name in ("epochs", "batch_size", "patience"):
-            check_at_least(name, getattr(self, name), 1)
         if not 0 < self.layer_decay <= 1:
             raise refusal("layer_decay", "above 0 and at most 1", self.layer_decay)
-        check_share("warmup_share", self.warmup_share)
-        is_count = isinstance(self.freeze, int) and not isinstance(self.freeze, bool) and self.freeze >= 0
+        is_count = isinstance(self.freeze, int) and self.freeze >= 0
         if self.freeze not in ("nothing", "embeddings", "encoder") and not is_count:
             allowed = '"nothing", "embeddings", "encoder" or a number of layers'
             raise refusal("freeze", allowed, repr(self.freeze))
@@ -120,8 +125,8 @@ class Settings:
 def new_model(
     task: Task,
     pretrained: BertForPreTraining | TaskModel | BertConfig,
-    seed: int = 0,
-    dropout: float = 0.1,
+    seed: Seed = 0,
+    dropout: ProperShare = 0.1,
 ) -> TaskModel:
     """The head of `task` on a copy of a pretrained encoder.
 
@@ -167,10 +172,10 @@ def freeze(model: TaskModel, what: int | str) -> None:
     A frozen parameter has `requires_grad` False: no gradient is computed for it, no update reaches it.
     """
     layers = len(model.bert.encoder.layer)
-    if isinstance(what, int) and what > layers:
-        raise refusal("freeze", f"at most {layers}, the number of layers", what)
     names = [name for name, _ in parts_of(model)]
     counts = {"nothing": 0, "embeddings": 1, "encoder": len(names) - 1}
+    if what not in counts and what not in range(layers + 1):
+        raise refusal("freeze", f"{', '.join(counts)} or at most {layers}, the number of layers", repr(what))
     frozen = names[: counts[what] if isinstance(what, str) else 1 + what]
     for name, parameters in parts_of(model):
         for p in parameters:
@@ -234,6 +239,7 @@ def finetune(
     Raises:
         ValueError: for examples that the task refuses, for training examples of a single class, and for a
             state that was saved under other settings, another model or other examples.
+        FloatingPointError: naming the step at which the run has diverged.
     """
     settings = settings or Settings()
     if resume and save_to is None:
@@ -243,6 +249,10 @@ def finetune(
     positions = model.config.max_position_embeddings
     if task.max_length > positions:
         raise refusal("max_length", f"at most {positions}, the model's positions", task.max_length)
+    if model.config.num_labels != len(task.labels):
+        raise refusal(
+            "num_labels of the model", f"the {len(task.labels)} of the task", model.config.num_labels
+        )
     rows, dev_rows = task.encode(train), task.encode(dev)
     device = next(model.parameters()).device
     weights = task.loss_weights(rows, settings.balance)
@@ -316,8 +326,12 @@ def finetune(
         batches = islice(endless_batches(rows, settings), first, None)
         shares = (training.schedule(n, total, warmup) for n in range(first, total))
         callbacks = [score_an_epoch]
-        done = training.take_steps(step, last, callbacks, first=first, name="fine-tuning", progress=progress)
-    best.restore()
+        try:
+            done = training.take_steps(
+                step, last, callbacks, first=first, name="fine-tuning", progress=progress
+            )
+        finally:  # also of a run that has diverged
+            best.restore()
     return Result(model.eval(), best.best, best.best_score, log, done.interrupted)
 
 
@@ -337,7 +351,7 @@ def features(
     tokenizer: WordPieceTokenizer,
     texts: Sequence[str],
     pool: str = "mean",
-    batch_size: int = 64,
+    batch_size: Count = 64,
 ) -> npt.NDArray[np.float32]:
     """One vector a text from an encoder that learns nothing: (n, hidden_size).
 
@@ -377,7 +391,9 @@ def features(
 # ---- What a word adds ----------------------------------------------------------------------------------
 
 
-def occlusion(model: nn.Module, task: TextClassification, text: str, label: int) -> list[tuple[str, float]]:
+def occlusion(
+    model: nn.Module, task: TextClassification, text: str, label: Natural
+) -> list[tuple[str, float]]:
     """What each word adds to P(label): the probability of the text minus that of the text without this word.
 
     Source: Li et al. 2016 (arXiv 1612.08220), "erasure". Words here are what stands between spaces.
@@ -435,3 +451,6 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
     return model.eval(), kind.restore(tokenizer, labels, settings)
+
+
+hold_to_hints(globals())

@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from course_utils.bert import BertConfig, BertEmbeddings, BertForPreTraining, BertModel
-from course_utils.checks import check_count, check_one_of, refusal
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import Count, Natural, Positive, check_some, hold_to_hints
 
 CONVENTIONS = ("matmul", "linear", "all")
 FLOAT_BYTES = 4
@@ -276,7 +277,7 @@ class Row:
         """Arithmetic intensity: FLOPs for each byte moved."""
         return self.flops / self.traffic_bytes if self.traffic_bytes else 0.0
 
-    def bound(self, ridge: float) -> str:
+    def bound(self, ridge: Positive) -> str:
         """What this row waits for on a machine whose peak divided by its bandwidth is `ridge` FLOP/byte.
 
         Source: Williams, Waterman and Patterson 2009, "Roofline", Communications of the ACM 52(4).
@@ -326,7 +327,7 @@ class Profile:
             "flops": passes * sum(operation.flops_by(convention) for operation in self.operations),
         }
 
-    def seconds(self, peak_flops: float, bytes_per_second: float) -> dict[str, float]:
+    def seconds(self, peak_flops: Positive, bytes_per_second: Positive) -> dict[str, float]:
         """Least time of the pass by the roofline, for each kind of operation.
 
         An operation takes as long as its arithmetic or its traffic, whichever is longer. All arithmetic
@@ -342,8 +343,8 @@ class Profile:
 
 def profile(
     config: BertConfig,
-    batch_size: int = 1,
-    seq_len: int = 128,
+    batch_size: Count = 1,
+    seq_len: Count = 128,
     convention: str = "matmul",
     *,
     training: bool = False,
@@ -367,10 +368,8 @@ def profile(
         ValueError: naming the argument, what is expected and what came.
         RuntimeError: if the count and the closed formula differ.
     """
-    check_count("batch_size", batch_size)
-    check_count("seq_len", seq_len)
-    if seq_len > config.max_position_embeddings:
-        raise refusal("seq_len", f"1 to {config.max_position_embeddings} (max_position_embeddings)", seq_len)
+    if seq_len > (most := config.max_position_embeddings):
+        raise refusal("seq_len", f"1 to {most} (max_position_embeddings)", seq_len)
     check_one_of("convention", convention, CONVENTIONS)
 
     model = on_meta(config, pretraining_heads).train(training)
@@ -478,7 +477,7 @@ def rows_of(model: nn.Module, operations: list[Operation], convention: str, pass
 
 
 def closed_form(
-    config: BertConfig, batch_size: int, seq_len: int, pretraining_heads: bool = False
+    config: BertConfig, batch_size: Count, seq_len: Count, pretraining_heads: bool = False
 ) -> dict[str, int]:
     """Parameters and forward MACs from the sizes alone: `params`, `linear_macs`, `attention_macs`.
 
@@ -531,7 +530,7 @@ def check_against_formula(
 # ----------------------------------------------------------------------------------------------------------
 
 
-def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> float:
+def best_time(call: Callable[[], object], warm_up: Natural = 3, times: Count = 10) -> float:
     """Seconds of the quickest of `times` calls."""
     found = []
     for _ in range(warm_up + times):
@@ -541,7 +540,7 @@ def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> 
     return min(found[warm_up:])
 
 
-def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
+def peak_flops(sizes: Annotated[tuple[Count, ...], check_some] = (1024, 2048), times: Count = 10) -> float:
     """FLOPs a second of the best fp32 product of two (n, n) matrices: 2 n^3 / t, over the given n."""
     generator = torch.Generator().manual_seed(0)
     peaks = []
@@ -555,7 +554,7 @@ def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
     return max(peaks)
 
 
-def bandwidth(floats: int = 32 * 2**20, times: int = 10) -> float:
+def bandwidth(floats: Count = 32 * 2**20, times: Count = 10) -> float:
     """Bytes a second between memory and processor: a = b + 3 c over three arrays, 12 bytes an element.
 
     The default, 128 MB an array, is more than a cache holds.
@@ -572,6 +571,8 @@ def quick_ridge() -> float:
     """
     return peak_flops((512, 1024)) / bandwidth(2 * 2**20)
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     from course_utils import commands

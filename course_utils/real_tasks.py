@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hub
-from course_utils.checks import check_at_least, check_one_of, refusal
+from course_utils.checks import check_one_of, refusal
 from course_utils.files import write_text
+from course_utils.hints import Count, Natural, hold_to_hints
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 
 VIEWER = "https://datasets-server.huggingface.co"
@@ -81,7 +82,7 @@ TASKS = {
 
 
 def load(
-    name: str, split: str = "train", limit: int = 1000
+    name: str, split: str = "train", limit: Count = 1000
 ) -> list[LabelledText] | list[TaggedWords] | list[Question]:
     """`limit` examples of a published data set, or all if there are fewer.
 
@@ -98,7 +99,6 @@ def load(
     """
     check_one_of("name", name, TASKS)
     check_one_of("split", split, SPLITS)
-    check_at_least("limit", limit, 1)
     path = folder() / f"{name}-{split}-{limit}.json"
     if path.is_file():
         return read_file(path, name)
@@ -142,7 +142,7 @@ def examples(stored: dict[str, Any], name: str) -> list[LabelledText] | list[Tag
     return found
 
 
-def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
+def download(task: RealTask, split: str, limit: Count) -> dict[str, Any]:
     """Rows from the hub's data viewer, and the names of their tags.
 
     Raises:
@@ -162,7 +162,7 @@ def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
     return {"names": tag_names(first["features"]), "rows": rows[:total]}
 
 
-def ask(place: dict[str, str], offset: int, length: int) -> dict[str, Any]:
+def ask(place: dict[str, str], offset: Natural, length: Count) -> dict[str, Any]:
     """One page of rows."""
     answer = hub.get_json(f"{VIEWER}/rows", **place, offset=offset, length=length)
     if not {"rows", "features", "num_rows_total"} <= answer.keys():
@@ -183,3 +183,6 @@ def tag_names(features: list[dict[str, Any]]) -> dict[str, list[str]]:
         if isinstance(kind, dict) and kind.get("_type") == "ClassLabel":
             names[feature["name"]] = kind["names"]
     return names
+
+
+hold_to_hints(globals())

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from course_utils.checks import refusal
 from course_utils.files import write_text
+from course_utils.hints import Char, Count, Natural, hold_to_hints
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
@@ -72,7 +73,7 @@ _PLAIN_RANGES = [tuple(int(end, 16) for end in span.split("-")) for span in _PLA
 _CATEGORY_IN_UNICODE_8 = {"\u166d": "Po", "\u1734": "Mn", "\U000111c9": "Po"}
 
 
-def category(char: str) -> str:
+def category(char: Char) -> str:
     """General category of one character, two letters, as the library sees it.
 
     "Mn" is an accent, "P" with any second letter punctuation, "Cc" a control character, "Cn" is unassigned.
@@ -83,7 +84,7 @@ def category(char: str) -> str:
     return _CATEGORY_IN_UNICODE_8.get(char) or unicodedata.category(char)
 
 
-def is_control(char: str) -> bool:
+def is_control(char: Char) -> bool:
     """True for characters that are dropped: control and format characters, private use, NUL and U+FFFD.
 
     Tab, line feed and carriage return are control characters for Unicode and spaces for BERT. Code points
@@ -92,7 +93,7 @@ def is_control(char: str) -> bool:
     return char not in "\t\n\r" and (char == "\ufffd" or category(char) in ("Cc", "Cf", "Co", "Cs"))
 
 
-def is_cjk(char: str) -> bool:
+def is_cjk(char: Char) -> bool:
     """True for Chinese characters (also in Japanese and Korean text): each becomes a word of its own."""
     return any(first <= ord(char) <= last for first, last in CJK_RANGES)
 
@@ -204,7 +205,7 @@ def piece_spans(word: str, pieces: list[str]) -> list[tuple[int, int]]:
     return spans
 
 
-def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
+def truncated_lengths(first: Natural, second: Natural, room: Natural) -> tuple[int, int]:
     """How many pieces of two segments of `first` and `second` pieces are kept when `room` pieces fit.
 
     The longer segment gives way until both are equal; then both get half of the room. An odd place goes to
@@ -351,10 +352,6 @@ class WordPieceTokenizer:
         Padding is `[PAD]` with token type 0 and attention 0. Raises ValueError for an empty batch, TypeError
         for a bare string.
         """
-        if isinstance(texts, str):
-            raise refusal(
-                "texts", "a list of strings or of (text, pair) tuples", "one string", kind=TypeError
-            )
         pairs = [(item, None) if isinstance(item, str) else item for item in texts]
         encodings = [self.encode(text, pair, max_length) for text, pair in pairs]
         if not encodings:
@@ -399,8 +396,6 @@ class WordPieceTokenizer:
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Ids of pieces; a piece that is not in the vocabulary gets the id of `[UNK]`."""
-        if isinstance(tokens, str):
-            raise refusal("tokens", "a list of pieces", "one string", "for one, use vocab[piece]", TypeError)
         return [self.vocab.get(token, self.unk_token_id) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
@@ -413,8 +408,6 @@ class WordPieceTokenizer:
 
     def _cut(self, text: str) -> list[Cut]:
         """(piece, start, end) for each piece of `text`; special tokens are taken out before all else."""
-        if not isinstance(text, str):
-            raise refusal("text", "a string", type(text).__name__, kind=TypeError)
         found = []
         position = 0
         for match in self._whole.finditer(text):
@@ -492,10 +485,7 @@ def pieces_by_id(ids: Mapping[str, int]) -> list[str]:
 
 
 def _check_vocab(vocab: list[str]) -> None:
-    """Raise TypeError or ValueError, naming the culprit, if `vocab` cannot serve as a vocabulary."""
-    if isinstance(vocab, str) or not all(isinstance(piece, str) for piece in vocab):
-        why = "WordPieceTokenizer.from_file reads a vocab.txt"
-        raise refusal("vocab", "a list of strings", "something else", why, TypeError)
+    """Raise ValueError, naming the culprit, if `vocab` cannot serve as a vocabulary."""
     for index, piece in enumerate(vocab):
         if piece.split() != [piece]:
             raise refusal("vocab", "pieces without white space", f"{piece!r} (id {index})")
@@ -556,8 +546,8 @@ def apply_merge(pair: tuple[str, str], splits: dict[str, list[str]]) -> dict[str
 
 def train_vocab(
     texts: Iterable[str],
-    vocab_size: int,
-    min_frequency: int = 1,
+    vocab_size: Count,
+    min_frequency: Count = 1,
     lowercase: bool = True,
     alphabet: str = "",
     progress: bool = False,
@@ -578,8 +568,6 @@ def train_vocab(
     """
     from tqdm.auto import tqdm
 
-    if isinstance(texts, str):
-        raise refusal("texts", "a list of strings", "one string", kind=TypeError)
     lines = []
     for text in tqdm(texts, desc="cutting words", disable=not progress):
         cleaned, _ = clean_text(text, lowercase)
@@ -607,3 +595,6 @@ def _merge_pieces(
     tokenizer.train_from_iterator(lines, trainer)
     ids = tokenizer.get_vocab()
     return sorted(ids, key=ids.__getitem__)
+
+
+hold_to_hints(globals())

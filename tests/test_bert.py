@@ -52,9 +52,11 @@ def make_batch(vocab_size, batch, seq_len, seed=0, segments=2):
     input_ids = draw(vocab_size, batch, seq_len)
     selected = torch.rand(batch, seq_len, generator=generator) < 0.3
     selected[0, 0] = True
+    # From long to short: the other way round as many rows as tokens may form a triangle, which is refused.
+    lengths = draw(seq_len, batch).sort(descending=True).values + 1
     return {
         "input_ids": input_ids,
-        "attention_mask": masks.padding_mask(draw(seq_len, batch) + 1, seq_len).long(),
+        "attention_mask": masks.padding_mask(lengths, seq_len).long(),
         "token_type_ids": draw(segments, batch, seq_len),
         "labels": torch.where(selected, draw(vocab_size, batch, seq_len), -100),
         "next_sentence_label": draw(2, batch),

@@ -212,7 +212,7 @@ def test_a_damaged_file_is_named(no_network):
     [
         (("sst3",), "name: expected one of sst2, mrpc, conll2003, squad, got 'sst3'"),
         (("sst2", "dev"), "split: expected one of train, validation, test, got 'dev'"),
-        (("sst2", "train", 0), "limit: expected 1 or more, got 0"),
+        (("sst2", "train", 0), "limit: expected a whole number from 1, got 0"),
     ],
 )
 def test_impossible_wishes_are_refused(arguments, message):

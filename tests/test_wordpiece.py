@@ -303,8 +303,8 @@ def test_batch_pads_to_the_longest(small):
         ([*SMALL_VOCAB, "bank"], ValueError, "repeated: 'bank'"),
         ([*SMALL_VOCAB, "two words"], ValueError, "'two words' .id 14."),
         ([*SMALL_VOCAB, ""], ValueError, "'' .id 14."),
-        ([*SMALL_VOCAB, 7], TypeError, "list of strings"),
-        ("vocab.txt", TypeError, "from_file"),
+        ([*SMALL_VOCAB, 7], TypeError, r"vocab\[14\]: expected a string, got 7"),
+        ("vocab.txt", TypeError, "vocab: expected a list of strings, got 'vocab.txt'"),
     ],
 )
 def test_bad_vocabularies_are_refused(vocab, error, message):
@@ -327,9 +327,9 @@ def test_bad_arguments_are_refused(small):
             small.decode([index])
     with pytest.raises(TypeError):
         small.decode([1.0])
-    with pytest.raises(TypeError, match="expected a list of .* got one string"):
+    with pytest.raises(TypeError, match="expected a list.*, got '(bank|hug)'"):
         small.batch("bank")
-    with pytest.raises(TypeError, match="expected a list of .* got one string"):
+    with pytest.raises(TypeError, match="expected a list.*, got '(bank|hug)'"):
         small.convert_tokens_to_ids("bank")
     with pytest.raises(ValueError, match="texts: expected at least one text, got none"):
         small.batch([])
@@ -439,5 +439,5 @@ def test_min_frequency_stops_the_training():
 def test_training_refuses_what_cannot_work():
     with pytest.raises(ValueError, match=r"vocab_size: expected 11 or more \(special.*\), got 10"):
         train_vocab(["hug"], 10)
-    with pytest.raises(TypeError, match="expected a list of .* got one string"):
+    with pytest.raises(TypeError, match="expected a list.*, got '(bank|hug)'"):
         train_vocab("hug", 100)

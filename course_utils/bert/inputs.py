@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from course_utils.checks import IGNORE_INDEX, check_count, check_positive, check_share, refusal
+from course_utils import hints
+from course_utils.checks import IGNORE_INDEX, refusal
+from course_utils.hints import Count, hold_to_hints
 from course_utils.masks import check_mask
 
 if TYPE_CHECKING:
@@ -26,28 +27,10 @@ FIXED_SETTINGS = {
     "tie_word_embeddings": True,
     "pruned_heads": {},
 }
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "num_labels",
-)
 
 
 def check_sizes(config: "BertConfig") -> None:
-    """The numbers of a configuration, each by itself and those that depend on one another."""
-    for name in SIZES:
-        check_count(name, getattr(config, name))
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        check_share(name, getattr(config, name))
-    if config.classifier_dropout is not None:
-        check_share("classifier_dropout", config.classifier_dropout)
-    for name in ("initializer_range", "layer_norm_eps"):
-        check_positive(name, getattr(config, name))
+    """The numbers of a configuration that depend on one another; each by itself is held to its hint."""
     if config.hidden_size % config.num_attention_heads:
         heads = f"a multiple of num_attention_heads={config.num_attention_heads}"
         raise refusal("hidden_size", heads, config.hidden_size, "the heads share it equally")
@@ -107,10 +90,9 @@ def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
         raise refusal(name, f"the shape {tuple(expected)} to go with input_ids", tuple(tensor.shape))
 
 
-def check_range(name: str, values: Tensor, size: int, note: str = "") -> None:
+def check_range(name: str, values: Tensor, size: Count, note: str = "") -> None:
     """`values` are integers from 0 to `size - 1`; `note` says where the bound comes from."""
-    if values.dtype not in (torch.int64, torch.int32):
-        raise refusal(name, "the dtype torch.int64 or torch.int32", values.dtype)
+    hints.check_labels(name, values)
     if values.is_meta or not values.numel():
         return
     low, high = (int(value) for value in values.aminmax())
@@ -124,3 +106,6 @@ def check_labels(name: str, labels: Tensor, shape: Sequence[int]) -> None:
     check_shape(name, labels, expected)
     classed = labels.masked_fill(labels == IGNORE_INDEX, 0)
     check_range(name, classed, classes, f", or {IGNORE_INDEX} for no label")
+
+
+hold_to_hints(globals())
