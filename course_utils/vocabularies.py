@@ -333,7 +333,7 @@ def read_added(
         token = as_added(path, value, special_names)
         expected = ids.setdefault(token.content, len(ids))
         if index != expected:
-            raise refusal(f"{path}: id of {token.content!r}", expected, index)
+            raise refusal(f"{path}: id of {token.content!r}", str(expected), index)
         tokens[token.content] = token
     for value in named:
         token = as_added(folder / SETTINGS_FILE, value, special_names)
