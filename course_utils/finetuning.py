@@ -390,3 +390,10 @@ def load(folder: Path) -> tuple[TaskModel, Task]:
     model = task.head(BertConfig.from_dict(config))
     load_weights(model, read_tensors(folder / checkpoints.WEIGHTS_FILE)[0])
     return model.eval(), task
+
+
+if __name__ == "__main__":
+    from course_utils import commands
+    from course_utils.commands.finetuning import main
+
+    commands.run(main)
