@@ -1,6 +1,7 @@
 """Measure all goals in one run, or some of them, and print the table.
 
-python -m benchmarks           every goal; writes results.json, RESULTS.md, and the history of this machine
+python -m benchmarks           every goal; writes results.json, RESULTS.md, two lines of the README, and the
+                               history of this machine
 python -m benchmarks P1 P5     only these; writes nothing, for a page of several runs would compare nothing
 
 Other programs slow the two sides of a comparison down unequally. So the load is looked at first, and nothing
@@ -18,7 +19,7 @@ import torch
 from benchmarks import history, protocol, report
 
 LOOK_SECONDS = 3.0
-WRITTEN = (report.RESULTS, report.PAGE, history.FILE, history.PICTURE)
+WRITTEN = (report.RESULTS, report.PAGE, report.README, history.FILE, history.PICTURE)
 
 # goal -> module and function; the function gives one or more rows, the first of them under the goal's own
 # name
@@ -65,7 +66,7 @@ def main() -> None:
     if not names:
         report.write(results)
         history.add(results)
-        print("\nwritten: " + ", ".join(f"benchmarks/{path.name}" for path in WRITTEN))
+        print("\nwritten: " + ", ".join(path.name for path in WRITTEN))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def run() -> dict[str, dict]:
     return {
         "P4": protocol.row(
             "embedded model above the bidirectional floor, at [MASK]",
-            0.05,
+            0.02,
             {"mean": gap, "low": gap - half_width, "high": gap + half_width},
             "nats",
             at_most=True,

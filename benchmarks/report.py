@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-RESULTS, PAGE = FOLDER / "results.json", FOLDER / "RESULTS.md"
+RESULTS, PAGE, README = FOLDER / "results.json", FOLDER / "RESULTS.md", FOLDER.parent / "README.md"
+MARKS = ("<!-- written by make bench -->", "<!-- end -->")
 DIGITS = 6  # significant digits that are kept
 
 VERDICTS = {True: "met", False: "MISSED", None: "not judged: the machine is busy"}
@@ -127,6 +128,25 @@ def page(results: dict) -> str:
     )
 
 
+def verdicts(results: dict) -> str:
+    """Two lines for the README: how many goals are met, and each one that is not."""
+    rows = [row for key, row in results.items() if key != "machine"]
+    missed = [row for row in rows if not row["met"]]
+    listed = "; ".join(
+        f"{row['what']} (found {estimate(row)}, wanted {row['sense']} {shown(row['goal'], row['unit'])})"
+        for row in missed
+    )
+    met = f"{len(rows) - len(missed)} of {len(rows)} goals of speed and quality are met"
+    return f"By [the benchmarks](benchmarks/RESULTS.md) {met}.\nMissed: {listed or 'none'}.\n"
+
+
+def with_verdicts(readme: str, results: dict) -> str:
+    """The README with the two lines of `verdicts` between its marks."""
+    before, rest = readme.split(MARKS[0] + "\n")
+    _, after = rest.split(MARKS[1])
+    return before + MARKS[0] + "\n" + verdicts(results) + MARKS[1] + after
+
+
 def all_judged(results: dict) -> bool:
     """Whether the machine was quiet enough for every row."""
     return all(row["met"] is not None for key, row in results.items() if key != "machine")
@@ -140,6 +160,9 @@ def rounded(value):
 
 
 def write(results: dict) -> None:
-    """Write results.json and RESULTS.md."""
+    """Write results.json, RESULTS.md, and the two lines in the README."""
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8", newline="\n")
     PAGE.write_text(page(results), encoding="utf-8", newline="\n")
+    README.write_text(
+        with_verdicts(README.read_text(encoding="utf-8"), results), encoding="utf-8", newline="\n"
+    )

@@ -5,6 +5,7 @@ A checkpoint is a folder:
     config.json          the sizes of the model
     model.safetensors    the weights: a JSON header and raw numbers, so reading it runs no code (a pickle can)
     vocab.txt            one piece a line
+    tokenizer_config.json    how text is cleaned before it is cut into pieces
     README.md            the model card: what it is, how it was made, how good it is
     SHA256SUMS           digests of the other files; what does not match is refused
 
@@ -14,9 +15,10 @@ it is used.
 
 Any other BERT loads into the same model: from a folder, or by its name on the model hub
 ("google-bert/bert-base-uncased"). `make models` fetches one ahead of time (`python -m
-course_utils.checkpoints NAME`). Sections of the course that read real English ask for `load(chosen())`: the
-environment variable BERT_COURSE_MODEL chooses; without it, or where its model cannot be had, they take the
-embedded one.
+course_utils.checkpoints NAME`). Whatever this command accepts, `load` gives. Heads that a checkpoint lacks
+are drawn at random, with a warning; whoever needs one asks for it, and is refused. Sections of the course
+that read real English ask for `load(chosen())`: the environment variable BERT_COURSE_MODEL chooses; without
+it, or where its model cannot be used, they take the embedded one.
 """
 
 import argparse
@@ -25,26 +27,41 @@ import json
 import os
 import re
 import sys
+import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from course_utils import hub
+from course_utils import hub, vocabularies
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
-from course_utils.files import read_tensors, write_tensors, write_text
+from course_utils.checks import check_one_of, refusal
+from course_utils.files import read_json, read_tensors, write_tensors, write_text
+from course_utils.hints import hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
 EMBEDDED = {"embedded": DATA / "embedded", "embedded-causal": DATA / "embedded-causal"}
-CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE = "config.json", "model.safetensors", "vocab.txt"
-CARD_FILE, SUMS_FILE = "README.md", "SHA256SUMS"
+CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE = "config.json", "model.safetensors", vocabularies.VOCAB_FILE
+CARD_FILE, SUMS_FILE, TOKENIZER_FILE = "README.md", "SHA256SUMS", vocabularies.SETTINGS_FILE
 PICKLED_FILE = "pytorch_model.bin"  # the older form of the weights, which many published models have only
-TOKENIZER_FILE = "tokenizer_config.json"  # whether text is lower-cased; not every model has it
+INDEX = ".index.json"  # after the name of the weights: in which files the parts of a large model are
+WEIGHTS_FILES = (
+    WEIGHTS_FILE,
+    WEIGHTS_FILE + INDEX,
+    PICKLED_FILE,
+    PICKLED_FILE + INDEX,
+)  # the first that is there
+
+HEADS = {"pooler": "pooler.", "mlm": "cls.predictions.", "nsp": "cls.seq_relationship."}
 
 SWITCH = "BERT_COURSE_MODEL"
 DEFAULT_MODEL = "google/bert_uncased_L-4_H-256_A-4"  # 45 MB, both pretraining heads: Turc et al. 2019
 HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-]+))?")
+SUM_LINE = re.compile(r"(?P<digest>[0-9A-Fa-f]{64}) [ *](?P<name>.+)")  # as sha256sum writes it, * for binary
 SHORT_NAME = re.compile(r"bert-(base|large)-[\w.@-]+")  # what models of google-bert were called before 2024
 # The commits that the course was tried with: what their owners change later does not change a notebook.
 REVISIONS = {
@@ -53,18 +70,39 @@ REVISIONS = {
 }
 
 
-def save(folder: Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
-    """Write a checkpoint folder, digests last."""
+def save(folder: str | Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
+    """Write a checkpoint folder."""
+    write(folder, model, tokenizer, model.config.max_position_embeddings, {}, card)
+
+
+def write(
+    folder: str | Path,
+    model: nn.Module,
+    tokenizer: WordPieceTokenizer,
+    max_length: int,
+    settings: dict[str, Any],
+    card: str | None = None,
+) -> None:
+    """Write the folder of any model, digests last: a folder that is only half written does not load.
+
+    Args:
+        max_length: longest row in pieces.
+        settings: what config.json says beside the sizes.
+        card: of the model; None for none.
+    """
     folder = Path(folder)
-    config = {"architectures": ["BertForPreTraining"], **model.config.to_dict()}
+    vocabularies.check_free(folder)
+    config = {"architectures": [type(model).__name__], **model.config.to_dict(), **settings}
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     # A tied weight has two names in the state dict and one among the parameters: it is written once.
     write_tensors(
         folder / WEIGHTS_FILE, {name: p.detach() for name, p in model.named_parameters()}, {"format": "pt"}
     )
-    tokenizer.save(folder / VOCAB_FILE)
-    write_text(folder / CARD_FILE, card)
-    names = (CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE)
+    vocabularies.write_tokenizer(folder, tokenizer, max_length)
+    names = [CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE, VOCAB_FILE]
+    if card is not None:
+        write_text(folder / CARD_FILE, card)
+        names.insert(0, CARD_FILE)
     write_text(folder / SUMS_FILE, "".join(f"{digest(folder / name)}  {name}\n" for name in names))
 
 
@@ -82,10 +120,11 @@ def check_digests(folder: Path) -> None:
     sums = Path(folder) / SUMS_FILE
     if not sums.is_file():
         return
-    for line in sums.read_text(encoding="utf-8").splitlines():
-        expected, _, name = line.partition("  ")
-        if not name:
+    lines = sums.read_text(encoding="utf-8").splitlines() or [""]  # an empty file checks nothing
+    for line in lines:
+        if not (found := SUM_LINE.fullmatch(line)):
             raise ValueError(f"{sums} is damaged: a line reads {line!r}; copy the file again")
+        expected, name = found["digest"].lower(), found["name"]
         path = Path(folder) / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; copy the whole folder again")
@@ -116,19 +155,22 @@ def read_pickled(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def chosen() -> str:
-    """The model for real English: the one that the variable BERT_COURSE_MODEL names, if it can be had.
+def chosen(heads: Sequence[str] = ()) -> str:
+    """The model for real English: the one that the variable BERT_COURSE_MODEL names, if `load` gives it.
 
-    Otherwise "embedded"; if another was wanted, one printed line says why it is not there. A model of the hub
+    Otherwise "embedded"; if another was wanted, one printed line says why it is not used. A model of the hub
     is fetched here if need be. Without the variable no network is asked.
     """
     name = os.environ.get(SWITCH, "").strip()
     if not name:
         return "embedded"
     try:
-        folder_of(name)
-    except (hub.HubError, ValueError) as error:
-        print(f"{SWITCH}: {error}; the embedded model takes its place.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `load` will say it again
+            load(name, heads)
+    except (OSError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 300, placeholder=" ...")
+        print(f"{SWITCH}: {reason}; the embedded model takes its place.")
         return "embedded"
     return name
 
@@ -154,79 +196,94 @@ def folder_of(name: str | Path) -> Path:
     full_name = f"google-bert/{name}" if SHORT_NAME.fullmatch(str(name)) else str(name)
     if match := HUB_NAME.fullmatch(full_name):
         revision = match["revision"] or REVISIONS.get(match["name"], "main")
-        needed = [(CONFIG_FILE,), (VOCAB_FILE,), (WEIGHTS_FILE, PICKLED_FILE)]
-        return hub.fetch(match["name"], needed, optional=[TOKENIZER_FILE], revision=revision)
+        needed = [(CONFIG_FILE,), (VOCAB_FILE, vocabularies.WHOLE_FILE), WEIGHTS_FILES]
+        optional = [TOKENIZER_FILE, *vocabularies.FILES_OF_OTHERS]
+        folder = hub.fetch(match["name"], needed, optional, revision)
+        parts = [(path.name,) for path in weights_of(folder) if path.name not in WEIGHTS_FILES]
+        return hub.fetch(match["name"], parts, revision=revision) if parts else folder
     allowed = f"{', '.join(EMBEDDED)}, an existing folder, or a model of the hub such as {DEFAULT_MODEL!r}"
     raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
 
 
+def weights_of(folder: Path) -> list[Path]:
+    """The files that hold the weights of a folder: one, or the parts that an index names.
+
+    Raises ValueError if there are none, or if an index names anything but a file beside it.
+    """
+    found = [folder / name for name in WEIGHTS_FILES if (folder / name).is_file()]
+    if not found or not found[0].name.endswith(INDEX):
+        return found[:1]
+    parts = read_json(found[0]).get("weight_map")
+    names = set(parts.values()) if isinstance(parts, dict) else {parts}
+    if not names or not all(isinstance(name, str) and name == Path(name).name for name in names):
+        raise refusal(f"{found[0]}: weight_map", "names of files beside it", repr(parts))
+    return [folder / name for name in sorted(names)]
+
+
+def read(folder: str | Path) -> tuple[dict[str, Any], BertConfig, WordPieceTokenizer, dict[str, Tensor]]:
+    """All that a folder holds: what config.json says, the same as a `BertConfig`, tokenizer and weights.
+
+    Raises:
+        ValueError: in one line, for a folder whose files are missing, damaged, or do not fit one another.
+    """
+    folder = Path(folder)
+    weights = weights_of(folder)
+    vocabulary = folder / vocabularies.WHOLE_FILE
+    needed = [folder / CONFIG_FILE, vocabulary if vocabulary.is_file() else folder / VOCAB_FILE]
+    if missing := [path.name for path in needed + (weights or [folder / WEIGHTS_FILE]) if not path.is_file()]:
+        raise ValueError(f"{folder} lacks {', '.join(missing)}")
+    check_digests(folder)
+    values = read_json(folder / CONFIG_FILE)
+    try:
+        config = BertConfig.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
+    tokenizer = vocabularies.read_tokenizer(folder, values)
+    if not vocabularies.fits(tokenizer, config.vocab_size):
+        sizes = f"{needed[1].name} has {len(tokenizer)} pieces, {CONFIG_FILE} says {config.vocab_size}"
+        raise ValueError(f"{folder}: {sizes}")
+    tensors: dict[str, Tensor] = {}
+    for path in weights:
+        tensors |= read_tensors(path)[0] if path.suffix == ".safetensors" else read_pickled(path)
+    return values, config, tokenizer, tensors
+
+
 def load(
-    name: str | Path = "embedded", *, allow_missing_heads: bool = False
+    name: str | Path = "embedded", heads: Sequence[str] = ()
 ) -> tuple[BertForPreTraining, WordPieceTokenizer]:
     """A pretrained model, in evaluation mode, and its tokenizer.
 
     Args:
         name: "embedded", "embedded-causal", the name of a model on the hub ("google-bert/bert-base-uncased",
-            with "@" and a revision if need be), or a folder with config.json, vocab.txt and model.safetensors
-            (or the older pytorch_model.bin).
-        allow_missing_heads: accept a checkpoint without pretraining heads, as of sentence encoders. They are
-            then drawn at random: good for fine-tuning, where they are not used, and not for filling blanks.
+            with "@" and a revision if need be), or a folder with config.json, vocab.txt or tokenizer.json,
+            and the weights: model.safetensors or the older pytorch_model.bin, each whole or in parts.
+        heads: those that must be there, of "pooler", "mlm" (for filling blanks) and "nsp". Many published
+            models have none, and fine-tuning needs none. A head that is not there is drawn at random, and a
+            warning says so.
 
     Raises:
-        ValueError: for an unknown name, or a folder whose files are damaged or do not fit one another.
+        ValueError: for an unknown name, a head that is not there, or a folder whose files are damaged or do
+            not fit one another.
         hub.HubError: (an OSError) if a model of the hub is not on the disk and cannot be fetched.
     """
+    for head in heads:
+        check_one_of("heads", head, HEADS)
     folder = folder_of(name)
-    weights = WEIGHTS_FILE if (folder / WEIGHTS_FILE).is_file() else PICKLED_FILE
-    missing = [file for file in (CONFIG_FILE, VOCAB_FILE) if not (folder / file).is_file()]
-    if not (folder / weights).is_file():
-        missing.append(WEIGHTS_FILE)
-    if missing:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}")
-    check_digests(folder)
-    try:
-        config = BertConfig.from_dict(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG_FILE}: {error}") from error
-    tokenizer = WordPieceTokenizer.from_file(folder / VOCAB_FILE)
-    tokenizer.lowercase = lower_cases(folder, tokenizer.id_to_token)
-    if len(tokenizer) != config.vocab_size:
-        sizes = f"{VOCAB_FILE} has {len(tokenizer)} pieces, {CONFIG_FILE} says {config.vocab_size}"
-        raise ValueError(f"{folder}: {sizes}")
-    if weights == WEIGHTS_FILE:
-        tensors, _ = read_tensors(folder / weights)
-    else:
-        tensors = read_pickled(folder / weights)
+    _, config, tokenizer, tensors = read(folder)
     model = BertForPreTraining(config)
     try:
-        load_weights(model, tensors, allow_missing_heads=allow_missing_heads)
+        report = load_weights(model, tensors, allow_missing_heads=True)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
+    missing = [
+        head for head, begin in HEADS.items() if any(n.startswith(begin) for n in report.missing_heads)
+    ]
+    if lacking := [head for head in missing if head in heads]:
+        raise ValueError(f"{folder} has no weights for the heads {', '.join(lacking)}")
+    if missing:
+        advice = "which are drawn at random: good for fine-tuning, and not for what these heads say"
+        warnings.warn(f"{folder} has no weights for the heads {', '.join(missing)}, {advice}", stacklevel=2)
     return model.eval(), tokenizer
-
-
-def lower_cases(folder: Path, vocabulary: Sequence[str]) -> bool:
-    """Whether the text of a model is lower-cased before it is cut, as for the "uncased" BERTs.
-
-    tokenizer_config.json says so where there is one; else the vocabulary shows it, by having no capitals.
-
-    Raises:
-        ValueError: for settings that the course's tokenizer does not have.
-    """
-    specials = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused")
-    has_capitals = any(piece != piece.lower() for piece in vocabulary if not piece.startswith(specials))
-    path = Path(folder) / TOKENIZER_FILE
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    lowercase = settings.get("do_lower_case", not has_capitals)
-    if lowercase and has_capitals:
-        raise ValueError(f"{path}: do_lower_case is true, and {VOCAB_FILE} has pieces with capitals")
-    if settings.get("strip_accents") not in (None, lowercase):
-        raise ValueError(f"{path}: strip_accents is not do_lower_case; this tokenizer does both or neither")
-    if not settings.get("tokenize_chinese_chars", True):
-        raise ValueError(
-            f"{path}: tokenize_chinese_chars is false; this tokenizer sets Chinese characters apart"
-        )
-    return lowercase
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -243,17 +300,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     for name in parser.parse_args(arguments).names:
         try:
-            model, _ = load(name, allow_missing_heads=True)
-        except (hub.HubError, ValueError) as error:
+            with warnings.catch_warnings(record=True) as notes:
+                warnings.simplefilter("always")
+                model, _ = load(name)
+        except (OSError, ValueError) as error:
             print(error, file=sys.stderr)
             failed = True
         else:
+            print(*(note.message for note in notes), sep="\n", end="\n" * bool(notes), file=sys.stderr)
             layers = model.config.num_hidden_layers
             print(
                 f"{name}: {layers} layers, {count_parameters(model):,} parameters. To use it: {SWITCH}={name}"
             )
     return int(failed)
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     from course_utils.commands import run

@@ -32,7 +32,7 @@ def check_at_least(name: str, value: float, least: float) -> None:
 
 def check_count(name: str, value: object) -> None:
     """`value` is a whole number from 1."""
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise refusal(name, "a whole number from 1", repr(value))
 
 
@@ -54,7 +54,7 @@ def check_one_of(name: str, value: object, allowed: Iterable[object]) -> None:
         raise refusal(name, "one of " + ", ".join(map(str, names)), repr(value))
 
 
-def check_seed(value: int) -> None:
+def check_seed(name: str, value: int) -> None:
     """Seeds leave room for the number of a step, 32 bits further down."""
     if not 0 <= value < 2**31:
-        raise refusal("seed", f"0 to {2**31 - 1}", value)
+        raise refusal(name, f"0 to {2**31 - 1}", value)

@@ -22,6 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from course_utils.checks import check_at_least, refusal
+from course_utils.hints import Count, Natural, hold_to_hints
+
 STANDARD_LIBRARY = "python"
 LIBRARIES = (STANDARD_LIBRARY, "matplotlib", "numpy", "sklearn", "torch", "transformers")
 
@@ -64,11 +67,11 @@ class Split(NamedTuple):
 
 def passages(
     libraries: Sequence[str] = LIBRARIES,
-    per_library: int = 300,
-    seed: int = 0,
-    min_words: int = 10,
-    max_words: int = 40,
-    per_module: int = 8,
+    per_library: Count = 300,
+    seed: Natural = 0,
+    min_words: Count = 10,
+    max_words: Count = 40,
+    per_module: Count = 8,
 ) -> list[Passage]:
     """Passages of documentation, as many from each library, in a mixed order.
 
@@ -84,13 +87,9 @@ def passages(
     Raises:
         ValueError: for a library that is not installed, or has too little prose for `per_library`.
     """
-    if isinstance(libraries, str) or len(set(libraries)) != len(libraries) or not libraries:
-        raise ValueError(f"libraries is {libraries!r}; it must be a list of different names")
-    for name, value in (("per_library", per_library), ("min_words", min_words), ("per_module", per_module)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if max_words < min_words:
-        raise ValueError(f"max_words is {max_words}; it must be at least min_words = {min_words}")
+    if len(set(libraries)) != len(libraries) or not libraries:
+        raise refusal("libraries", "a list of different names", repr(libraries))
+    check_at_least("max_words", max_words, min_words)
     rng = np.random.default_rng(seed)
     owner: dict[str, str] = {}  # which module was the first to have these SHINGLE words
     kept: list[Passage] = []
@@ -105,12 +104,12 @@ def passages(
             if len(found) >= per_library:
                 break
         else:
-            raise ValueError(f"per_library is {per_library}; {library} has {len(found)} such passages")
+            raise refusal("per_library", f"at most {len(found)}, all that {library} has", per_library)
         kept += found[:per_library]
     return [kept[index] for index in rng.permutation(len(kept))]
 
 
-def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed: int = 0) -> Split:
+def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed: Natural = 0) -> Split:
     """Deal out whole modules, so that no sentence about the same code is on both sides.
 
     `dev` and `test` are shares of each library's passages; the true shares differ a little, since a module is
@@ -120,13 +119,13 @@ def split(found: Sequence[Passage], dev: float = 0.15, test: float = 0.15, seed:
         ValueError: if shares do not leave a part for training, or a library has fewer than three modules.
     """
     if min(dev, test) <= 0 or dev + test >= 1:
-        raise ValueError(f"dev is {dev}, test is {test}; both must be above 0, and their sum below 1")
+        raise refusal("dev and test", "shares above 0 with a sum below 1", f"{dev} and {test}")
     rng = np.random.default_rng(seed)
     part_of: dict[str, str] = {}
     for library in sorted({passage.library for passage in found}):
         modules = sorted({passage.module for passage in found if passage.library == library})
         if len(modules) < 3:
-            raise ValueError(f"found has {len(modules)} modules of {library}; it must have at least 3")
+            raise refusal("found", f"at least 3 modules of {library}", len(modules))
         sizes = {module: sum(passage.module == module for passage in found) for module in modules}
         total = sum(sizes.values())
         order = [modules[index] for index in rng.permutation(len(modules))]
@@ -151,7 +150,7 @@ def source_files(library: str) -> list[tuple[str, Path]]:
     else:
         spec = importlib.util.find_spec(library) if library.isidentifier() else None
         if spec is None or not spec.submodule_search_locations:
-            raise ValueError(f"library is {library!r}; it must be 'python' or an installed package")
+            raise refusal("library", "'python' or an installed package", repr(library))
         root, prefix = Path(next(iter(spec.submodule_search_locations))), f"{library}."
     files = []
     for folder, subfolders, names in os.walk(root):
@@ -167,7 +166,7 @@ def source_files(library: str) -> list[tuple[str, Path]]:
 # ------------------------------------------------------------------ from a file to prose
 
 
-def prose(path: Path, min_words: int, max_words: int) -> Iterator[str]:
+def prose(path: Path, min_words: Count, max_words: Count) -> Iterator[str]:
     """The passages of one file, in the order in which they stand there."""
     for docstring in docstrings(path):
         for paragraph in paragraphs(docstring):
@@ -212,7 +211,7 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def first_sentences(paragraph: str, max_words: int) -> str:
+def first_sentences(paragraph: str, max_words: Count) -> str:
     """As many whole sentences from the front as `max_words` allow; "" if the first is too long."""
     taken: list[str] = []
     for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", paragraph):
@@ -244,3 +243,6 @@ def is_new(text: str, module: str, owner: dict[str, str]) -> bool:
     owner[whole] = module
     owner.update(dict.fromkeys(shingles, module))
     return True
+
+
+hold_to_hints(globals())

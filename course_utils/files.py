@@ -3,10 +3,14 @@
 Nothing here imports torch before a tensor is asked for: a JSON record needs none.
 """
 
+import json
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from course_utils.checks import refusal
+from course_utils.hints import hold_to_hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +38,21 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """The same for text, as UTF-8 with the line ends that it has."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        ValueError: naming the file, if it holds anything else.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise refusal(f"{path}", "JSON", "something else", str(error)) from error
+    if not isinstance(value, dict):
+        raise refusal(f"{path}", "a JSON object", type(value).__name__)
+    return value
 
 
 def write_tensors(path: str | Path, tensors: "dict[str, Tensor]", metadata: dict[str, str]) -> None:
@@ -64,3 +83,6 @@ def read_tensors(path: str | Path) -> "tuple[dict[str, Tensor], dict[str, str]]"
         size = path.stat().st_size
         problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
         raise ValueError(problem) from error
+
+
+hold_to_hints(globals())

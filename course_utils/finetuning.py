@@ -7,9 +7,10 @@ between tasks is in `tasks`, their scores in `metrics`; what a lesson needs of b
 Sources: Devlin et al. 2018 (arXiv 1810.04805), sections 4 and 5.3 and appendix A.3, called "the paper" below.
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,16 @@ from torch import nn
 
 from course_utils import checkpoints, training
 from course_utils.bert import BertConfig, BertForPreTraining, TaskModel, load_weights
-from course_utils.checks import check_at_least, check_one_of, check_seed, check_share, refusal
-from course_utils.files import read_tensors, write_tensors, write_text
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import (
+    Count,
+    Natural,
+    NotNegative,
+    Positive,
+    ProperShare,
+    Seed,
+    hold_to_hints,
+)
 from course_utils.metrics import entities_of, entity_scores, exact_match, span_f1
 from course_utils.tasks import (
     QuestionAnswering,
@@ -38,6 +47,7 @@ from course_utils.tasks import (
     token_span,
     unlabelled,
 )
+from course_utils.vocabularies import fits
 from course_utils.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -88,26 +98,22 @@ class Settings:
             common one.
     """
 
-    seed: int = 0
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 5e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    patience: int = 3
-    layer_decay: float = 1.0
+    seed: Seed = 0
+    epochs: Count = 10
+    batch_size: Count = 16
+    learning_rate: Positive = 5e-4
+    warmup_share: ProperShare = 0.1
+    weight_decay: NotNegative = 0.01
+    clip: Positive = 1.0
+    patience: Count = 3
+    layer_decay: Positive = 1.0
     freeze: int | str = "nothing"
     balance: bool = False
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
-        for name in ("epochs", "batch_size", "patience"):
-            check_at_least(name, getattr(self, name), 1)
         if not 0 < self.layer_decay <= 1:
             raise refusal("layer_decay", "above 0 and at most 1", self.layer_decay)
-        check_share("warmup_share", self.warmup_share)
-        is_count = isinstance(self.freeze, int) and not isinstance(self.freeze, bool) and self.freeze >= 0
+        is_count = isinstance(self.freeze, int) and self.freeze >= 0
         if self.freeze not in ("nothing", "embeddings", "encoder") and not is_count:
             allowed = '"nothing", "embeddings", "encoder" or a number of layers'
             raise refusal("freeze", allowed, repr(self.freeze))
@@ -119,8 +125,8 @@ class Settings:
 def new_model(
     task: Task,
     pretrained: BertForPreTraining | TaskModel | BertConfig,
-    seed: int = 0,
-    dropout: float = 0.1,
+    seed: Seed = 0,
+    dropout: ProperShare = 0.1,
 ) -> TaskModel:
     """The head of `task` on a copy of a pretrained encoder.
 
@@ -136,7 +142,7 @@ def new_model(
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-    if len(task.tokenizer) != config.vocab_size:
+    if not fits(task.tokenizer, config.vocab_size):
         own = f"the one that the model was pretrained with, of {config.vocab_size} pieces"
         raise refusal("tokenizer", own, f"one of {len(task.tokenizer)}")
     with torch.random.fork_rng(devices=[]):
@@ -166,10 +172,10 @@ def freeze(model: TaskModel, what: int | str) -> None:
     A frozen parameter has `requires_grad` False: no gradient is computed for it, no update reaches it.
     """
     layers = len(model.bert.encoder.layer)
-    if isinstance(what, int) and what > layers:
-        raise refusal("freeze", f"at most {layers}, the number of layers", what)
     names = [name for name, _ in parts_of(model)]
     counts = {"nothing": 0, "embeddings": 1, "encoder": len(names) - 1}
+    if what not in counts and what not in range(layers + 1):
+        raise refusal("freeze", f"{', '.join(counts)} or at most {layers}, the number of layers", repr(what))
     frozen = names[: counts[what] if isinstance(what, str) else 1 + what]
     for name, parameters in parts_of(model):
         for p in parameters:
@@ -217,6 +223,8 @@ def finetune(
     dev: Sequence[Any],
     settings: Settings | None = None,
     progress: bool = True,
+    save_to: str | Path | None = None,
+    resume: bool = False,
 ) -> Result:
     """Train `model`, in place, until `epochs` or `patience` (dev has not got better) are over, or Ctrl-C.
 
@@ -224,15 +232,27 @@ def finetune(
     dev score of the best epoch is chosen from several, so it is a little too good: report the score on
     examples that chose nothing, the test part.
 
+    Args:
+        save_to: file for the state of the run, written after each epoch and at Ctrl-C.
+        resume: go on from that state; on a CPU, bit for bit as if the run had never stopped.
+
     Raises:
-        ValueError: for examples that the task refuses, and for training examples of a single class.
+        ValueError: for examples that the task refuses, for training examples of a single class, and for a
+            state that was saved under other settings, another model or other examples.
+        FloatingPointError: naming the step at which the run has diverged.
     """
     settings = settings or Settings()
+    if resume and save_to is None:
+        raise refusal("save_to", "the file of a saved state to resume from", save_to)
     if not len(train) or not len(dev):
         raise refusal("examples", "at least 1 each", f"{len(train)} train and {len(dev)} dev")
     positions = model.config.max_position_embeddings
     if task.max_length > positions:
         raise refusal("max_length", f"at most {positions}, the model's positions", task.max_length)
+    if model.config.num_labels != len(task.labels):
+        raise refusal(
+            "num_labels of the model", f"the {len(task.labels)} of the task", model.config.num_labels
+        )
     rows, dev_rows = task.encode(train), task.encode(dev)
     device = next(model.parameters()).device
     weights = task.loss_weights(rows, settings.balance)
@@ -247,8 +267,12 @@ def finetune(
     best = training.EarlyStopping(model, settings.patience)
     log: list[dict[str, Any]] = []
     losses: list[float] = []  # of the steps since the last entry of the log
-    batches = endless_batches(rows, settings)
-    shares = (training.schedule(n, total, warmup) for n in range(total))
+    examples = {"train": rows, "dev": dev_rows}
+    run = {
+        "settings": asdict(settings),
+        "model": model.config.to_dict() | {"head": type(model).__name__, "labels": list(task.labels)},
+        "examples": {name: sha256(repr(part).encode()).hexdigest() for name, part in examples.items()},
+    }
 
     def is_over(epoch: int) -> bool:
         scores, dev_loss = task.evaluate(model, dev, dev_rows, weights)
@@ -268,17 +292,46 @@ def finetune(
 
         return training.update(model, optimizer, backward, rate, settings.clip)
 
+    def keep(now: training.Run) -> None:
+        if save_to is not None:
+            notes = run | {"step": now.step, "ended": now.ended, "log": log, "losses": losses}
+            random = {"state": torch.get_rng_state()}
+            notes["best"] = best.scores()
+            training.save_state(save_to, model, optimizer, notes, best=best.weights, random=random)
+
     def score_an_epoch(now: training.Run) -> None:
         losses.append(now.losses)
-        if now.step % steps_an_epoch == 0 or now.interrupted:
+        whole = now.step % steps_an_epoch == 0
+        if now.interrupted and not whole:
+            keep(now)  # before a look at dev that a run without Ctrl-C does not take
+        if whole or now.interrupted:
             now.ended = is_over(-(-now.step // steps_an_epoch))
             now.shown = {task.main_score: log[-1][task.main_score]}
+        if whole:
+            keep(now)
 
-    is_over(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)  # of dropout; the order of the examples has a generator of its own
-        done = training.take_steps(step, total, [score_an_epoch], name="fine-tuning", progress=progress)
-    best.restore()
+        first, last = 0, total
+        if resume and save_to is not None:
+            tensors, notes = training.read_state(save_to)
+            training.check_same_run(save_to, notes, run)
+            training.restore_state(tensors, model, optimizer)
+            torch.set_rng_state(tensors["random.state"])
+            best.resume(notes["best"], training.group_of(tensors, "best"))
+            log, losses, first = notes["log"], notes["losses"], notes["step"]
+            last = first if notes["ended"] else total
+        else:
+            is_over(0)
+        batches = islice(endless_batches(rows, settings), first, None)
+        shares = (training.schedule(n, total, warmup) for n in range(first, total))
+        callbacks = [score_an_epoch]
+        try:
+            done = training.take_steps(
+                step, last, callbacks, first=first, name="fine-tuning", progress=progress
+            )
+        finally:  # also of a run that has diverged
+            best.restore()
     return Result(model.eval(), best.best, best.best_score, log, done.interrupted)
 
 
@@ -298,7 +351,7 @@ def features(
     tokenizer: WordPieceTokenizer,
     texts: Sequence[str],
     pool: str = "mean",
-    batch_size: int = 64,
+    batch_size: Count = 64,
 ) -> npt.NDArray[np.float32]:
     """One vector a text from an encoder that learns nothing: (n, hidden_size).
 
@@ -338,7 +391,9 @@ def features(
 # ---- What a word adds ----------------------------------------------------------------------------------
 
 
-def occlusion(model: nn.Module, task: TextClassification, text: str, label: int) -> list[tuple[str, float]]:
+def occlusion(
+    model: nn.Module, task: TextClassification, text: str, label: Natural
+) -> list[tuple[str, float]]:
     """What each word adds to P(label): the probability of the text minus that of the text without this word.
 
     Source: Li et al. 2016 (arXiv 1612.08220), "erasure". Words here are what stands between spaces.
@@ -357,40 +412,48 @@ def occlusion(model: nn.Module, task: TextClassification, text: str, label: int)
 # ---- On disk -------------------------------------------------------------------------------------------
 
 
-def save(folder: Path, model: TaskModel, task: Task) -> None:
+def save(folder: str | Path, model: TaskModel, task: Task) -> None:
     """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read."""
-    folder = Path(folder)
-    config = model.config.to_dict() | {
-        "architectures": [type(model).__name__],
+    settings = {
         "id2label": {str(number): name for number, name in enumerate(task.labels)},
         "label2id": {name: number for number, name in enumerate(task.labels)},
+        "task_specific_params": {type(task).__name__: task.settings},
     }
-    write_text(folder / checkpoints.CONFIG_FILE, json.dumps(config, indent=2) + "\n")
-    tensors = {name: p.detach() for name, p in model.named_parameters()}
-    write_tensors(folder / checkpoints.WEIGHTS_FILE, tensors, {"format": "pt"})
-    task.tokenizer.save(folder / checkpoints.VOCAB_FILE)
+    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings)
 
 
-def load(folder: Path) -> tuple[TaskModel, Task]:
-    """The model, in evaluation mode, and the task of a folder that `save` wrote."""
+def load(folder: str | Path) -> tuple[TaskModel, Task]:
+    """The model, in evaluation mode, and the task of a folder that `save` or the library wrote.
+
+    Raises:
+        ValueError: in one line, for a folder that holds no such model, and for files that are damaged or do
+            not fit one another.
+    """
     folder = Path(folder)
     if not (folder / checkpoints.CONFIG_FILE).is_file():
         raise refusal("folder", "one that `finetuning.save` wrote", repr(str(folder)))
-    config = json.loads((folder / checkpoints.CONFIG_FILE).read_text(encoding="utf-8"))
+    values, config, tokenizer, tensors = checkpoints.read(folder)
     kinds: dict[str, type[Task]] = {
         kind.head.__name__: kind for kind in (TextClassification, TokenClassification, QuestionAnswering)
     }
-    name = config.get("architectures", ["nothing"])[0]
+    name = (values.get("architectures") or ["nothing"])[0]
     if name not in kinds:
         raise refusal(f"{folder}", f"one of {', '.join(kinds)}", name)
-    tokenizer = WordPieceTokenizer.from_file(folder / checkpoints.VOCAB_FILE)
-    length = config["max_position_embeddings"]
-    labels = [config["id2label"][str(number)] for number in range(len(config["id2label"]))]
-    task = kinds[name].restore(tokenizer, labels, length)
-    model = task.head(BertConfig.from_dict(config))
-    load_weights(model, read_tensors(folder / checkpoints.WEIGHTS_FILE)[0])
-    return model.eval(), task
+    if (problem := values.get("problem_type")) not in (None, "single_label_classification"):
+        raise refusal(f"{folder}: problem_type", "single_label_classification", problem)
+    kind, numbers = kinds[name], range(config.num_labels)
+    labels = [values.get("id2label", {}).get(str(number), f"LABEL_{number}") for number in numbers]
+    settings = values.get("task_specific_params") or {}
+    settings = settings.get(kind.__name__, {"max_length": config.max_position_embeddings})
+    model = kind.head(config)
+    try:
+        load_weights(model, tensors)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    return model.eval(), kind.restore(tokenizer, labels, settings)
 
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     from course_utils import commands

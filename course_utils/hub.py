@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from course_utils.hints import hold_to_hints
+
 PROBE_SECONDS = 2.0
 ANSWER_SECONDS = 20.0
 OFFLINE_SWITCHES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -217,3 +219,6 @@ def get_json(address: str, **parameters: str | int) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise HubError(f"{address} answers with a {type(answer).__name__}, not with an object")
     return answer
+
+
+hold_to_hints(globals())

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import __version__
+from course_utils.hints import hold_to_hints
 
 LOWEST_PYTHON = (3, 11)
 # What of each package is imported to see that it works: the part that brings in what is compiled.
@@ -50,8 +51,8 @@ def cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("CPU_LIMIT", "")  # set by Binder and JupyterHub
     try:
-        return max(1, min(allowed, int(float(limit)))) if limit else allowed
-    except ValueError:
+        return max(1, int(min(allowed, float(limit)))) if limit else allowed
+    except ValueError:  # no number, or the number that is none
         return allowed
 
 
@@ -182,3 +183,6 @@ def check() -> bool:
             f"{finding.name:>13}  {finding.value:<12} {'<- ' + finding.advice if finding.advice else 'good'}"
         )
     return not any(finding.advice for finding in findings)
+
+
+hold_to_hints(globals())

@@ -12,19 +12,21 @@ mask keeps either of them from reading the filler at the end of a short row.
 import torch
 from torch import Tensor
 
-from course_utils.checks import check_at_least, refusal
+from course_utils.checks import refusal
+from course_utils.hints import Count, Mask, hold_to_hints
+
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def bidirectional_mask(seq_len: int) -> Tensor:
+def bidirectional_mask(seq_len: Count) -> Tensor:
     """Every token may attend to every token, itself included: all `True`, bool `(seq_len, seq_len)`.
 
     Source: Devlin et al. 2018 (arXiv 1810.04805), section 3 and figure 3.
     """
-    check_at_least("seq_len", seq_len, 1)
     return torch.ones(seq_len, seq_len, dtype=torch.bool)
 
 
-def causal_mask(seq_len: int) -> Tensor:
+def causal_mask(seq_len: Count) -> Tensor:
     """Token i may attend to tokens 0..i: a lower triangle of `True`, bool `(seq_len, seq_len)`.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
@@ -32,7 +34,7 @@ def causal_mask(seq_len: int) -> Tensor:
     return bidirectional_mask(seq_len).tril()
 
 
-def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
+def padding_mask(lengths: Tensor | list[int], seq_len: Count) -> Tensor:
     """`True` at the real tokens of each row, `False` at the padding behind them.
 
     Args:
@@ -42,9 +44,8 @@ def padding_mask(lengths: Tensor | list[int], seq_len: int) -> Tensor:
     Returns:
         bool `(batch, seq_len)`: the `attention_mask` that a tokenizer delivers.
     """
-    check_at_least("seq_len", seq_len, 1)
     lengths = torch.as_tensor(lengths)
-    if lengths.dim() != 1 or lengths.is_floating_point() or lengths.numel() == 0:
+    if lengths.dim() != 1 or lengths.numel() == 0 or lengths.dtype not in WHOLE:
         got = f"the shape {tuple(lengths.shape)} and {lengths.dtype}"
         raise refusal("lengths", "whole numbers of shape (batch,)", got)
     wrong = (lengths < 1) | (lengths > seq_len)
@@ -82,7 +83,7 @@ def combine(mask: Tensor, padding: Tensor) -> Tensor:
     return both
 
 
-def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
+def check_mask(attention_mask: Tensor, batch: Count, seq_len: Count) -> Tensor:
     """Read the `attention_mask` of a model call and refuse what would end in nonsense or NaN.
 
     Args:
@@ -91,7 +92,8 @@ def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
         batch, seq_len: the shape of the `input_ids` that it goes with.
 
     Two axes always mean `(batch, seq_len)`. One causal mask for a whole batch needs its third axis:
-    `causal_mask(seq_len).expand(batch, seq_len, seq_len)`.
+    `causal_mask(seq_len).expand(batch, seq_len, seq_len)`. Where `batch` is `seq_len` its two axes
+    would pass for padding, so there a triangle is refused.
 
     Returns:
         bool `(batch, 1, seq_len)` or `(batch, seq_len, seq_len)`: the middle axis goes over queries.
@@ -104,12 +106,15 @@ def check_mask(attention_mask: Tensor, batch: int, seq_len: int) -> Tensor:
         raise refusal("attention_mask", shapes, tuple(attention_mask.shape))
     mask = _as_bool("attention_mask", attention_mask)
     if mask.dim() == 2:
+        if batch == seq_len > 1 and not mask.is_meta and mask.equal(mask.new_ones(mask.shape).tril()):
+            shape = f"the shape {(batch, seq_len, seq_len)} for a causal mask"
+            raise refusal("attention_mask", shape, (batch, seq_len), "expand it: two axes mean padding")
         mask = mask[:, None, :]
     refuse_empty_rows("attention_mask", mask)
     return mask
 
 
-def to_attention_bias(mask: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def to_attention_bias(mask: Mask, dtype: torch.dtype = torch.float32) -> Tensor:
     """Turn "may attend" into a number to add to the attention scores: 0 where allowed, -inf where not.
 
     After the softmax a score of -inf is a weight of exactly 0, since exp(-inf) = 0. A row of nothing but
@@ -134,13 +139,13 @@ def check_floating(dtype: torch.dtype) -> None:
         raise refusal("dtype", "a floating dtype", dtype, "-inf is no integer")
 
 
-def refuse_empty_rows(name: str, mask: Tensor) -> None:
+def refuse_empty_rows(name: str, mask: Mask) -> None:
     """Raise `ValueError` naming the first row of `(..., query_len, key_len)` that is all `False`."""
     if mask.is_meta:  # shapes without values: nothing to look at
         return
     empty = ~mask.any(dim=-1)
     if empty.any():
-        *batch, row = empty.nonzero()[0].tolist()
+        *batch, row = empty.nonzero()[0].tolist() or [0]
         where = f"batch {batch[0]}, row {row}" if batch else f"row {row}"
         raise refusal(f"{name}, {where}", "at least one key to attend to", "none")
 
@@ -156,3 +161,6 @@ def _as_bool(name: str, mask: Tensor) -> Tensor:
         if low < 0 or high > 1:
             raise refusal(name, "0 or 1", low if low < 0 else high)
     return mask.bool()
+
+
+hold_to_hints(globals())

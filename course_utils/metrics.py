@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from course_utils.checks import refusal
+from course_utils.hints import hold_to_hints
 
 ENTITY_TAG = re.compile(r"O|[BIESLU]-.+")
 MISSPELT_TAG = re.compile(r"[BIESLU][-_].+|.+[-_][BIESLU]", re.IGNORECASE)  # b-per, PER-B, B_PER
@@ -98,3 +99,6 @@ def span_f1(guess: str, answer: str) -> float:
         return float(guessed == wanted)
     shared = sum((Counter(guessed) & Counter(wanted)).values())
     return 2 * shared / (len(guessed) + len(wanted))
+
+
+hold_to_hints(globals())

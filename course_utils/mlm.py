@@ -14,18 +14,19 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from course_utils.checks import IGNORE_INDEX, check_share, refusal
+from course_utils.checks import IGNORE_INDEX, refusal
+from course_utils.hints import Count, Ids, Labels, Natural, Share, hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 MASKED, RANDOM = 8, 1  # of 10 selected tokens; the rest is kept
 
 
 def corrupt(
-    input_ids: Tensor,
+    input_ids: Ids,
     tokenizer: WordPieceTokenizer,
-    rate: float = 0.15,
-    mask_share: float = 0.8,
-    random_share: float = 0.1,
+    rate: Share = 0.15,
+    mask_share: Share = 0.8,
+    random_share: Share = 0.1,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Select and corrupt tokens by any shares; one uniform draw a token settles its fate.
@@ -52,9 +53,9 @@ def corrupt(
 
 
 def mask_tokens(
-    input_ids: Tensor,
+    input_ids: Labels,
     tokenizer: WordPieceTokenizer,
-    rate: float = 0.15,
+    rate: Share = 0.15,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Select tokens and corrupt them, 80/10/10.
@@ -72,7 +73,6 @@ def mask_tokens(
     Raises:
         ValueError: if the rate lies outside [0, 1] or an id outside the vocabulary.
     """
-    check_share("rate", rate, closed=True)
     check_ids(input_ids, len(tokenizer))
     ordinary, is_special = ordinary_pieces(len(tokenizer), tokenizer.special_ids)
     masked_ids = input_ids.flatten().clone()
@@ -88,7 +88,7 @@ def mask_tokens(
     return masked_ids.view_as(input_ids), labels.view_as(input_ids)
 
 
-def select_positions(n: int, rate: float, generator: torch.Generator | None = None) -> Tensor:
+def select_positions(n: Natural, rate: Share, generator: torch.Generator | None = None) -> Tensor:
     """Which of n positions are selected, each with chance `rate` on its own: ascending, about (rate * n,).
 
     Few are selected, so it is quicker to draw how far apart they lie than to draw a number for every token.
@@ -106,7 +106,7 @@ def select_positions(n: int, rate: float, generator: torch.Generator | None = No
     return positions[: int(torch.searchsorted(positions, n))]
 
 
-def shown_for(draw: Tensor, original: Tensor, ordinary: Tensor, mask_token_id: int) -> Tensor:
+def shown_for(draw: Ids, original: Ids, ordinary: Ids, mask_token_id: Natural) -> Tensor:
     """What a selected token shows: one whole number settles 80/10/10, the random piece included.
 
     Args:
@@ -129,8 +129,11 @@ def ordinary_pieces(vocab_size: int, special_ids: frozenset[int]) -> tuple[Tenso
     return (~is_special).nonzero().squeeze(1), is_special
 
 
-def check_ids(input_ids: Tensor, vocab_size: int) -> None:
+def check_ids(input_ids: Labels, vocab_size: Count) -> None:
     """Ids lie in the vocabulary."""
     low, high = (int(value) for value in input_ids.aminmax()) if input_ids.numel() else (0, 0)
     if low < 0 or high >= vocab_size:
         raise refusal("input_ids", f"0 to {vocab_size - 1}", low if low < 0 else high)
+
+
+hold_to_hints(globals())

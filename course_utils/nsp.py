@@ -12,12 +12,13 @@ with B.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from course_utils.checks import refusal
+from course_utils.hints import check_some, hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer, truncated_lengths
 
 IS_NEXT, NOT_NEXT = 0, 1
@@ -129,7 +130,7 @@ def build_row(
     return input_ids, token_type_ids
 
 
-def overlap_accuracy(pairs: Sequence[Pair]) -> float:
+def overlap_accuracy(pairs: Annotated[Sequence[Pair], check_some]) -> float:
     """Accuracy of guessing IsNext where the segments share more words than in the median pair.
 
     A baseline that knows no meaning at all: only whether the same tokens occur twice. In the toy language it
@@ -141,7 +142,9 @@ def overlap_accuracy(pairs: Sequence[Pair]) -> float:
 
 
 def topic_accuracy(
-    train_documents: Sequence[Sequence[list[Any]]], train_topics: Sequence[Any], pairs: Sequence[Pair]
+    train_documents: Sequence[Sequence[list[Any]]],
+    train_topics: Sequence[Any],
+    pairs: Annotated[Sequence[Pair], check_some],
 ) -> float:
     """Accuracy of guessing IsNext when both segments seem to have the same topic: naive Bayes, nothing else.
 
@@ -155,6 +158,8 @@ def topic_accuracy(
 
     vectorizer = CountVectorizer(analyzer=lambda tokens: tokens)
     sentences = [sentence for document in train_documents for sentence in document]
+    if len(train_topics) != len(train_documents):
+        raise refusal("train_topics", f"one for each of {len(train_documents)} documents", len(train_topics))
     topics = [topic for document, topic in zip(train_documents, train_topics, strict=True) for _ in document]
     classifier = MultinomialNB().fit(vectorizer.fit_transform(sentences), topics)
     segments = ([pair.first for pair in pairs], [pair.second for pair in pairs])
@@ -163,3 +168,6 @@ def topic_accuracy(
     # With T equally likely topics a negative pair shares its topic 1/T of the time: there P(IsNext) is 1/2.
     guess = np.where(same_topic > 1 / len(classifier.classes_), IS_NEXT, NOT_NEXT)
     return float((guess == np.array([pair.label for pair in pairs])).mean())
+
+
+hold_to_hints(globals())

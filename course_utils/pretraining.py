@@ -32,8 +32,9 @@ line on each of them, with the name of the first in place of HOST):
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,18 @@ from torch.nn import functional as F
 
 from course_utils import nsp, training
 from course_utils.bert import BertConfig, BertForPreTraining
-from course_utils.checks import IGNORE_INDEX, check_at_least, check_one_of, check_seed, check_share, refusal
+from course_utils.checks import IGNORE_INDEX, check_one_of, refusal
+from course_utils.hints import (
+    Count,
+    Natural,
+    NotNegative,
+    Positive,
+    ProperShare,
+    Seed,
+    Share,
+    check_some,
+    hold_to_hints,
+)
 from course_utils.masks import causal_mask
 from course_utils.mlm import mask_tokens
 from course_utils.toy.generator import Document, Sentence
@@ -52,6 +64,7 @@ from course_utils.toy.language import Floors, ToyLanguage
 from course_utils.wordpiece import WordPieceTokenizer
 
 Floats = npt.NDArray[np.float64]
+Attention = Annotated[str, partial(check_one_of, allowed=("bidirectional", "causal"))]
 HELD_OUT_SEED = 1_000_003  # a language seed that no training run uses
 STATE_FILE = "training_state.safetensors"
 LOG_FILE = "training.json"
@@ -67,35 +80,29 @@ class Settings:
     also met a sentence on its own; `attention` is "bidirectional" or "causal".
     """
 
-    seed: int = 0
-    documents: int = 60_000
-    steps: int = 5000
-    tokens_per_step: int = 2048
-    learning_rate: float = 2e-3
-    warmup_steps: int = 150
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    rate: float = 0.25
-    single_share: float = 0.1
-    attention: str = "bidirectional"
-    hidden_size: int = 128
-    num_hidden_layers: int = 3
-    num_attention_heads: int = 4
-    max_position_embeddings: int = 128
-    dropout: float = 0.0
-    log_every: int = 250
+    seed: Seed = 0
+    documents: Count = 60_000
+    steps: Count = 5000
+    tokens_per_step: Count = 2048
+    learning_rate: Positive = 2e-3
+    warmup_steps: Natural = 150
+    weight_decay: NotNegative = 0.01
+    clip: Positive = 1.0
+    rate: ProperShare = 0.25
+    single_share: ProperShare = 0.1
+    attention: Attention = "bidirectional"
+    hidden_size: Count = 128
+    num_hidden_layers: Count = 3
+    num_attention_heads: Count = 4
+    max_position_embeddings: Count = 128
+    dropout: ProperShare = 0.0
+    log_every: Count = 250
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
-        for name in ("documents", "steps", "tokens_per_step", "log_every"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("rate", "single_share", "dropout"):
-            check_share(name, getattr(self, name))
-        if not 0 <= self.warmup_steps <= self.steps:
+        if self.warmup_steps > self.steps:
             raise refusal("warmup_steps", f"0 to steps={self.steps}", self.warmup_steps)
-        check_one_of("attention", self.attention, ("bidirectional", "causal"))
 
-    def bert_config(self, vocab_size: int) -> BertConfig:
+    def bert_config(self, vocab_size: Count) -> BertConfig:
         return BertConfig(
             vocab_size=vocab_size,
             hidden_size=self.hidden_size,
@@ -149,7 +156,7 @@ def tokenize_documents(documents: Iterable[Document], tokenizer: WordPieceTokeni
 def rows_by_length(
     pairs: Sequence[nsp.Pair],
     tokenizer: WordPieceTokenizer,
-    single_share: float = 0.0,
+    single_share: Share = 0.0,
     generator: torch.Generator | None = None,
 ) -> list[Batch]:
     """All rows of one shape together: one `Batch` for each length, with and without a second segment.
@@ -181,7 +188,7 @@ def training_rows(settings: Settings, tokenizer: WordPieceTokenizer) -> list[Bat
 class BatchOrder:
     """Which rows make up step n: every row once an epoch, in an order that follows from seed and epoch."""
 
-    def __init__(self, data: list[Batch], tokens_per_step: int, seed: int):
+    def __init__(self, data: Annotated[list[Batch], check_some], tokens_per_step: Count, seed: Seed):
         self.data, self.tokens_per_step, self.seed = data, tokens_per_step, seed
         self._current = (0, self._epoch(0))
         self.per_epoch = len(self._current[1])
@@ -202,7 +209,7 @@ class BatchOrder:
         return self.data[b].take(index)
 
 
-def attention_mask_for(attention: str, input_ids: Tensor) -> Tensor | None:
+def attention_mask_for(attention: Attention, input_ids: Tensor) -> Tensor | None:
     """None (all attend to all), or the causal mask (batch, seq_len, seq_len)."""
     if attention == "bidirectional":
         return None
@@ -227,7 +234,10 @@ class HeldOut:
 
 
 def held_out(
-    tokenizer: WordPieceTokenizer, documents: int = 400, rate: float = 0.15, seed: int = HELD_OUT_SEED
+    tokenizer: WordPieceTokenizer,
+    documents: Count = 400,
+    rate: ProperShare = 0.15,
+    seed: Seed = HELD_OUT_SEED,
 ) -> HeldOut:
     """Rows of pairs from documents that no run trains on, with fixed masks and their exact floors."""
     language = ToyLanguage(seed=seed, vocab=tokenizer.id_to_token)
@@ -237,8 +247,8 @@ def held_out(
     for batch in rows_by_length(pairs, tokenizer):
         masked_ids, labels = mask_tokens(batch.input_ids, tokenizer, rate, generator)
         batches.append((batch, masked_ids, labels))
-        floors.append(language.floors(batch.input_ids, masked_ids, labels, rate))
-        posterior.append(language.next_sentence_posterior(masked_ids, rate))
+        floors.append(language.floors(batch.input_ids.numpy(), masked_ids.numpy(), labels.numpy(), rate))
+        posterior.append(language.next_sentence_posterior(masked_ids.numpy(), rate))
     fields = Floors.__dataclass_fields__
     joined = {name: np.concatenate([getattr(part, name) for part in floors]) for name in fields}
     return HeldOut(batches, Floors(**joined), np.concatenate(posterior))
@@ -254,7 +264,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: BertForPreTraining, data: HeldOut, attention: str = "bidirectional") -> Evaluation:
+def evaluate(model: BertForPreTraining, data: HeldOut, attention: Attention = "bidirectional") -> Evaluation:
     """The model's loss at every selected position of the held-out rows, and its next sentence accuracy."""
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
@@ -297,7 +307,7 @@ def compare(result: Evaluation, data: HeldOut) -> dict[str, float]:
 # ---- The run ---------------------------------------------------------------------------------------------
 
 
-def learning_rate_at(step: int, settings: Settings) -> float:
+def learning_rate_at(step: Natural, settings: Settings) -> float:
     """Linear warm-up, then linear decay to zero at the last step."""
     return settings.learning_rate * training.schedule(step, settings.steps, settings.warmup_steps)
 
@@ -399,9 +409,7 @@ class Pretrainer:
     def load_state(self, path: Path) -> None:
         """Go on from a saved state; refuses one that was made under other settings."""
         tensors, notes = training.read_state(path)
-        own = asdict(self.settings)
-        if changed := [name for name, value in notes["settings"].items() if value != own[name]]:
-            raise refusal("settings", f"those of {path}", f"another {', '.join(changed)}")
+        training.check_same_run(path, notes, {"settings": asdict(self.settings)})
         training.restore_state(tensors, self.model, self.optimizer)
         self.next_step, self.log, self.recent = notes["next_step"], notes["log"], notes["recent"]
 
@@ -448,13 +456,15 @@ def run(
     return not done.interrupted
 
 
-def nan_mean(values: Iterable[float]) -> float | None:
+def nan_mean(values: Iterable[Any]) -> float | None:
     """Mean of the values that are numbers; None if there are none."""
     numbers = [value for value in values if not math.isnan(value)]
     return sum(numbers) / len(numbers) if numbers else None
 
 
 LIVE = Settings(documents=10_000, steps=600, num_hidden_layers=2, log_every=25, warmup_steps=60)
+
+hold_to_hints(globals())
 
 if __name__ == "__main__":
     from course_utils import commands

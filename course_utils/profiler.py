@@ -20,20 +20,20 @@ What counts as work is a convention, and two honest counts of one model differ b
     all       every arithmetic operation: biases, adds, softmax, GELU, LayerNorm, dropout; see PER_ELEMENT
 """
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
 
-from course_utils.bert import NAMED_SIZES, BertConfig, BertEmbeddings, BertForPreTraining, BertModel
-from course_utils.commands import OneLineParser
+from course_utils.bert import BertConfig, BertEmbeddings, BertForPreTraining, BertModel
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import Count, Natural, Positive, check_some, hold_to_hints
 
 CONVENTIONS = ("matmul", "linear", "all")
 FLOAT_BYTES = 4
@@ -106,9 +106,21 @@ class Recorder(TorchFunctionMode):
         self.owners = {
             id(p): name for name, module in model.named_modules() for p in module.parameters(recurse=False)
         }
-        for name, module in model.named_modules():
-            module.register_forward_pre_hook(lambda m, _, name=name: self.stack.append((name, m)))
-            module.register_forward_hook(lambda *_: self.stack.pop() and None)
+        self.model = model
+        self.hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        for name, module in self.model.named_modules():
+            self.hooks += [
+                module.register_forward_pre_hook(lambda m, _, name=name: self.stack.append((name, m))),
+                module.register_forward_hook(lambda *_: self.stack.pop() and None),
+            ]
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        for hook in self.hooks:
+            hook.remove()
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -265,7 +277,7 @@ class Row:
         """Arithmetic intensity: FLOPs for each byte moved."""
         return self.flops / self.traffic_bytes if self.traffic_bytes else 0.0
 
-    def bound(self, ridge: float) -> str:
+    def bound(self, ridge: Positive) -> str:
         """What this row waits for on a machine whose peak divided by its bandwidth is `ridge` FLOP/byte.
 
         Source: Williams, Waterman and Patterson 2009, "Roofline", Communications of the ACM 52(4).
@@ -315,7 +327,7 @@ class Profile:
             "flops": passes * sum(operation.flops_by(convention) for operation in self.operations),
         }
 
-    def seconds(self, peak_flops: float, bytes_per_second: float) -> dict[str, float]:
+    def seconds(self, peak_flops: Positive, bytes_per_second: Positive) -> dict[str, float]:
         """Least time of the pass by the roofline, for each kind of operation.
 
         An operation takes as long as its arithmetic or its traffic, whichever is longer. All arithmetic
@@ -331,8 +343,8 @@ class Profile:
 
 def profile(
     config: BertConfig,
-    batch_size: int = 1,
-    seq_len: int = 128,
+    batch_size: Count = 1,
+    seq_len: Count = 128,
     convention: str = "matmul",
     *,
     training: bool = False,
@@ -353,18 +365,12 @@ def profile(
         pretraining_heads: with the MLM head, on every position, and the next sentence head.
 
     Raises:
-        ValueError: naming the argument, the value and what is allowed.
+        ValueError: naming the argument, what is expected and what came.
         RuntimeError: if the count and the closed formula differ.
     """
-    for name, value, most in (
-        ("batch_size", batch_size, None),
-        ("seq_len", seq_len, config.max_position_embeddings),
-    ):
-        if not isinstance(value, int) or value < 1 or (most is not None and value > most):
-            allowed = "a whole number from 1" if most is None else f"1 to {most} (max_position_embeddings)"
-            raise ValueError(f"{name} is {value!r}; allowed is {allowed}")
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention is {convention!r}; allowed is one of {', '.join(CONVENTIONS)}")
+    if seq_len > (most := config.max_position_embeddings):
+        raise refusal("seq_len", f"1 to {most} (max_position_embeddings)", seq_len)
+    check_one_of("convention", convention, CONVENTIONS)
 
     model = on_meta(config, pretraining_heads).train(training)
     recorder = Recorder(model)
@@ -471,7 +477,7 @@ def rows_of(model: nn.Module, operations: list[Operation], convention: str, pass
 
 
 def closed_form(
-    config: BertConfig, batch_size: int, seq_len: int, pretraining_heads: bool = False
+    config: BertConfig, batch_size: Count, seq_len: Count, pretraining_heads: bool = False
 ) -> dict[str, int]:
     """Parameters and forward MACs from the sizes alone: `params`, `linear_macs`, `attention_macs`.
 
@@ -515,9 +521,8 @@ def check_against_formula(
     }
     for name, count in counted.items():
         if count != expected[name]:
-            raise RuntimeError(
-                f"{name}: counted {count:,}, by formula {expected[name]:,}: the counter misses an operation"
-            )
+            why = "the counter misses an operation"
+            raise refusal(name, f"{expected[name]:,} by formula", f"{count:,}", why, RuntimeError)
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -525,7 +530,7 @@ def check_against_formula(
 # ----------------------------------------------------------------------------------------------------------
 
 
-def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> float:
+def best_time(call: Callable[[], object], warm_up: Natural = 3, times: Count = 10) -> float:
     """Seconds of the quickest of `times` calls."""
     found = []
     for _ in range(warm_up + times):
@@ -535,7 +540,7 @@ def best_time(call: Callable[[], object], warm_up: int = 3, times: int = 10) -> 
     return min(found[warm_up:])
 
 
-def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
+def peak_flops(sizes: Annotated[tuple[Count, ...], check_some] = (1024, 2048), times: Count = 10) -> float:
     """FLOPs a second of the best fp32 product of two (n, n) matrices: 2 n^3 / t, over the given n."""
     generator = torch.Generator().manual_seed(0)
     peaks = []
@@ -549,7 +554,7 @@ def peak_flops(sizes: tuple[int, ...] = (1024, 2048), times: int = 10) -> float:
     return max(peaks)
 
 
-def bandwidth(floats: int = 32 * 2**20, times: int = 10) -> float:
+def bandwidth(floats: Count = 32 * 2**20, times: Count = 10) -> float:
     """Bytes a second between memory and processor: a = b + 3 c over three arrays, 12 bytes an element.
 
     The default, 128 MB an array, is more than a cache holds.
@@ -567,192 +572,10 @@ def quick_ridge() -> float:
     return peak_flops((512, 1024)) / bandwidth(2 * 2**20)
 
 
-# ----------------------------------------------------------------------------------------------------------
-# The command line
-# ----------------------------------------------------------------------------------------------------------
-
-
-def find_config(model: str) -> BertConfig:
-    """The sizes behind a name ("base", "bert-base-uncased"), a folder with a config.json, or such a file.
-
-    Nothing is downloaded: other names of the hub are refused.
-    """
-    name = model.removeprefix("bert-").removesuffix("-uncased")
-    if name in NAMED_SIZES:
-        return BertConfig.named(name)
-    path = Path(model)
-    if path.is_dir():
-        path = path / "config.json"
-    if not path.is_file():
-        raise ValueError(
-            f"model is {model!r}; allowed is one of {', '.join(NAMED_SIZES)} (also as bert-base-uncased), "
-            "a folder with a config.json, or such a file"
-        )
-    try:
-        values = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"model is {model!r}; {path.name} is no JSON object: {error}") from error
-    return BertConfig.from_dict(values)
-
-
-COLUMNS = ("module", "kind", "parameters", "MACs", "FLOPs", "weight B", "activation B", "FLOP/B", "bound")
-
-
-def cells(row: Row, ridge: float) -> list[str]:
-    """A row of the table as text."""
-    numbers = (row.params, row.macs, row.flops, row.weight_bytes, row.activation_bytes)
-    name = row.name.rpartition(".")[2] if row.depth else "(whole model)"
-    return [
-        "  " * row.depth + name,
-        row.kind,
-        *(f"{number:,}" for number in numbers),
-        f"{row.intensity:.2f}",
-        row.bound(ridge),
-    ]
-
-
-def as_text(lines: list[list[str]], markdown: bool) -> list[str]:
-    """Lines of a table whose first line is its head; the first two columns are words, the others numbers."""
-    if markdown:
-        # A cell's leading spaces would be lost: keep the indentation as non-breaking spaces.
-        lines = [[line[0].replace("  ", "&nbsp;&nbsp;"), *line[1:]] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
-        [
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    ]
-    if not markdown:
-        return ["  ".join(line).rstrip() for line in aligned]
-    rule = ["-" * width if index < 2 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    return ["| " + " | ".join(line) + " |" for line in (aligned[0], rule, *aligned[1:])]
-
-
-def bottlenecks(found: Profile, ridge: float) -> list[str]:
-    """What the pass spends its time on, in sentences."""
-    moments = found.seconds(ridge, 1.0)  # in units of a byte's time: only shares are read
-    whole = sum(moments.values())
-    flops = found.under("all")["flops"]
-    traffic = found.totals.traffic_bytes
-    passes = 3 if found.training else 1
-    lines = []
-    for kind, moment in list(moments.items())[:4]:
-        same = [operation for operation in found.operations if operation.kind == kind]
-        work = passes * sum(operation.flops_by("all") for operation in same) / flops
-        moved = passes * sum(operation.traffic_bytes for operation in same) / traffic
-        lines.append(
-            f"{kind}: {moment / whole:.1%} of the least time, {work:.1%} of all FLOPs, {moved:.1%} of the"
-            " traffic"
-        )
-    busy = [operation for operation in found.operations if operation.traffic_bytes]
-    compute = sum(operation.flops_by("all") / operation.traffic_bytes >= ridge for operation in busy)
-    lines.append(
-        f"{compute} of {len(busy)} operations that move data are compute-bound, {len(busy) - compute}"
-        " memory-bound"
-    )
-    return lines
-
-
-def report(found: Profile, ridge: float, depth: int, measured: bool, markdown: bool) -> str:
-    """The table and what follows it, for people."""
-    head, end = ("## ", "") if markdown else ("", ":")
-    item = "- " if markdown else "  "
-    config = found.config
-    title = (
-        f"BERT, {config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
-        f"{found.batch_size} x {found.seq_len} tokens, "
-        f"{'forward and backward' if found.training else 'forward'}, fp32, convention {found.convention}"
-    )
-    lines = [
-        "# " + title if markdown else title,
-        "",
-        *as_text([list(COLUMNS), *(cells(row, ridge) for row in found.rows if row.depth <= depth)], markdown),
-        "",
-        f"{head}Totals by convention{end}",
-        "",
-    ]
-    for name in CONVENTIONS:
-        under = found.under(name)
-        lines.append(f"{item}{name:<8} {under['macs']:>18,} MACs {under['flops']:>18,} FLOPs")
-    lines += ["", f"{head}Memory held at once{end}", ""]
-    for use, count in (*found.memory.items(), ("together", sum(found.memory.values()))):
-        lines.append(f"{item}{use:<17} {count:>16,} B {count / 1e6:>10,.2f} MB {count / 2**20:>10,.2f} MiB")
-    lines += ["", f"{head}Operations of the forward pass, by kind{end}", ""]
-    for kind, count in found.counts().most_common():
-        lines.append(f"{item}{kind:<12} {count:>4}")
-    origin = "measured here" if measured else "given"
-    lines += ["", f"{head}Bottlenecks against a ridge of {ridge:.1f} FLOP/byte, {origin}{end}", ""]
-    lines += [item + line for line in bottlenecks(found, ridge)]
-    return "\n".join(lines)
-
-
-def as_json(found: Profile, ridge: float, depth: int, measured: bool) -> str:
-    """The same for programs."""
-    rows = [
-        asdict(row) | {"intensity": row.intensity, "bound": row.bound(ridge)}
-        for row in found.rows
-        if row.depth <= depth
-    ]
-    values = {
-        "config": found.config.to_dict(),
-        "batch_size": found.batch_size,
-        "seq_len": found.seq_len,
-        "convention": found.convention,
-        "training": found.training,
-        "ridge": {"flop_per_byte": ridge, "measured": measured},
-        "rows": rows,
-        "totals": rows[0],
-        "conventions": {name: found.under(name) for name in CONVENTIONS},
-        "memory": found.memory,
-        "operations": dict(found.counts().most_common()),
-        "bottlenecks": bottlenecks(found, ridge),
-    }
-    return json.dumps(values, indent=2)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = OneLineParser(
-        prog="python -m course_utils.profiler",
-        description=__doc__.partition("\n\n")[0],
-        epilog="Conventions and units are explained at the top of course_utils/profiler.py.",
-    )
-    parser.add_argument("--model", default="base", help="tiny to large, a folder, or a config.json [base]")
-    parser.add_argument("--batch", type=int, default=1, help="rows [1]")
-    parser.add_argument("--seq-len", type=int, default=128, help="tokens a row [128]")
-    parser.add_argument("--depth", type=int, default=3, help="deepest level of the table [3]")
-    parser.add_argument("--convention", choices=CONVENTIONS, default="matmul", help="what counts as work")
-    parser.add_argument("--training", action="store_true", help="forward and backward pass")
-    parser.add_argument("--heads", action="store_true", help="with both pretraining heads")
-    parser.add_argument("--ridge", type=float, help="FLOP/byte of the machine [measured here]")
-    parser.add_argument("--format", choices=("table", "markdown", "json"), default="table")
-    given = parser.parse_args(arguments)
-    if given.depth < 0:
-        parser.error(f"--depth is {given.depth}; allowed is a whole number from 0")
-    if given.ridge is not None and not 0 < given.ridge < float("inf"):
-        parser.error(f"--ridge is {given.ridge}; allowed is a finite number above 0")
-    try:
-        found = profile(
-            find_config(given.model),
-            given.batch,
-            given.seq_len,
-            given.convention,
-            training=given.training,
-            pretraining_heads=given.heads,
-        )
-    except (ValueError, TypeError, OSError) as error:
-        parser.error(str(error))
-    measured = given.ridge is None
-    ridge = quick_ridge() if measured else given.ridge
-    if given.format == "json":
-        print(as_json(found, ridge, given.depth, measured))
-    else:
-        print(report(found, ridge, given.depth, measured, markdown=given.format == "markdown"))
-    return 0
-
+hold_to_hints(globals())
 
 if __name__ == "__main__":
-    from course_utils.commands import run
+    from course_utils import commands
+    from course_utils.commands.profiler import main
 
-    run(main)
+    commands.run(main)

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from course_utils import hub
+from course_utils.checks import check_one_of, refusal
 from course_utils.files import write_text
+from course_utils.hints import Count, Natural, hold_to_hints
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 
 VIEWER = "https://datasets-server.huggingface.co"
@@ -56,7 +58,7 @@ def read_tags(row: Row, names: dict[str, list[str]]) -> TaggedWords:
     """Tags are stored as numbers; the list of their names comes with the rows."""
     tags = tuple(names["ner_tags"][number] for number in row["ner_tags"])
     if len(tags) != len(row["tokens"]):
-        raise ValueError(f"{len(row['tokens'])} tokens, {len(tags)} tags")
+        raise refusal("tags", f"{len(row['tokens'])}, one a token", len(tags))
     return TaggedWords(tuple(row["tokens"]), tags)
 
 
@@ -66,7 +68,8 @@ def read_question(row: Row, names: dict[str, list[str]]) -> Question:
     answers = tuple(dict.fromkeys(Answer(text, start) for text, start in zip(texts, starts, strict=True)))
     for answer in answers:
         if row["context"][answer.start : answer.end] != answer.text:
-            raise ValueError(f"the context does not have {answer.text!r} at {answer.start}")
+            found = repr(row["context"][answer.start : answer.end])
+            raise refusal(f"context at {answer.start}", f"the answer {answer.text!r}", found)
     return Question(row["question"].strip(), row["context"], answers)
 
 
@@ -79,7 +82,7 @@ TASKS = {
 
 
 def load(
-    name: str, split: str = "train", limit: int = 1000
+    name: str, split: str = "train", limit: Count = 1000
 ) -> list[LabelledText] | list[TaggedWords] | list[Question]:
     """`limit` examples of a published data set, or all if there are fewer.
 
@@ -94,12 +97,8 @@ def load(
         ValueError: for an unknown name or split, a limit below 1, or rows that are not what they should be.
         hub.HubError: (an OSError) if they are not on the disk and cannot be had from the network.
     """
-    if name not in TASKS:
-        raise ValueError(f"name is {name!r}; it must be one of {', '.join(TASKS)}")
-    if split not in SPLITS:
-        raise ValueError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
-    if limit < 1:
-        raise ValueError(f"limit is {limit}; it must be at least 1")
+    check_one_of("name", name, TASKS)
+    check_one_of("split", split, SPLITS)
     path = folder() / f"{name}-{split}-{limit}.json"
     if path.is_file():
         return read_file(path, name)
@@ -124,7 +123,7 @@ def read_file(path: Path, name: str) -> list[LabelledText] | list[TaggedWords] |
     try:
         return examples(json.loads(Path(path).read_text(encoding="utf-8")), name)
     except ValueError as error:
-        raise ValueError(f"{path} is damaged; delete it, and it is fetched again: {error}") from error
+        raise refusal(str(path), "rows of " + name, error, "delete it, and it is fetched again") from error
 
 
 def examples(stored: dict[str, Any], name: str) -> list[LabelledText] | list[TaggedWords] | list[Question]:
@@ -139,11 +138,11 @@ def examples(stored: dict[str, Any], name: str) -> list[LabelledText] | list[Tag
             if row.get("label", 0) != -1:  # GLUE hides the labels of its test sets behind -1
                 found.append(TASKS[name].read(row, stored["names"]))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"row {number} of {name} cannot be read: {error!r}") from error
+            raise refusal(f"row {number} of {name}", "what its description says", repr(error)) from error
     return found
 
 
-def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
+def download(task: RealTask, split: str, limit: Count) -> dict[str, Any]:
     """Rows from the hub's data viewer, and the names of their tags.
 
     Raises:
@@ -163,13 +162,12 @@ def download(task: RealTask, split: str, limit: int) -> dict[str, Any]:
     return {"names": tag_names(first["features"]), "rows": rows[:total]}
 
 
-def ask(place: dict[str, str], offset: int, length: int) -> dict[str, Any]:
+def ask(place: dict[str, str], offset: Natural, length: Count) -> dict[str, Any]:
     """One page of rows."""
     answer = hub.get_json(f"{VIEWER}/rows", **place, offset=offset, length=length)
     if not {"rows", "features", "num_rows_total"} <= answer.keys():
-        raise hub.HubError(
-            f"the data viewer has no rows of {place['dataset']}: {answer.get('error', 'no reason given')}"
-        )
+        reason = answer.get("error", "no reason given")
+        raise hub.HubError(f"the data viewer has no rows of {place['dataset']}: {reason}")
     cut = [entry["row_idx"] for entry in answer["rows"] if entry.get("truncated_cells")]
     if cut:
         raise hub.HubError(f"the data viewer cut row {cut[0]} of {place['dataset']} short")
@@ -185,3 +183,6 @@ def tag_names(features: list[dict[str, Any]]) -> dict[str, list[str]]:
         if isinstance(kind, dict) and kind.get("_type") == "ClassLabel":
             names[feature["name"]] = kind["names"]
     return names
+
+
+hold_to_hints(globals())

@@ -16,7 +16,7 @@ import operator
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from course_utils.bert import (
     TaskModel,
 )
 from course_utils.checks import IGNORE_INDEX, check_at_least, refusal
+from course_utils.hints import Count, Natural, check_counts, check_some, hold_to_hints
 from course_utils.metrics import entity_scores, exact_match, span_f1, spell_entities
 from course_utils.toy.tasks import Answer, LabelledText, Question, TaggedWords
 from course_utils.wordpiece import Encoding, WordPieceTokenizer
@@ -71,7 +72,9 @@ class TaggedRow(Row):
         return [*self.target, *[IGNORE_INDEX] * (seq_len - len(self.target))]
 
 
-def collate(rows: Sequence[Row], pad_token_id: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def collate(
+    rows: Annotated[Sequence[Row], check_some], pad_token_id: Natural, device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
     """Pad rows to the longest: `input_ids`, `token_type_ids`, `attention_mask` (batch, seq_len), `target`."""
     seq_len = max(len(row.input_ids) for row in rows)
 
@@ -144,10 +147,17 @@ class Task:
         check_at_least("max_length", max_length, 8)
         self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the task was made with, beside tokenizer and labels; `restore` takes it back."""
+        return {"max_length": self.max_length}
+
     @classmethod
-    def restore(cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int) -> "Task":
+    def restore(
+        cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], settings: dict[str, Any]
+    ) -> "Task":
         """The task of a model that was saved."""
-        return cls(tokenizer, labels, max_length)
+        return cls(tokenizer, labels, **settings)
 
     def encode(self, examples: Sequence[Any]) -> list[Row]:
         """The rows of examples; raises ValueError for an example that cannot be read."""
@@ -205,7 +215,7 @@ class Task:
             logits.flatten(0, -2), batch["target"].flatten(), weights, ignore_index=IGNORE_INDEX
         )
 
-    def label_counts(self, rows: Sequence[Row]) -> Counts:
+    def label_counts(self, rows: Annotated[Sequence[Row], check_some]) -> Counts:
         """How often each label occurs as a target: (num_labels,)."""
         targets = np.concatenate([np.atleast_1d(row.target) for row in rows])
         return np.bincount(targets[targets != IGNORE_INDEX], minlength=len(self.labels))
@@ -233,7 +243,7 @@ class Task:
 
 
 def run_model(
-    model: nn.Module, task: Task, rows: Sequence[Row], batch_size: int = 64
+    model: nn.Module, task: Task, rows: Sequence[Row], batch_size: Count = 64
 ) -> Iterator[tuple[Row, Any]]:
     """Each row with the model's output for it, in the order of the rows, without dropout and gradients.
 
@@ -422,18 +432,22 @@ class QuestionAnswering(Task):
         self,
         tokenizer: WordPieceTokenizer,
         max_length: int = 128,
-        stride: int | None = None,
-        max_answer: int = 30,
+        stride: Count | None = None,
+        max_answer: Count = 30,
     ):
         super().__init__(tokenizer, ("start", "end"), max_length)
         stride = max_length // 2 if stride is None else stride
-        check_at_least("stride", stride, 1)
-        check_at_least("max_answer", max_answer, 1)
         self.stride, self.max_answer = stride, max_answer
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return super().settings | {"stride": self.stride, "max_answer": self.max_answer}
+
     @classmethod
-    def restore(cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], max_length: int) -> "Task":
-        return cls(tokenizer, max_length)
+    def restore(
+        cls, tokenizer: WordPieceTokenizer, labels: Sequence[str], settings: dict[str, Any]
+    ) -> "Task":
+        return cls(tokenizer, **settings)
 
     def outputs(self, output: Any, row: int, length: int) -> tuple[Tensor, Tensor]:
         return output.start_logits[row, :length].cpu(), output.end_logits[row, :length].cpu()
@@ -551,7 +565,15 @@ def token_span(offsets: list[tuple[int, int]], answer: Answer) -> tuple[int, int
     return inside[0], inside[-1]
 
 
-def best_span(start: Tensor, end: Tensor, origins: Sequence[Any], max_answer: int) -> tuple[float, int, int]:
+def check_context(name: str, origins: Sequence[Any]) -> None:
+    """Some token comes from the context."""
+    if all(origin is None for origin in origins):
+        raise refusal(name, "at least one token of the context", "none")
+
+
+def best_span(
+    start: Tensor, end: Tensor, origins: Annotated[Sequence[Any], check_context], max_answer: Count
+) -> tuple[float, int, int]:
     """Score, first and last token of the best span within the context: the largest start[i] + end[j], with
     i <= j < i + max_answer, where `origins` is not None. `start` and `end` are (seq_len,).
     """
@@ -568,7 +590,7 @@ def best_span(start: Tensor, end: Tensor, origins: Sequence[Any], max_answer: in
 # ---- Classes and their weights -------------------------------------------------------------------------
 
 
-def class_weights(counts: Counts) -> Tensor:
+def class_weights(counts: Annotated[Counts, check_counts]) -> Tensor:
     """Weight of each class, (num_labels,): n / (classes that occur * its count); 1 for one that does not."""
     present = counts > 0
     weights = np.where(present, counts.sum() / (present.sum() * np.maximum(counts, 1)), 1.0)
@@ -593,3 +615,6 @@ def warn_of_rare_classes(counts: Counts, labels: Sequence[str]) -> None:
     if rare:
         advice = "accuracy hides what happens to them: look at macro_f1, or set balance=True"
         warnings.warn(f"rare classes: {', '.join(rare)}; {advice}", stacklevel=4)
+
+
+hold_to_hints(globals())

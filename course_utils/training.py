@@ -10,6 +10,7 @@ new, and the state from which a run goes on bit for bit.
 """
 
 import copy
+import hashlib
 import json
 import math
 import signal
@@ -26,21 +27,25 @@ from tqdm.auto import tqdm
 
 from course_utils.checks import refusal
 from course_utils.files import read_tensors, write_tensors
+from course_utils.hints import Count, Natural, NotNegative, Positive, hold_to_hints
 
+DIGEST = "sha256"
 Losses = TypeVar("Losses")
 
 
-def schedule(step: int, total: int, warmup: int) -> float:
+def schedule(step: Natural, total: Count, warmup: Natural) -> float:
     """Share of the learning rate at a step, 0 to `total` - 1: up in a line, then down towards 0 in a line.
 
     Source: Devlin et al. 2018, appendix A.2.
     """
+    if step >= total:
+        raise refusal("step", f"0 to {total - 1}", step, "the run is over")
     if step < warmup:
         return (step + 1) / warmup
     return (total - step) / max(1, total - warmup)
 
 
-def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: NotNegative) -> list[dict[str, Any]]:
     """Two groups for AdamW: matrices, which decay, and biases and LayerNorms (one axis), which do not."""
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []
@@ -57,8 +62,8 @@ def update(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     backward: Callable[[], Losses],
-    learning_rate: float,
-    clip: float,
+    learning_rate: NotNegative,
+    clip: Positive,
 ) -> Losses:
     """One step of the optimiser.
 
@@ -68,14 +73,17 @@ def update(
         clip: the gradients, as one long vector, are shortened to this length.
 
     Raises:
-        FloatingPointError: if the gradients are not finite: the run has diverged. No weight is touched.
+        FloatingPointError: if a loss or the gradients are not finite: the run has diverged. No weight is
+            touched.
     """
     optimizer.zero_grad()
     losses = backward()
     length = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    if not length.isfinite():
-        why = "the run has diverged: a lower learning rate or a longer warm-up helps"
-        raise refusal("gradients", "a finite length", float(length), why, FloatingPointError)
+    for name, found in (("loss", losses), ("length of the gradients", length)):
+        found = torch.as_tensor(found)
+        if not found.isfinite().all():
+            why = "the run has diverged: a lower learning rate or a longer warm-up helps"
+            raise refusal(name, "finite numbers", found.tolist(), why, FloatingPointError)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("share", 1.0)
     optimizer.step()
@@ -103,10 +111,10 @@ class Run:
 
 def take_steps(
     step: Callable[[], Any],
-    total: int,
+    total: Natural,
     callbacks: Sequence[Callable[[Run], None]] = (),
     *,
-    first: int = 0,
+    first: Natural = 0,
     name: str = "training",
     progress: bool = True,
 ) -> Run:
@@ -117,6 +125,9 @@ def take_steps(
         callbacks: called one after the other after each step.
         first: steps taken before, by a run that was stopped.
         name: stands beside the bar, which `progress` shows.
+
+    Raises:
+        FloatingPointError: naming the step at which the run has diverged; the weights are those before it.
     """
     run = Run(first, total)
     with (
@@ -124,7 +135,10 @@ def take_steps(
         tqdm(total=total, initial=first, desc=name, disable=not progress) as bar,
     ):
         while run.step < total and not run.ended and not pressed:
-            run.losses = step()
+            try:
+                run.losses = step()
+            except FloatingPointError as error:
+                raise FloatingPointError(f"step {run.step + 1} of {total}: {error}") from None
             run.step += 1
             run.interrupted = bool(pressed)
             bar.update()
@@ -170,12 +184,12 @@ class EarlyStopping:
     0, for a while in which the loss falls.
     """
 
-    def __init__(self, model: nn.Module, patience: int):
+    def __init__(self, model: nn.Module, patience: Count):
         self.model, self.patience = model, patience
         self.best, self.best_score, self.lowest_loss, self.last_gain = 0, -math.inf, math.inf, 0
         self.weights: dict[str, Tensor] = {}
 
-    def is_over(self, number: int, score: float, loss: float) -> bool:
+    def is_over(self, number: Natural, score: float, loss: float) -> bool:
         """Look at evaluation `number`: is it time to stop?"""
         if loss < self.lowest_loss:
             self.lowest_loss, self.last_gain = loss, number
@@ -184,21 +198,46 @@ class EarlyStopping:
             self.weights = copy.deepcopy(self.model.state_dict())
         return number - self.last_gain >= self.patience
 
+    def scores(self) -> dict[str, float]:
+        """All but the weights, as `resume` takes it."""
+        return {key: value for key, value in vars(self).items() if key not in ("model", "weights")}
+
+    def resume(self, scores: Mapping[str, float], weights: dict[str, Tensor]) -> None:
+        """Go on as if all that was looked at before had been looked at here."""
+        vars(self).update(scores, weights=weights)
+
     def restore(self) -> None:
         """Give the model its best weights back."""
         self.model.load_state_dict(self.weights)
 
 
 def save_state(
-    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, notes: Mapping[str, Any]
+    path: str | Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    notes: Mapping[str, Any],
+    **more: Mapping[str, Tensor],
 ) -> None:
-    """Weights, moments of the optimiser and `notes` (anything that JSON holds) in one file, in one stroke."""
-    tensors = {}
+    """Weights, moments of the optimiser and `notes` (anything that JSON holds) in one file, in one stroke.
+
+    `more` are other groups of tensors; `group_of` finds them again.
+    """
+    tensors = {f"{group}.{name}": value for group, values in more.items() for name, value in values.items()}
     for name, p in model.named_parameters():
         tensors[f"model.{name}"] = p.detach()
         for key, value in optimizer.state.get(p, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
-    write_tensors(path, tensors, {key: json.dumps(value) for key, value in notes.items()})
+    metadata = {key: json.dumps(value) for key, value in notes.items()}
+    write_tensors(path, tensors, metadata | {DIGEST: digest_of(tensors, metadata)})
+
+
+def digest_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all numbers and notes, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(dict(sorted(metadata.items()))).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -208,7 +247,23 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ValueError: if the file is damaged.
     """
     tensors, metadata = read_tensors(path)
+    digest = metadata.pop(DIGEST, None)  # states of the first version have none
+    if digest not in (None, digest_of(tensors, metadata)):
+        raise refusal(str(path), f"the SHA-256 that it was saved with, {digest}", "another: it is damaged")
     return tensors, {key: json.loads(value) for key, value in metadata.items()}
+
+
+def check_same_run(path: str | Path, notes: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """A state goes on under the settings and the data that it was saved under; refuses others by name."""
+    for kind, values in own.items():
+        if changed := [name for name, value in values.items() if notes.get(kind, {}).get(name) != value]:
+            raise refusal(kind, f"those of {path}", f"another {', '.join(changed)}")
+
+
+def group_of(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """The tensors of one group of a saved state, under their own names."""
+    prefix = group + "."
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def restore_state(tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -224,3 +279,6 @@ def restore_state(tensors: Mapping[str, Tensor], model: nn.Module, optimizer: to
         }
         if state:
             optimizer.state[p] = state
+
+
+hold_to_hints(globals())

@@ -30,7 +30,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence, Sized
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,20 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
-from course_utils.checks import check_at_least, check_one_of, check_positive, check_share, refusal
+from course_utils.checks import check_one_of, check_share, refusal
+from course_utils.hints import (
+    Count,
+    Ids,
+    Natural,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    check_counts,
+    check_some,
+    hold_to_hints,
+    shown,
+)
 
 BLOCK = 64  # consecutive centre words that share one matrix product
 POOL = 128  # noise words that a block shares; more give a calmer gradient and a slower step
@@ -54,6 +67,8 @@ REACH_TYPE = torch.int16  # small numbers in small boxes: the band is compared e
 LEARNING_RATES = {"skipgram": 0.025, "cbow": 0.15}
 
 Texts = Sequence[Sequence[str]]
+NoiseWords = Annotated[Ids, check_some]
+WordCounts = Annotated[Tensor, check_counts]
 
 
 class Word2Vec:
@@ -72,8 +87,7 @@ class Word2Vec:
         ValueError: if `dim` < 1, or the vocabulary is empty or repeats a word.
     """
 
-    def __init__(self, vocab: Sequence[str], dim: int, generator: Generator | None = None):
-        check_at_least("dim", dim, 1)
+    def __init__(self, vocab: Sequence[str], dim: Count, generator: Generator | None = None):
         self.vocab = list(vocab)
         self.word_id = {word: i for i, word in enumerate(self.vocab)}
         if not self.vocab or len(self.word_id) < len(self.vocab):
@@ -86,14 +100,14 @@ class Word2Vec:
         """Input vector of a word: (dim,). Raises ValueError for a word outside the vocabulary."""
         return self.input_vectors[self._id(word)]
 
-    def most_similar(self, word: str, k: int = 10) -> list[tuple[str, float]]:
+    def most_similar(self, word: str, k: Count = 10) -> list[tuple[str, float]]:
         """The k words whose input vectors point most nearly the same way: [(word, cosine), ...], best first.
 
         Raises ValueError for a word outside the vocabulary, or k < 1.
         """
         return self._nearest(self[word], {self._id(word)}, k)
 
-    def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
+    def analogy(self, a: str, b: str, c: str, k: Count = 10) -> list[tuple[str, float]]:
         """a is to b as c is to ...? The k words nearest to `b - a + c`: [(word, cosine), ...], best first.
 
         All three vectors are first scaled to length 1, and the three words themselves are left out of the
@@ -105,7 +119,6 @@ class Word2Vec:
         return self._nearest(to_b - from_a + from_c, set(ids), k)
 
     def _nearest(self, query: Tensor, left_out: set[int], k: int) -> list[tuple[str, float]]:
-        check_at_least("k", k, 1)
         cosine = F.normalize(self.input_vectors, dim=1) @ F.normalize(query, dim=0)
         cosine[list(left_out)] = -torch.inf
         best = cosine.topk(min(k, len(self.vocab) - len(left_out)))
@@ -125,7 +138,7 @@ class Word2Vec:
 # ---- The two losses ------------------------------------------------------------------------------------
 
 
-def softmax_loss(centres: Tensor, output_vectors: Tensor, contexts: Tensor) -> Tensor:
+def softmax_loss(centres: Tensor, output_vectors: Tensor, contexts: Ids) -> Tensor:
     """What negative sampling replaces: the mean of `-log P(context | centre)`, nats (the paper, equation 2).
 
     Every pair touches the whole vocabulary, so a step costs vocab_size dot products instead of 1 + k.
@@ -138,7 +151,7 @@ def softmax_loss(centres: Tensor, output_vectors: Tensor, contexts: Tensor) -> T
     return F.cross_entropy(centres @ output_vectors.T, contexts)
 
 
-def negative_sampling_loss(centres: Tensor, contexts: Tensor, noise: Tensor, negatives: int) -> Tensor:
+def negative_sampling_loss(centres: Tensor, contexts: Tensor, noise: Tensor, negatives: Count) -> Tensor:
     """Mean over pairs of `-log sigmoid(w . c) - k * mean of log sigmoid(-w . n)`, nats (paper, equation 4).
 
     Args:
@@ -161,7 +174,7 @@ def count_words(sentences: Texts) -> Counter[str]:
     return Counter(chain.from_iterable(sentences))
 
 
-def keep_probability(counts: Tensor | Sequence[float], sample: float) -> Tensor:
+def keep_probability(counts: WordCounts, sample: Share) -> Tensor:
     """Chance of each occurrence of a word to survive sub-sampling: (vocab_size,) float64.
 
     `sqrt(t / f) + t / f`, at most 1, for a word that makes up the share f of the text. The paper (section
@@ -182,13 +195,13 @@ def keep_probability(counts: Tensor | Sequence[float], sample: float) -> Tensor:
     return (ratio.sqrt() + ratio).clamp(max=1)
 
 
-def noise_distribution(counts: Tensor | Sequence[float]) -> Tensor:
+def noise_distribution(counts: WordCounts) -> Tensor:
     """Probabilities of the noise words, proportional to counts ** 0.75: (vocab_size,) float64."""
     weight = torch.as_tensor(counts, dtype=torch.float64) ** NOISE_POWER
     return weight / weight.sum()
 
 
-def draw_noise(noise: Tensor, blocks: int, generator: Generator | None = None) -> Tensor:
+def draw_noise(noise: WordCounts, blocks: Natural, generator: Generator | None = None) -> Tensor:
     """A pool of noise words for each block: (blocks, POOL) ids, each word POOL * its probability times.
 
     A number between 0 and 1 falls into the stretch of the cumulative sum that belongs to its word. A pool
@@ -214,7 +227,7 @@ class Blocks(NamedTuple):
 
 
 def draw_blocks(
-    ids: Tensor, sentence: Tensor, keep: Tensor, window: int, generator: Generator | None = None
+    ids: Ids, sentence: Ids, keep: Tensor, window: Count, generator: Generator | None = None
 ) -> Blocks:
     """One epoch of text: a fresh draw of the words that survive and of how far each of them looks.
 
@@ -264,7 +277,7 @@ def listed_pairs(blocks: Blocks) -> Iterator[tuple[int, int, int]]:
 
 
 def plain_skipgram_step(
-    model: Word2Vec, blocks: Blocks, noise_words: Tensor, negatives: int, lr: float
+    model: Word2Vec, blocks: Blocks, noise_words: NoiseWords, negatives: Count, lr: NotNegative
 ) -> None:
     """Each centre word predicts each of its neighbours, and noise words as none; changes the model in place.
 
@@ -302,7 +315,7 @@ def true_pairs(blocks: Blocks) -> Tensor:
     return (near & (centre_sentence.unsqueeze(2) == blocks.sentence.unsqueeze(1))).float()
 
 
-def gradients(inputs: Tensor, outputs: Tensor, weight: Tensor, negatives: int) -> tuple[Tensor, Tensor]:
+def gradients(inputs: Tensor, outputs: Tensor, weight: Tensor, negatives: Count) -> tuple[Tensor, Tensor]:
     """The gradient of the negative-sampling objective, written out: up the hill for both sides.
 
     As in `plain_skipgram_step` an error is a label, 1 or 0, minus a probability; here it is a table.
@@ -328,9 +341,9 @@ def gradients(inputs: Tensor, outputs: Tensor, weight: Tensor, negatives: int) -
 def skipgram_step(
     model: Word2Vec,
     blocks: Blocks,
-    noise_words: Tensor,
-    negatives: int,
-    lr: float,
+    noise_words: NoiseWords,
+    negatives: Count,
+    lr: NotNegative,
     expected: tuple[Tensor, Tensor],
 ) -> None:
     """Each centre word predicts each of its neighbours. Changes the model in place.
@@ -355,9 +368,9 @@ def skipgram_step(
 def cbow_step(
     model: Word2Vec,
     blocks: Blocks,
-    noise_words: Tensor,
-    negatives: int,
-    lr: float,
+    noise_words: NoiseWords,
+    negatives: Count,
+    lr: NotNegative,
     expected: tuple[Tensor, Tensor],
 ) -> None:
     """The mean of the neighbours predicts the centre word (arXiv 1301.3781, section 3.1); in place.
@@ -387,7 +400,7 @@ def add_rows(vectors: Tensor, ids: Tensor, change: Tensor, rates: Tensor) -> Non
 
 
 def expected_pairs(
-    counts: Tensor, keep: Tensor, true_pairs_a_step: float, negatives: int
+    counts: WordCounts, keep: Tensor, true_pairs_a_step: Positive, negatives: Count
 ) -> tuple[Tensor, Tensor]:
     """Mean number of pairs of each word in one step, true and noise: two tensors (vocab_size,).
 
@@ -399,7 +412,7 @@ def expected_pairs(
     return (true_pairs_a_step * as_input).float(), (true_pairs_a_step * as_output).float()
 
 
-def row_rates(lr: float, pairs: Tensor, partners: Tensor) -> Tensor:
+def row_rates(lr: NotNegative, pairs: Tensor, partners: Annotated[Tensor, check_some]) -> Tensor:
     """The learning rate of each word in a step: (vocab_size,), lr but for very frequent words.
 
     A step adds up all changes of a row, each computed from where the row stood *before* the step. With a
@@ -420,14 +433,14 @@ def row_rates(lr: float, pairs: Tensor, partners: Tensor) -> Tensor:
 
 def train(
     sentences: Texts,
-    dim: int = 64,
-    window: int = 5,
-    negatives: int = 5,
-    sample: float = 1e-3,
-    epochs: int = 5,
-    lr: float | None = None,
-    min_count: int = 1,
-    seed: int = 0,
+    dim: Count = 64,
+    window: Count = 5,
+    negatives: Count = 5,
+    sample: Share = 1e-3,
+    epochs: Count = 5,
+    lr: Positive | None = None,
+    min_count: Count = 1,
+    seed: Seed = 0,
     mode: str = "skipgram",
     progress: bool = True,
 ) -> Word2Vec:
@@ -455,16 +468,8 @@ def train(
         ValueError: for an argument outside its range, or a text without words.
         TypeError: for a text that can be read only once, as a generator.
     """
-    for name, value in {
-        "window": window,
-        "negatives": negatives,
-        "epochs": epochs,
-        "min_count": min_count,
-    }.items():
-        check_at_least(name, value, 1)
     check_one_of("mode", mode, LEARNING_RATES)
     lr = LEARNING_RATES[mode] if lr is None else lr
-    check_positive("lr", lr)
     generator = Generator().manual_seed(seed)
     vocab, counts, ids, sentence = encode(sentences, min_count)
     model = Word2Vec(vocab, dim, generator)
@@ -488,7 +493,7 @@ def train(
     return model
 
 
-def encode(sentences: Texts, min_count: int = 1) -> tuple[list[str], Tensor, Tensor, Tensor]:
+def encode(sentences: Texts, min_count: Count = 1) -> tuple[list[str], Tensor, Tensor, Tensor]:
     """Words to ids, frequent words first.
 
     Returns:
@@ -522,14 +527,13 @@ def encode(sentences: Texts, min_count: int = 1) -> tuple[list[str], Tensor, Ten
 # ---- The optimum, from counts --------------------------------------------------------------------------
 
 
-def cooccurrence(sentences: Texts, vocab: Sequence[str], window: int = 5) -> Tensor:
+def cooccurrence(sentences: Texts, vocab: Sequence[str], window: Count = 5) -> Tensor:
     """How often each (word, neighbour) should be a true pair in an epoch: (vocab_size, vocab_size) float64.
 
     A neighbour at distance d weighs (window - d + 1) / window, the chance that the random reach covers it;
     nothing is sub-sampled. Words outside `vocab` are removed before distances are counted. Memory grows with
     the square of the vocabulary. Raises ValueError if window < 1.
     """
-    check_at_least("window", window, 1)
     word_id = {word: i for i, word in enumerate(vocab)}
     known = [[word_id[word] for word in words if word in word_id] for words in sentences]
     ids = torch.tensor(list(chain.from_iterable(known)), dtype=torch.int64)
@@ -545,7 +549,14 @@ def cooccurrence(sentences: Texts, vocab: Sequence[str], window: int = 5) -> Ten
     return counts + counts.T
 
 
-def pmi(counts: Tensor, power: float = 1.0) -> Tensor:
+def check_pair_counts(name: str, counts: Tensor) -> None:
+    """Every word has been seen beside some other: the logarithm of nothing says nothing."""
+    check_counts(name, counts)
+    if counts.dim() != 2 or not (counts.sum(0).all() and counts.sum(1).all()):
+        raise refusal(name, "a table in which no row and no column is all 0", shown(counts))
+
+
+def pmi(counts: Annotated[Tensor, check_pair_counts], power: NotNegative = 1.0) -> Tensor:
     """Pointwise mutual information `log(P(c | w) / P(c))`, nats, from pair counts: (vocab_size, vocab_size).
 
     `power=1` is the PMI of the textbooks. With `power=0.75` P(c) is raised to that power, as the noise is,
@@ -554,3 +565,6 @@ def pmi(counts: Tensor, power: float = 1.0) -> Tensor:
     """
     context = counts.sum(0) ** power
     return counts.log() - counts.sum(1, keepdim=True).log() - (context / context.sum()).log()
+
+
+hold_to_hints(globals())

@@ -20,7 +20,7 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -28,6 +28,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from course_utils.checks import refusal
+from course_utils.files import write_text
+from course_utils.hints import Char, Count, Natural, hold_to_hints
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
@@ -71,7 +73,7 @@ _PLAIN_RANGES = [tuple(int(end, 16) for end in span.split("-")) for span in _PLA
 _CATEGORY_IN_UNICODE_8 = {"\u166d": "Po", "\u1734": "Mn", "\U000111c9": "Po"}
 
 
-def category(char: str) -> str:
+def category(char: Char) -> str:
     """General category of one character, two letters, as the library sees it.
 
     "Mn" is an accent, "P" with any second letter punctuation, "Cc" a control character, "Cn" is unassigned.
@@ -82,7 +84,7 @@ def category(char: str) -> str:
     return _CATEGORY_IN_UNICODE_8.get(char) or unicodedata.category(char)
 
 
-def is_control(char: str) -> bool:
+def is_control(char: Char) -> bool:
     """True for characters that are dropped: control and format characters, private use, NUL and U+FFFD.
 
     Tab, line feed and carriage return are control characters for Unicode and spaces for BERT. Code points
@@ -91,7 +93,7 @@ def is_control(char: str) -> bool:
     return char not in "\t\n\r" and (char == "\ufffd" or category(char) in ("Cc", "Cf", "Co", "Cs"))
 
 
-def is_cjk(char: str) -> bool:
+def is_cjk(char: Char) -> bool:
     """True for Chinese characters (also in Japanese and Korean text): each becomes a word of its own."""
     return any(first <= ord(char) <= last for first, last in CJK_RANGES)
 
@@ -203,7 +205,7 @@ def piece_spans(word: str, pieces: list[str]) -> list[tuple[int, int]]:
     return spans
 
 
-def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
+def truncated_lengths(first: Natural, second: Natural, room: Natural) -> tuple[int, int]:
     """How many pieces of two segments of `first` and `second` pieces are kept when `room` pieces fit.
 
     The longer segment gives way until both are equal; then both get half of the room. An odd place goes to
@@ -259,7 +261,7 @@ class WordPieceTokenizer:
         vocab: dict, piece to id.
         id_to_token: list, the pieces in order.
         cls_token_id, sep_token_id, mask_token_id, pad_token_id, unk_token_id: the ids of the special tokens.
-        special_ids: frozenset of these five.
+        special_ids: frozenset of these five (`vocabularies.DialectTokenizer` knows of more).
 
     Raises:
         TypeError: if `vocab` is not a list of strings.
@@ -277,20 +279,22 @@ class WordPieceTokenizer:
         self.sep_token_id = self.vocab[SEP]
         self.mask_token_id = self.vocab[MASK]
         self.special_ids = frozenset(self.vocab[token] for token in SPECIAL_TOKENS)
-        self._special_pattern = re.compile("|".join(map(re.escape, SPECIAL_TOKENS)))
+        self._whole = any_of(SPECIAL_TOKENS)
+        self._pieces = self.vocab  # what words are cut into
         # Few different words make up most of a text (Zipf's law), so each is cut once and remembered.
         self._word_cache: dict[str, list[Cut]] = {}
 
     @classmethod
     def from_file(cls, path: str | Path, lowercase: bool = True) -> "WordPieceTokenizer":
-        """Read a `vocab.txt`: one piece a line, the id is the number of the line, counted from 0."""
-        text = Path(path).read_text(encoding="utf-8")
-        return cls(text.removesuffix("\n").split("\n"), lowercase)
+        """Read a `vocab.txt` (`read_vocab`); a refusal names the file."""
+        try:
+            return cls(pieces_by_id(read_vocab(path)), lowercase)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as a `vocab.txt`, the file that `from_file` and `transformers` read."""
-        lines = "".join(f"{piece}\n" for piece in self.id_to_token)
-        Path(path).write_text(lines, encoding="utf-8", newline="\n")
+        write_text(path, "".join(f"{piece}\n" for piece in self._pieces))
 
     def __len__(self) -> int:
         return len(self.id_to_token)
@@ -348,10 +352,6 @@ class WordPieceTokenizer:
         Padding is `[PAD]` with token type 0 and attention 0. Raises ValueError for an empty batch, TypeError
         for a bare string.
         """
-        if isinstance(texts, str):
-            raise refusal(
-                "texts", "a list of strings or of (text, pair) tuples", "one string", kind=TypeError
-            )
         pairs = [(item, None) if isinstance(item, str) else item for item in texts]
         encodings = [self.encode(text, pair, max_length) for text, pair in pairs]
         if not encodings:
@@ -382,7 +382,7 @@ class WordPieceTokenizer:
         """
         tokens = self.convert_ids_to_tokens(ids)
         if skip_special_tokens:
-            tokens = [token for token in tokens if token not in SPECIAL_TOKENS]
+            tokens = [token for token in tokens if self.vocab[token] not in self.special_ids]
         text = "".join(tokens[:1])
         for token in tokens[1:]:
             if token.startswith(CONTINUATION):
@@ -396,8 +396,6 @@ class WordPieceTokenizer:
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Ids of pieces; a piece that is not in the vocabulary gets the id of `[UNK]`."""
-        if isinstance(tokens, str):
-            raise refusal("tokens", "a list of pieces", "one string", "for one, use vocab[piece]", TypeError)
         return [self.vocab.get(token, self.unk_token_id) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
@@ -410,11 +408,9 @@ class WordPieceTokenizer:
 
     def _cut(self, text: str) -> list[Cut]:
         """(piece, start, end) for each piece of `text`; special tokens are taken out before all else."""
-        if not isinstance(text, str):
-            raise refusal("text", "a string", type(text).__name__, kind=TypeError)
         found = []
         position = 0
-        for match in self._special_pattern.finditer(text):
+        for match in self._whole.finditer(text):
             found += self._cut_plain(text[position : match.start()], position)
             found.append((match.group(), match.start(), match.end()))
             position = match.end()
@@ -422,24 +418,35 @@ class WordPieceTokenizer:
 
     def _cut_plain(self, text: str, shift: int) -> list[Cut]:
         """(piece, start, end) for each piece of a text without special tokens; offsets begin at `shift`."""
-        cleaned, origins = clean_text(text, self.lowercase)
+        cleaned, origins = self._clean(text)
         found = []
-        for word_start, word_end in split_words(cleaned):
+        for word_start, word_end in self._words(cleaned):
             for piece, start, end in self._cut_word(cleaned[word_start:word_end]):
                 # The end is taken from the last character: what was dropped behind it belongs to no piece.
                 last = origins[word_start + end - 1]
                 found.append((piece, shift + origins[word_start + start], shift + last + 1))
         return found
 
+    def _clean(self, text: str) -> tuple[str, list[int]]:
+        return clean_text(text, self.lowercase)
+
+    def _words(self, cleaned: str) -> list[tuple[int, int]]:
+        return split_words(cleaned)
+
     def _cut_word(self, word: str) -> list[Cut]:
         """(piece, start, end) for each piece of one clean word, remembered for the next time."""
         cut = self._word_cache.get(word)
         if cut is None:
-            pieces = greedy_pieces(word, self.vocab)
+            pieces = greedy_pieces(word, self._pieces)
             cut = [(piece, *span) for piece, span in zip(pieces, piece_spans(word, pieces), strict=True)]
             if len(self._word_cache) < _WORD_CACHE_SIZE:
                 self._word_cache[word] = cut
         return cut
+
+
+def any_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that finds any of `tokens`: the leftmost in a text, the longest of those that begin there."""
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)")
 
 
 def _truncate(segments: list[list[Cut]], room: int) -> list[list[Cut]]:
@@ -451,11 +458,34 @@ def _truncate(segments: list[list[Cut]], room: int) -> list[list[Cut]]:
     return [first[:first_length], second[:second_length]]
 
 
+def read_vocab(path: str | Path) -> dict[str, int]:
+    """The ids of a `vocab.txt`: one piece a line, its id is the number of the line, counted from 0.
+
+    Read as the library reads it: white space at the end of a line is no part of the piece, and of two equal
+    lines the later one counts. A mark of byte order at the beginning, as Windows sets it, is passed over.
+    Raises ValueError for a line that is no UTF-8.
+    """
+    content = Path(path).read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refusal(f"line {line}", "text in UTF-8", content[error.start : error.end]) from error
+    return {line.rstrip(): index for index, line in enumerate(lines)}
+
+
+def pieces_by_id(ids: Mapping[str, int]) -> list[str]:
+    """The pieces in the order of their ids.
+
+    An id that no text can reach, since its piece is empty, has white space, or counts further down, gets a
+    name that no text can reach either; at the end such ids are left out.
+    """
+    reached = {index: piece for piece, index in ids.items() if piece.split() == [piece]}
+    return [reached.get(index, f"[unreachable{index}]") for index in range(max(reached, default=-1) + 1)]
+
+
 def _check_vocab(vocab: list[str]) -> None:
-    """Raise TypeError or ValueError, naming the culprit, if `vocab` cannot serve as a vocabulary."""
-    if isinstance(vocab, str) or not all(isinstance(piece, str) for piece in vocab):
-        why = "WordPieceTokenizer.from_file reads a vocab.txt"
-        raise refusal("vocab", "a list of strings", "something else", why, TypeError)
+    """Raise ValueError, naming the culprit, if `vocab` cannot serve as a vocabulary."""
     for index, piece in enumerate(vocab):
         if piece.split() != [piece]:
             raise refusal("vocab", "pieces without white space", f"{piece!r} (id {index})")
@@ -516,8 +546,8 @@ def apply_merge(pair: tuple[str, str], splits: dict[str, list[str]]) -> dict[str
 
 def train_vocab(
     texts: Iterable[str],
-    vocab_size: int,
-    min_frequency: int = 1,
+    vocab_size: Count,
+    min_frequency: Count = 1,
     lowercase: bool = True,
     alphabet: str = "",
     progress: bool = False,
@@ -538,8 +568,6 @@ def train_vocab(
     """
     from tqdm.auto import tqdm
 
-    if isinstance(texts, str):
-        raise refusal("texts", "a list of strings", "one string", kind=TypeError)
     lines = []
     for text in tqdm(texts, desc="cutting words", disable=not progress):
         cleaned, _ = clean_text(text, lowercase)
@@ -567,3 +595,6 @@ def _merge_pieces(
     tokenizer.train_from_iterator(lines, trainer)
     ids = tokenizer.get_vocab()
     return sorted(ids, key=ids.__getitem__)
+
+
+hold_to_hints(globals())

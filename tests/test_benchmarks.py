@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
@@ -119,25 +120,19 @@ def test_ratio_is_the_peer_s_time_over_ours():
 
 
 def test_step_flops_by_hand():
-    """One row of 2 tokens, 1 selected; h = 4, f = 8, V = 10: every product of the step, written out."""
+    """One row of 3 tokens, the last of them selected; h = 4, f = 8, V = 10: every product, written out."""
     config = BertConfig(
-        vocab_size=10, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+        vocab_size=10, hidden_size=4, num_hidden_layers=2, num_attention_heads=1, intermediate_size=8
     )
-    query_key_value_output = 4 * 2 * (2 * 4 * 4)
-    scores_and_context = 2 * 2 * (2 * 4 * 2)
-    feed_forward = 2 * 2 * (2 * 4 * 8)
+    first = 4 * 2 * (3 * 4 * 4) + 2 * 2 * (3 * 4 * 3) + 2 * 2 * (3 * 4 * 8)  # projections, attention, wide
+    key_and_value = 2 * 2 * (3 * 4 * 4)
+    query_and_output = 2 * 2 * (2 * 4 * 4)  # of [CLS] and the selected token
+    scores_and_context, feed_forward = 2 * 2 * (2 * 4 * 3), 2 * 2 * (2 * 4 * 8)
     transform, decoder = 2 * (1 * 4 * 4), 2 * (1 * 4 * 10)
     pooler, next_sentence = 2 * (1 * 4 * 4), 2 * (1 * 4 * 2)
-    forward = (
-        query_key_value_output
-        + scores_and_context
-        + feed_forward
-        + transform
-        + decoder
-        + pooler
-        + next_sentence
-    )
-    assert protocol.step_flops(config, batch=1, seq_len=2, selected=1) == 3 * forward == 3 * 736
+    forward = first + key_and_value + query_and_output + scores_and_context + feed_forward
+    forward += transform + decoder + pooler + next_sentence
+    assert protocol.step_flops(config, torch.tensor([[-100, -100, 7]])) == 3 * forward == 3 * 1744
 
 
 @pytest.mark.parametrize(("layers", "hidden_size", "heads"), [(1, 8, 1), (2, 12, 3)])
@@ -154,14 +149,11 @@ def test_step_flops_are_what_torch_counts(layers, hidden_size, heads):
     ids = torch.randint(50, (3, 9), generator=generator)
     labels = ids.masked_fill(torch.rand(3, 9, generator=generator) > 0.4, IGNORE_INDEX)
     model = BertForPreTraining(config)
-    with FlopCounterMode(display=False) as counter:
-        # The written-out attention, for the counter does not see into the fused one.
-        losses = model.losses(
-            ids, labels=labels, next_sentence_label=torch.tensor([0, 1, 1]), output_attentions=True
-        )
+    # The written-out attention, for the counter does not see into the fused one.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        losses = model.losses(ids, labels=labels, next_sentence_label=torch.tensor([0, 1, 1]))
         losses.loss.backward()
-    selected = int((labels != IGNORE_INDEX).sum())
-    assert counter.get_total_flops() == protocol.step_flops(config, 3, 9, selected)
+    assert counter.get_total_flops() == protocol.step_flops(config, labels)
 
 
 # --- Equal results come first
@@ -234,6 +226,15 @@ def test_results_hold_every_goal_and_the_machine(results):
 
 def test_results_page_is_what_the_json_gives(results):
     assert report.PAGE.read_text(encoding="utf-8") == report.page(results), "run `make bench`"
+
+
+def test_the_readme_says_in_two_lines_what_is_met_and_what_is_not(results):
+    readme = report.README.read_text(encoding="utf-8")
+    assert readme == report.with_verdicts(readme, results), "run `make bench`"
+    met, missed = report.verdicts(results).splitlines()
+    rows = [row for key, row in results.items() if key != "machine"]
+    assert f" {sum(row['met'] for row in rows)} of {len(rows)} goals" in met
+    assert all((row["what"] in missed) != row["met"] for row in rows)
 
 
 def test_a_missed_goal_is_printed_as_missed():

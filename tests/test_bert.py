@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from course_utils import bert, masks
+from course_utils.bert.read import states_at
 
 SMALL = {
     "vocab_size": 61,
@@ -49,9 +52,11 @@ def make_batch(vocab_size, batch, seq_len, seed=0, segments=2):
     input_ids = draw(vocab_size, batch, seq_len)
     selected = torch.rand(batch, seq_len, generator=generator) < 0.3
     selected[0, 0] = True
+    # From long to short: the other way round as many rows as tokens may form a triangle, which is refused.
+    lengths = draw(seq_len, batch).sort(descending=True).values + 1
     return {
         "input_ids": input_ids,
-        "attention_mask": masks.padding_mask(draw(seq_len, batch) + 1, seq_len).long(),
+        "attention_mask": masks.padding_mask(lengths, seq_len).long(),
         "token_type_ids": draw(segments, batch, seq_len),
         "labels": torch.where(selected, draw(vocab_size, batch, seq_len), -100),
         "next_sentence_label": draw(2, batch),
@@ -86,7 +91,7 @@ def configurations(draw):
         "num_hidden_layers": draw(st.integers(1, 3)),
         "num_attention_heads": heads,
         "intermediate_size": draw(st.integers(1, 64)),
-        "hidden_act": draw(st.sampled_from(["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"])),
+        "hidden_act": draw(st.sampled_from(list(bert.ACTIVATIONS))),
         "max_position_embeddings": 512,
         "type_vocab_size": draw(st.integers(1, 3)),
         "layer_norm_eps": draw(st.sampled_from([1e-12, 1e-5, 0.1])),
@@ -134,16 +139,19 @@ def test_attention_weights_equal_the_library_and_rows_sum_to_one():
     assert output.hidden_states is None and ours(**batch).attentions is None
 
 
-WAYS = {"losses": lambda model: model.losses, "forward": lambda model: model}
+WAYS = {
+    "losses": lambda model: model.losses,
+    "forward": lambda model: model,
+    "forward, written out": lambda model: partial(model, output_attentions=True),
+}
 
 
-@pytest.mark.parametrize("output_attentions", [False, True], ids=["fused", "explicit"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_losses_and_gradients_equal_the_library(way, output_attentions):
+def test_losses_and_gradients_equal_the_library(way):
     library, ours = library_and_ours(**SMALL)
     batch = make_batch(61, 5, 17)
     expected = library(**batch)
-    output = way(ours)(**batch, output_attentions=output_attentions)
+    output = way(ours)(**batch)
     assert abs(expected.loss - output.loss) <= 1e-5
     assert torch.equal(output.loss, output.mlm_loss + output.nsp_loss)
     expected.loss.backward()
@@ -162,9 +170,52 @@ def test_selected_logits_are_the_rows_of_all_logits():
     assert everywhere.prediction_logits.shape == (4, 11, 61)
     assert few.shape == (int(selected.sum()), 61)
     assert largest_difference(everywhere.prediction_logits[selected], few) <= 1e-6
-    assert torch.equal(everywhere.seq_relationship_logits, verdicts)
+    assert largest_difference(everywhere.seq_relationship_logits, verdicts) <= 1e-6
     by_hand = F.cross_entropy(few, batch["labels"][selected])
     assert abs(by_hand - losses.mlm_loss) <= 1e-6 and abs(by_hand - everywhere.mlm_loss) <= 1e-6
+
+
+@given(
+    layers=st.integers(1, 3),
+    rows=st.integers(1, 4),
+    seq_len=st.integers(1, 12),
+    kind=st.sampled_from(["none", "padding", "causal"]),
+    share=st.sampled_from([0.0, 0.15, 0.5, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_the_last_layer_where_it_is_read_gives_the_states_of_the_plain_path(
+    layers, rows, seq_len, kind, share, seed
+):
+    torch.manual_seed(seed)
+    config = bert.BertConfig(**SMALL | {"num_hidden_layers": layers})
+    model = bert.BertModel(config).eval()
+    input_ids, segments = torch.randint(5, 61, (rows, seq_len)), torch.randint(2, (rows, seq_len))
+    selected = torch.rand(rows, seq_len) < share
+    lengths = torch.randint(1, seq_len + 1, (rows, 1))
+    mask = {"none": None, "padding": torch.arange(seq_len) < lengths, "causal": masks.causal_mask(seq_len)}[
+        kind
+    ]
+    if kind == "causal":
+        mask = mask.expand(rows, seq_len, seq_len)
+    with torch.no_grad():
+        everywhere = model(input_ids, mask, segments)
+        states, pooler_output = states_at(model, selected, input_ids, mask, segments)
+    torch.testing.assert_close(
+        states, everywhere.last_hidden_state[selected], rtol=0, atol=1e-5
+    )  # none may be selected
+    torch.testing.assert_close(pooler_output, everywhere.pooler_output, rtol=0, atol=1e-5)
+
+
+def test_nobody_asks_in_the_last_layer_whom_nobody_reads():
+    _, ours = library_and_ours(**SMALL)
+    batch, seen = make_batch(61, 4, 11), []
+    ours.bert.encoder.layer[-1].output.register_forward_hook(
+        lambda _, args, states: seen.append(states.shape)
+    )
+    ours.losses(**batch)
+    read = batch["labels"] != -100
+    read[:, 0] = True  # [CLS]
+    assert seen == [(int(read.sum()), SMALL["hidden_size"])]
 
 
 def test_logits_have_one_shape_whatever_is_given():
@@ -340,6 +391,12 @@ def test_the_two_gelus_are_close_and_not_equal():
     assert 4e-4 < difference < 5e-4
 
 
+@pytest.mark.parametrize("name", bert.ACTIVATIONS)
+def test_an_activation_is_what_the_library_calls_so(name):
+    x = torch.linspace(-8, 8, 10_001, dtype=torch.float64)
+    assert largest_difference(bert.ACTIVATIONS[name](x), transformers.activations.ACT2FN[name](x)) <= 1e-8
+
+
 # -- Masks -------------------------------------------------------------------------------------------------
 
 
@@ -450,7 +507,7 @@ def test_named_sizes_take_overrides():
     ("values", "message"),
     [
         ({"hidden_size": 25}, "hidden_size: expected a multiple of num_attention_heads=3, got 25"),
-        ({"hidden_act": "swish"}, "hidden_act: expected one of gelu, gelu_new.* got 'swish'"),
+        ({"hidden_act": "swish"}, "hidden_act: expected one of gelu, .*gelu_new.* got 'swish'"),
         ({"vocab_size": 0}, "vocab_size: expected a whole number from 1, got 0"),
         ({"num_hidden_layers": 2.0}, "num_hidden_layers: expected a whole number from 1, got 2.0"),
         ({"hidden_dropout_prob": 1.5}, "hidden_dropout_prob: expected 0 <= hidden_dropout_prob < 1, got 1.5"),
@@ -465,6 +522,7 @@ def test_named_sizes_take_overrides():
             {"position_embedding_type": "relative_key"},
             "position_embedding_type: expected 'absolute', got 'relative_key'",
         ),
+        ({"pruned_heads": {"0": [1]}}, "pruned_heads: expected {}, got {'0': .1.}"),
         ({"model_type": "roberta"}, "model_type: expected 'bert', got 'roberta'"),
     ],
 )
@@ -696,6 +754,35 @@ def test_all_problems_are_named_at_once():
         match=r"(?s)missing: .*query.weight.*shape of pooler.dense.bias: expected \(24,\), got \(3,\)",
     ):
         bert.load_weights(fresh(), damaged(change))
+
+
+PADDED = {
+    "right": [[2, 5, 9, 3], [2, 7, 3, 0]],
+    "left": [[2, 5, 9, 3], [0, 2, 7, 3]],
+    "none": [[2, 5, 9, 3], [2, 0, 7, 3]],
+    "only": [[0, 0, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("side", PADDED)
+def test_padding_without_a_mask_is_told_once(side):
+    _, ours = library_and_ours("BertModel", **SMALL)
+    ids = torch.tensor(PADDED[side])
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            ours(ids)
+        told = [str(note.message) for note in notes]
+        ours(ids, masks.padding_mask([4] * len(ids), 4).long())
+    assert len(notes) == len(told) == (side in ("left", "right"))
+    assert all("input_ids has padding (0) and there is no attention_mask" in text for text in told)
+
+
+def test_without_a_padding_id_there_is_no_padding(recwarn):
+    bert.BertModel(bert.BertConfig(**SMALL | {"pad_token_id": None}))(torch.tensor(PADDED["right"]))
+    with torch.device("meta"):
+        bert.BertModel(bert.BertConfig(**SMALL))(torch.tensor(PADDED["right"]))
+    assert not recwarn.list
 
 
 # -- Bad input ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 refusals.
 """
 
+import contextlib
 import itertools
 import os
 import signal
@@ -614,6 +615,81 @@ def test_dev_is_encoded_once(monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself Ctrl-C there")
+class Killed(Exception):
+    pass
+
+
+def saved_run(path, stop_after=None, killed=True, **how):
+    """A run of four epochs of three steps, with dropout; `stop_after` steps it is killed or interrupted."""
+    model, steps = finetuning.new_model(REVIEWS, TINY, seed=1), []
+
+    class Stopped(TextClassification):
+        def loss(self, *arguments):
+            loss = super().loss(*arguments)
+            steps.append(model.training)  # looks at dev do not count
+            if sum(steps) == stop_after and model.training:
+                if killed:
+                    raise Killed
+                os.kill(os.getpid(), signal.SIGINT)
+            return loss
+
+    task = Stopped(TOKENIZER, toy_tasks.REVIEW_LABELS)
+    settings = Settings(epochs=4, batch_size=8, learning_rate=5e-3, patience=how.pop("patience", 4))
+    dev = toy_tasks.reviews(16, part="dev")
+    return finetuning.finetune(model, task, toy_tasks.reviews(24), dev, settings, False, path, **how)
+
+
+def assert_same_result(one, other):
+    assert (one.log, one.best_epoch, one.best_score) == (other.log, other.best_epoch, other.best_score)
+    other_weights = weights_of(other.model)
+    assert all(torch.equal(value, other_weights[name]) for name, value in weights_of(one.model).items())
+
+
+@pytest.mark.parametrize("stop_after", [4, 6, 8, 12])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, stop_after, killed):
+    """Killed, it goes on from the last whole epoch; at Ctrl-C from the step where it was."""
+    if os.name == "nt" and not killed:
+        pytest.skip("a process cannot send itself Ctrl-C there")
+    whole = saved_run(tmp_path / "whole")
+    assert len({entry["loss"] for entry in whole.log}) == 5  # it did learn
+    with contextlib.suppress(Killed):
+        assert saved_run(tmp_path / "cut", stop_after, killed).interrupted
+    torch.manual_seed(7)  # where the process is must not matter
+    assert_same_result(saved_run(tmp_path / "cut", resume=True), whole)
+
+
+def test_a_run_that_had_ended_takes_no_step_more(tmp_path):
+    early = saved_run(tmp_path / "state", patience=1)
+    assert len(early.log) < 5
+    assert_same_result(saved_run(tmp_path / "state", resume=True, patience=1), early)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": Settings(epochs=1, clip=2.0)}, "settings: expected those of .*state, got another clip"),
+        ({"train": toy_tasks.reviews(9)}, "examples: expected those of .*state, got another train"),
+        ({"dev": toy_tasks.reviews(9)}, "examples: .* another dev"),
+        ({"task": TextClassification(TOKENIZER, ["bad", "good"])}, "model: .* another labels"),
+        ({"save_to": None}, "save_to: expected the file of a saved state to resume from, got None"),
+    ],
+)
+def test_a_state_of_another_run_is_refused(tmp_path, change, message):
+    own = {
+        "model": finetuning.new_model(REVIEWS, TINY),
+        "task": REVIEWS,
+        "train": toy_tasks.reviews(8),
+        "dev": toy_tasks.reviews(8, part="dev"),
+        "settings": Settings(epochs=1),
+        "progress": False,
+        "save_to": tmp_path / "state",
+    }
+    finetuning.finetune(**own)
+    with pytest.raises(ValueError, match=message):
+        finetuning.finetune(**own | change, resume=True)
+
+
 def test_an_interrupt_keeps_the_best_so_far():
     class Interrupted(Scripted):
         def evaluate(self, *inputs):
@@ -756,7 +832,7 @@ def test_settings_that_are_refused(wrong):
 def test_other_misfits_are_refused():
     model = finetuning.new_model(REVIEWS, TINY)
     few = toy_tasks.reviews(8)
-    with pytest.raises(ValueError, match="freeze: expected at most 2, .* got 3"):
+    with pytest.raises(ValueError, match="freeze: expected .* at most 2, .* got 3"):
         finetuning.finetune(model, REVIEWS, few, few, Settings(freeze=3), False)
     with pytest.raises(ValueError, match="max_length: expected at most 128, .* got 200"):
         finetuning.finetune(model, TextClassification(TOKENIZER, ["a", "b"], 200), few, few, None, False)

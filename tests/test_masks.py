@@ -77,8 +77,8 @@ def empty_row():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: masks.bidirectional_mask(0), "seq_len: expected 1 or more, got 0"),
-        (lambda: masks.causal_mask(-3), "seq_len: expected 1 or more, got -3"),
+        (lambda: masks.bidirectional_mask(0), "seq_len: expected a whole number from 1, got 0"),
+        (lambda: masks.causal_mask(-3), "seq_len: expected a whole number from 1, got -3"),
         (lambda: masks.padding_mask([2, 5], 4), r"lengths\[1\]: expected 1 to seq_len=4, got 5"),
         (lambda: masks.padding_mask([0, 1], 4), r"lengths\[0\]: expected 1 to seq_len=4, got 0"),
         (lambda: masks.padding_mask([[1]], 4), r"lengths: expected .* got the shape \(1, 1\)"),
@@ -127,6 +127,14 @@ def empty_row():
 def test_bad_input_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_one_triangle_for_a_batch_of_as_many_rows_is_refused():
+    """Read as padding it would forbid all but the first token to row 0, and nothing to the last."""
+    with pytest.raises(ValueError, match=r"attention_mask: expected the shape \(4, 4, 4\) .*, got \(4, 4\)"):
+        masks.check_mask(masks.causal_mask(4), 4, 4)
+    longer = masks.padding_mask([2, 2, 3, 4], 4)
+    assert masks.check_mask(longer, 4, 4).equal(longer[:, None])
 
 
 def test_a_mask_without_values_is_checked_for_its_shape_alone():

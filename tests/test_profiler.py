@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import profiler
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
+from course_utils.commands import profiler as command
 from course_utils.lessons.cost import experiment as machine_time
 from course_utils.profiler import CONVENTIONS, profile
 
@@ -312,17 +313,27 @@ def test_a_lost_parameter_is_refused(monkeypatch):
     monkeypatch.setattr(
         profiler, "closed_form", lambda *args: whole(*args) | {"params": whole(*args)["params"] + 1}
     )
-    with pytest.raises(RuntimeError, match="params: counted 4,385,920"):
+    with pytest.raises(RuntimeError, match="params: expected 4,385,921 by formula, got 4,385,920"):
         profile(BertConfig.named("tiny"))
+
+
+def test_a_model_that_was_counted_is_as_it_was():
+    model = profiler.on_meta(BertConfig.named("tiny")).eval()
+    for _ in range(2):
+        recorder = profiler.Recorder(model)
+        with recorder, torch.no_grad():
+            model(torch.empty(1, 4, dtype=torch.long, device="meta"))
+        assert recorder.operations and not recorder.stack
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": 0}, "batch_size is 0; allowed is a whole number from 1"),
-        ({"batch_size": 1.5}, "batch_size is 1.5"),
-        ({"seq_len": 513}, "seq_len is 513; allowed is 1 to 512"),
-        ({"convention": "mac"}, "convention is 'mac'; allowed is one of matmul, linear, all"),
+        ({"batch_size": 0}, "batch_size: expected a whole number from 1, got 0"),
+        ({"batch_size": 1.5}, "batch_size: expected a whole number from 1, got 1.5"),
+        ({"seq_len": 513}, "seq_len: expected 1 to 512 .*, got 513"),
+        ({"convention": "mac"}, "convention: expected one of matmul, linear, all, got 'mac'"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -382,7 +393,7 @@ def test_the_work_of_a_layer_s_operations_by_hand():
 
 
 def test_the_table_of_base(capsys):
-    assert profiler.main(["--model", "bert-base-uncased", "--depth", "1", "--ridge", "10"]) == 0
+    assert command.main(["--model", "bert-base-uncased", "--depth", "1", "--ridge", "10"]) == 0
     out = capsys.readouterr().out
     for number in ("109,482,240", "11,174,215,680", "22,348,431,360", "10,872,225,792", "21,746,925,568"):
         assert number in out
@@ -390,7 +401,7 @@ def test_the_table_of_base(capsys):
 
 
 def test_json_says_what_the_profile_says(capsys):
-    profiler.main(["--model", "tiny", "--batch", "3", "--seq-len", "5", "--convention", "all", "--training",
+    command.main(["--model", "tiny", "--batch", "3", "--seq-len", "5", "--convention", "all", "--training",
                    "--heads", "--format", "json", "--depth", "2", "--ridge", "8"])  # fmt: skip
     told = json.loads(capsys.readouterr().out)
     found = profile(BertConfig.named("tiny"), 3, 5, "all", training=True, pretraining_heads=True)
@@ -404,7 +415,7 @@ def test_json_says_what_the_profile_says(capsys):
 
 
 def test_markdown_is_a_table(capsys):
-    profiler.main(["--model", "tiny", "--format", "markdown", "--ridge", "8"])
+    command.main(["--model", "tiny", "--format", "markdown", "--ridge", "8"])
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
     assert set(table[1]) <= set("|-: ")
@@ -412,29 +423,29 @@ def test_markdown_is_a_table(capsys):
 
 @pytest.mark.parametrize("path", [EMBEDDED, EMBEDDED / "config.json"])
 def test_a_folder_or_a_file_gives_the_sizes(path):
-    config = profiler.find_config(str(path))
+    config = command.find_config(str(path))
     assert (config.num_hidden_layers, config.hidden_size) == (3, 128)
 
 
 def test_names_of_sizes():
-    assert profiler.find_config("bert-large-uncased") == profiler.find_config("large") == LARGE
+    assert command.find_config("bert-large-uncased") == command.find_config("large") == LARGE
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "roberta-base"], "model is 'roberta-base'; allowed is one of tiny"),
-        (["--model", "{folder}"], "is no JSON object"),
-        (["--model", "{folder}/list.json"], "is no JSON object"),
+        (["--model", "roberta-base"], "model: expected one of tiny"),
+        (["--model", "{folder}"], "config.json: expected a JSON object, got Expecting property name"),
+        (["--model", "{folder}/list.json"], "list.json: expected a JSON object, got cannot convert"),
         (["--model", "{folder}/other.json"], "model_type: expected 'bert', got 'gpt2'"),
         (["--model", "{folder}/words.json"], "hidden_size: expected a whole number from 1, got 'wide'"),
         (["--model", "{folder}/mixed.json"], "not supported between"),
-        (["--batch", "0"], "batch_size is 0"),
+        (["--batch", "0"], "batch_size: expected a whole number from 1, got 0"),
         (["--batch", "many"], "invalid int value: 'many'"),
-        (["--seq-len", "1000"], "seq_len is 1000; allowed is 1 to 512"),
-        (["--depth", "-1"], "--depth is -1"),
-        (["--ridge", "0"], "--ridge is 0.0"),
-        (["--ridge", "nan"], "--ridge is nan"),
+        (["--seq-len", "1000"], "seq_len: expected 1 to 512 (max_position_embeddings), got 1000"),
+        (["--depth", "-1"], "--depth: expected 0 or more, got -1"),
+        (["--ridge", "0"], "--ridge: expected a finite number above 0, got 0.0"),
+        (["--ridge", "nan"], "--ridge: expected a finite number above 0, got nan"),
         (["--convention", "flops"], "invalid choice: 'flops'"),
         (["--colour"], "unrecognized arguments: --colour"),
     ],
@@ -446,7 +457,7 @@ def test_errors_take_one_line(tmp_path, capsys, arguments, message):
     (tmp_path / "words.json").write_text('{"hidden_size": "wide"}', encoding="utf-8")
     (tmp_path / "mixed.json").write_text('{"hidden_dropout_prob": "some"}', encoding="utf-8")
     with pytest.raises(SystemExit) as stop:
-        profiler.main([argument.format(folder=tmp_path) for argument in arguments])
+        command.main([argument.format(folder=tmp_path) for argument in arguments])
     captured = capsys.readouterr()
     assert stop.value.code == 2 and captured.out == ""
     assert len(captured.err.splitlines()) == 1 and message in captured.err

@@ -195,7 +195,7 @@ def test_rows_without_a_label_are_left_out():
     ],
 )
 def test_a_row_of_another_schema_is_named(name, row):
-    with pytest.raises(ValueError, match=f"row 0 of {name} cannot be read"):
+    with pytest.raises(ValueError, match=f"row 0 of {name}: expected what its description says, got "):
         real_tasks.examples({"names": {"ner_tags": TAGS}, "rows": [row]}, name)
 
 
@@ -203,16 +203,16 @@ def test_a_damaged_file_is_named(no_network):
     path = real_tasks.folder() / "sst2-train-5.json"
     path.parent.mkdir()
     path.write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="sst2-train-5.json is damaged; delete it"):
+    with pytest.raises(ValueError, match="sst2-train-5.json: expected rows of sst2, got .*; delete it"):
         real_tasks.load("sst2", limit=5)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("sst3",), "name is 'sst3'; it must be one of sst2, mrpc"),
-        (("sst2", "dev"), "split is 'dev'; it must be one of train, validation, test"),
-        (("sst2", "train", 0), "limit is 0; it must be at least 1"),
+        (("sst3",), "name: expected one of sst2, mrpc, conll2003, squad, got 'sst3'"),
+        (("sst2", "dev"), "split: expected one of train, validation, test, got 'dev'"),
+        (("sst2", "train", 0), "limit: expected a whole number from 1, got 0"),
     ],
 )
 def test_impossible_wishes_are_refused(arguments, message):

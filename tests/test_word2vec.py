@@ -344,16 +344,16 @@ def test_an_unknown_word_is_named_with_its_nearest_spelling(royal):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"window": 0}, "window: expected 1 or more, got 0"),
-        ({"negatives": 0}, "negatives: expected 1 or more, got 0"),
-        ({"epochs": 0}, "epochs: expected 1 or more"),
-        ({"dim": 0}, "dim: expected 1 or more"),
-        ({"min_count": 0}, "min_count: expected 1 or more"),
+        ({"window": 0}, "window: expected a whole number from 1, got 0"),
+        ({"negatives": 0}, "negatives: expected a whole number from 1, got 0"),
+        ({"epochs": 0}, "epochs: expected a whole number from 1"),
+        ({"dim": 0}, "dim: expected a whole number from 1"),
+        ({"min_count": 0}, "min_count: expected a whole number from 1"),
         ({"min_count": 99}, "sentences: expected a word that occurs min_count=99 times, got none"),
         ({"lr": 0.0}, "lr: expected a finite number above 0, got 0.0"),
         ({"sample": -0.1}, "sample: expected 0 <= sample <= 1, got -0.1"),
         ({"mode": "glove"}, "mode: expected one of skipgram, cbow, got 'glove'"),
-        ({"sentences": ["the cat sat"]}, "sentences: expected lists of words, .* got a string"),
+        ({"sentences": ["the cat sat"]}, r"sentences\[0\]: expected a list of strings, got 'the cat sat'"),
         ({"sentences": [[]]}, "sentences: expected a word"),
         (
             {"sample": 1e-9},

@@ -140,16 +140,19 @@ def read(source: str) -> Cell:
     )
 
 
-def needed(notebook: NotebookNode) -> list[int]:
-    """The places of the cells that show panels or that panels depend on, in order."""
+def needed(notebook: NotebookNode, names: frozenset[str] = frozenset()) -> list[int]:
+    """The places of the cells that show panels or that panels depend on, in order; with `names`, of those
+    that these depend on.
+    """
     cells = {i: read(cell.source) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
-    panels = set().union(*(cell.panels for cell in cells.values()))
+    panels = set().union(*(cell.panels for cell in cells.values() if not names))
     imports = set().union(*(cell.imports for cell in cells.values()))
     always: set[str] = set()
     while True:
-        found, wanted, later = [], set(always), set()
+        found, wanted, later = [], always | names, set()
         for i, cell in sorted(cells.items(), reverse=True):
-            if cell.mentions & panels or (found and (cell.binds | cell.changes - imports) & wanted):
+            touches = (cell.binds | cell.changes - imports) & wanted
+            if cell.mentions & panels or ((found or names) and touches):
                 found.append(i)
                 wanted = wanted - cell.surely | cell.reads
                 later |= cell.reads_later

@@ -5,6 +5,9 @@ Nobody types it: `make notebooks` writes it from the package, and a test compare
 docstrings (its prose says the same, at greater length) and annotations; comments stay, for they say why. A
 cell may hold several definitions, one tag each, and begins with what they need: its imports and constants are
 the lesson's own.
+
+A cell with the tag `equal-to:course_utils.mlm.mask_tokens` defines a version of its own, plainer than the
+package's. A test runs both, on five inputs or for five steps, and asks for the same bits.
 """
 
 import ast
@@ -19,11 +22,12 @@ from nbformat import NotebookNode
 from tools import ROOT
 
 PREFIX = "same-as:"
+EQUAL_PREFIX = "equal-to:"
 
 
-def names_of(cell: NotebookNode) -> list[str]:
-    """The full names of the definitions that this cell takes from the package, in the order of its tags."""
-    return [tag.removeprefix(PREFIX) for tag in cell.metadata.get("tags", []) if tag.startswith(PREFIX)]
+def names_of(cell: NotebookNode, prefix: str = PREFIX) -> list[str]:
+    """The full names in the tags of this cell that begin so: by default what it takes from the package."""
+    return [tag.removeprefix(prefix) for tag in cell.metadata.get("tags", []) if tag.startswith(prefix)]
 
 
 def lesson_source(full_name: str) -> str:

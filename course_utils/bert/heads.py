@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from course_utils.bert.inputs import check_labels, check_range, check_shape
 from course_utils.bert.losses import mean_cross_entropy
-from course_utils.bert.model import BertConfig, BertModel, initialise_weights
+from course_utils.bert.model import BertConfig, BertModel
+from course_utils.bert.parameters import initialise_weights
 from course_utils.checks import IGNORE_INDEX, refusal
+from course_utils.hints import hold_to_hints
 
 
 @dataclass
@@ -110,6 +112,10 @@ class BertForQuestionAnswering(nn.Module):
         if start_positions is not None and end_positions is not None:
             start_loss = span_loss("start_positions", start_logits, start_positions)
             end_loss = span_loss("end_positions", end_logits, end_positions)
+            if not start_positions.is_meta and (end_positions < start_positions).any():
+                row = int((end_positions < start_positions).nonzero()[0])
+                start, end = int(start_positions[row]), int(end_positions[row])
+                raise refusal(f"end_positions[{row}]", f"start_positions[{row}]={start} or more", end)
             loss = (start_loss + end_loss) / 2
         elif start_positions is not None or end_positions is not None:
             given = "only end_positions" if start_positions is None else "only start_positions"
@@ -149,3 +155,6 @@ def span_loss(name: str, logits: Tensor, positions: Tensor) -> Tensor:
     check_shape(name, positions, (batch,))
     check_range(name, positions.clamp(max=seq_len - 1), seq_len, ", or more for an answer that was cut away")
     return mean_cross_entropy(logits, positions.masked_fill(positions >= seq_len, IGNORE_INDEX))
+
+
+hold_to_hints(globals())

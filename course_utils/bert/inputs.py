@@ -4,13 +4,15 @@ Each check is one line where the model begins to compute; everything that it has
 device tensors have shapes and no values: there shapes and dtypes are checked, and values are not.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from course_utils.checks import IGNORE_INDEX, check_count, check_positive, check_share, refusal
+from course_utils import hints
+from course_utils.checks import IGNORE_INDEX, refusal
+from course_utils.hints import Count, hold_to_hints
 from course_utils.masks import check_mask
 
 if TYPE_CHECKING:
@@ -23,29 +25,12 @@ FIXED_SETTINGS = {
     "is_decoder": False,
     "add_cross_attention": False,
     "tie_word_embeddings": True,
+    "pruned_heads": {},
 }
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "num_labels",
-)
 
 
 def check_sizes(config: "BertConfig") -> None:
-    """The numbers of a configuration, each by itself and those that depend on one another."""
-    for name in SIZES:
-        check_count(name, getattr(config, name))
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        check_share(name, getattr(config, name))
-    if config.classifier_dropout is not None:
-        check_share("classifier_dropout", config.classifier_dropout)
-    for name in ("initializer_range", "layer_norm_eps"):
-        check_positive(name, getattr(config, name))
+    """The numbers of a configuration that depend on one another; each by itself is held to its hint."""
     if config.hidden_size % config.num_attention_heads:
         heads = f"a multiple of num_attention_heads={config.num_attention_heads}"
         raise refusal("hidden_size", heads, config.hidden_size, "the heads share it equally")
@@ -79,9 +64,24 @@ def check_inputs(
         check_shape("token_type_ids", token_type_ids, input_ids.shape)
         check_range("token_type_ids", token_type_ids, config.type_vocab_size, " (type_vocab_size - 1)")
     if attention_mask is None:
+        warn_of_padding(input_ids, config.pad_token_id)
         return None
     mask = check_mask(attention_mask, batch, seq_len)
     return None if not mask.is_meta and mask.all() else mask[:, None]
+
+
+def warn_of_padding(input_ids: Tensor, pad_token_id: int | None) -> None:
+    """Warn, once, of rows that end or begin with padding that nothing tells from tokens.
+
+    As the library does, only the ends of the rows are looked at; a row of nothing but padding is none that
+    somebody wants to read.
+    """
+    if pad_token_id is None or input_ids.is_meta:
+        return
+    first, last = input_ids[:, 0] == pad_token_id, input_ids[:, -1] == pad_token_id
+    if (first != last).any():
+        problem = f"input_ids has padding ({pad_token_id}) and there is no attention_mask"
+        warnings.warn(f"{problem}: every token attends to it, which changes the results", stacklevel=1)
 
 
 def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
@@ -90,10 +90,9 @@ def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
         raise refusal(name, f"the shape {tuple(expected)} to go with input_ids", tuple(tensor.shape))
 
 
-def check_range(name: str, values: Tensor, size: int, note: str = "") -> None:
+def check_range(name: str, values: Tensor, size: Count, note: str = "") -> None:
     """`values` are integers from 0 to `size - 1`; `note` says where the bound comes from."""
-    if values.dtype not in (torch.int64, torch.int32):
-        raise refusal(name, "the dtype torch.int64 or torch.int32", values.dtype)
+    hints.check_labels(name, values)
     if values.is_meta or not values.numel():
         return
     low, high = (int(value) for value in values.aminmax())
@@ -107,3 +106,6 @@ def check_labels(name: str, labels: Tensor, shape: Sequence[int]) -> None:
     check_shape(name, labels, expected)
     classed = labels.masked_fill(labels == IGNORE_INDEX, 0)
     check_range(name, classed, classes, f", or {IGNORE_INDEX} for no label")
+
+
+hold_to_hints(globals())

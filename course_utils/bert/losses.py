@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from course_utils.bert.inputs import check_labels
 from course_utils.checks import IGNORE_INDEX
+from course_utils.hints import Labels, hold_to_hints
 
 
 class PretrainingLosses(NamedTuple):
@@ -35,7 +36,7 @@ def pretraining_losses(
     return PretrainingLosses(torch.stack(given).sum() if given else None, mlm_loss, nsp_loss)
 
 
-def mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def mean_cross_entropy(logits: Tensor, labels: Labels) -> Tensor:
     """Mean of -log softmax(logits)[label] over the labels that are not -100, in nats; 0 if there are none.
 
     Args:
@@ -45,3 +46,6 @@ def mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     logits, labels = logits.flatten(0, -2), labels.flatten().long()
     total = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
     return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+hold_to_hints(globals())

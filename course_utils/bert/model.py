@@ -22,15 +22,20 @@ from torch.nn import functional as F
 
 from course_utils.bert.inputs import check_inputs, check_labels, check_network, check_sizes
 from course_utils.bert.losses import PretrainingLosses, pretraining_losses
+from course_utils.bert.parameters import TiedModule, initialise_weights
+from course_utils.bert.read import states_at
 from course_utils.checks import IGNORE_INDEX, check_one_of
+from course_utils.hints import Count, Positive, ProperShare, Share, hold_to_hints
 from course_utils.masks import to_attention_bias
 
 # The paper's GELU is x * Phi(x) with the exact normal distribution function, by erf. OpenAI's GPT and later
 # Google's BERT code use a tanh approximation that differs by up to 5e-4; checkpoints say which they want.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    **dict.fromkeys(("gelu", "gelu_python"), F.gelu),
+    **dict.fromkeys(
+        ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"),
+        partial(F.gelu, approximate="tanh"),
+    ),
     "relu": F.relu,
 }
 
@@ -53,21 +58,21 @@ NAMED_SIZES = {
 class BertConfig:
     """The numbers that fix a BERT; names and defaults are `transformers.BertConfig`'s: BERT-base."""
 
-    vocab_size: int = 30522
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
+    vocab_size: Count = 30522
+    hidden_size: Count = 768
+    num_hidden_layers: Count = 12
+    num_attention_heads: Count = 12
+    intermediate_size: Count = 3072
     hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-12
+    hidden_dropout_prob: ProperShare = 0.1
+    attention_probs_dropout_prob: ProperShare = 0.1
+    max_position_embeddings: Count = 512
+    type_vocab_size: Count = 2
+    initializer_range: Positive = 0.02
+    layer_norm_eps: Positive = 1e-12
     pad_token_id: int | None = 0
-    classifier_dropout: float | None = None  # None: use hidden_dropout_prob
-    num_labels: int = 2
+    classifier_dropout: ProperShare | None = None  # None: use hidden_dropout_prob
+    num_labels: Count = 2
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -132,7 +137,7 @@ class BertEmbeddings(nn.Module):
 
 
 def attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout_p: float = 0.0
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout_p: Share = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Scaled dot-product attention, each step written out: softmax(Q K^T / sqrt(head_size)) V.
 
@@ -202,7 +207,7 @@ class AddAndNorm(nn.Module):
     This order, LayerNorm(x + sublayer(x)), is called post-norm (Vaswani et al. 2017, section 3.1).
     """
 
-    def __init__(self, in_features: int, config: BertConfig) -> None:
+    def __init__(self, in_features: Count, config: BertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(in_features, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -362,23 +367,6 @@ class BertModel(nn.Module):
         return BertModelOutput(last_hidden_state, pooler_output, hidden_states, attentions)
 
 
-def initialise_weights(module: nn.Module, initializer_range: float) -> None:
-    """Draw Linear and Embedding weights from N(0, initializer_range^2); biases and padding become 0.
-
-    LayerNorm stays as PyTorch makes it, weight 1 and bias 0. The draws come from PyTorch's global
-    generator: `torch.manual_seed` before building a model fixes its weights. Google's code cuts the
-    normal off at two standard deviations; the library and this file do not.
-    """
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=initializer_range)
-            nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.Embedding):
-            nn.init.normal_(part.weight, std=initializer_range)
-            if part.padding_idx is not None:
-                nn.init.zeros_(part.weight[part.padding_idx])
-
-
 # ---- Pretraining: masked language modelling and next sentence prediction -------------------------
 
 
@@ -438,7 +426,7 @@ class BertForPreTrainingOutput:
     attentions: tuple[Tensor, ...] | None = None
 
 
-class BertForPreTraining(nn.Module):
+class BertForPreTraining(TiedModule):
     """BERT with the two heads of its pretraining. Source: the paper, section 3.1 and appendix A.2."""
 
     def __init__(self, config: BertConfig) -> None:
@@ -447,7 +435,13 @@ class BertForPreTraining(nn.Module):
         self.bert = BertModel(config)
         self.cls = PretrainingHeads(config)
         initialise_weights(self.cls, config.initializer_range)
-        self.cls.predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
+        self.tie_weights()
+
+    def tie_weights(self) -> None:
+        """One tensor each for the two names of the word embeddings and of the bias of the pieces."""
+        predictions = self.cls.predictions
+        predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
+        predictions.bias = predictions.decoder.bias
 
     def forward(
         self,
@@ -473,26 +467,31 @@ class BertForPreTraining(nn.Module):
             prediction_logits, seq_relationship_logits, *losses, output.hidden_states, output.attentions
         )
 
-    def score_selected(self, *inputs: Tensor | None, labels: Tensor, **options: Any) -> tuple[Tensor, Tensor]:
+    def score_selected(
+        self, input_ids: Tensor, *inputs: Tensor | None, labels: Tensor, **named: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Both sets of logits, the first only where `labels` is not -100: `(selected, vocab_size)`.
 
-        Row k belongs to `labels[labels != -100][k]`; the second set is `(batch, 2)`, as always.
-        Scoring a whole vocabulary is the most expensive thing that a small BERT does.
+        Row k belongs to `labels[labels != -100][k]`; the second set is `(batch, 2)`. Head and last layer,
+        most of a small BERT's work, are done only where they are read.
         """
-        output = self.bert(*inputs, **options)
-        check_labels("labels", labels, (*output.last_hidden_state.shape[:2], self.config.vocab_size))
-        selected = (labels.flatten() != IGNORE_INDEX).nonzero().squeeze(1)  # (selected,)
-        states = output.last_hidden_state.flatten(0, 1).index_select(0, selected)
-        return self.cls.predictions(states), self.cls.seq_relationship(output.pooler_output)
+        check_labels("labels", labels, (*input_ids.shape, self.config.vocab_size))
+        selected = labels != IGNORE_INDEX
+        states, pooler_output = states_at(self.bert, selected, input_ids, *inputs, **named)
+        return self.cls.predictions(states), self.cls.seq_relationship(pooler_output)
 
     def losses(
         self,
+        input_ids: Tensor,
         *inputs: Tensor | None,
         labels: Tensor,
         next_sentence_label: Tensor | None = None,
-        **options: Any,
+        **named: Tensor | None,
     ) -> PretrainingLosses:
         """The losses of `forward` and nothing else: all that training needs, for less work."""
-        prediction_logits, seq_relationship_logits = self.score_selected(*inputs, labels=labels, **options)
-        truth = labels[labels != IGNORE_INDEX]
-        return pretraining_losses(prediction_logits, truth, seq_relationship_logits, next_sentence_label)
+        scores, seq_relationship_logits = self.score_selected(input_ids, *inputs, labels=labels, **named)
+        labels = labels[labels != IGNORE_INDEX]
+        return pretraining_losses(scores, labels, seq_relationship_logits, next_sentence_label)
+
+
+hold_to_hints(globals())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.checks import refusal
+from course_utils.hints import hold_to_hints
 
 HEADS = ("pooler.", "cls.", "classifier.", "qa_outputs.")
 TIED = {
@@ -35,8 +36,10 @@ def load_weights(
     copied unless everything fits.
 
     Raises:
-        ValueError: listing every missing name, unknown name, wrong shape, broken tie and NaN.
+        ValueError: listing every missing name, unknown name, wrong shape or dtype, broken tie and NaN.
     """
+    if not all(isinstance(tensor, Tensor) for tensor in state_dict.values()):
+        raise refusal("state_dict", "named tensors", "something else among them")
     given: dict[str, Tensor] = {}
     problems: list[str] = []
     for name, tensor in state_dict.items():
@@ -65,6 +68,8 @@ def load_weights(
                 problems.append(f"unknown: {name}")
         elif (shape := tuple(given[name].shape)) != (expected := tuple(wanted[name].shape)):
             problems.append(f"shape of {name}: expected {expected}, got {shape}")
+        elif not given[name].is_floating_point():
+            problems.append(f"dtype of {name}: expected floating-point numbers, got {given[name].dtype}")
         elif not given[name].isfinite().all():
             problems.append(f"not finite: {name}")
     if problems:
@@ -101,3 +106,6 @@ def fold_ties(tensors: dict[str, Tensor]) -> list[str]:
 def count_parameters(model: nn.Module) -> int:
     """Number of learned numbers; a tensor that is used in two places, as the tied decoder is, counts once."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+hold_to_hints(globals())

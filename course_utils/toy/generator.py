@@ -34,6 +34,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.checks import refusal
+from course_utils.hints import Natural, hold_to_hints, shown
 from course_utils.toy import grammar as english
 
 DOCUMENT_LENGTHS = (4, 8)  # fewest and most sentences of a document
@@ -73,12 +75,15 @@ class Document:
 
 def stationary(transitions: np.ndarray) -> np.ndarray:
     """The distribution pi (S,) with pi @ transitions = pi: the left eigenvector of eigenvalue 1."""
+    square = transitions.ndim == 2 and len(transitions) == transitions.shape[1] > 0
+    if not square or (transitions < 0).any() or not np.allclose(transitions.sum(axis=1), 1):
+        raise refusal("transitions", "a square table, each row a distribution", shown(transitions))
     values, vectors = np.linalg.eig(transitions.T)
     vector = np.real(vectors[:, np.argmax(np.real(values))])
     return vector / vector.sum()
 
 
-def parse_class(words: str, side: int | None) -> tuple[str, ...]:
+def parse_class(words: str, side: Natural | None) -> tuple[str, ...]:
     """The words of a class; `side` picks one of each "singular/plural" or "positive/negative" pair."""
     return tuple(word.split("/")[side] if side is not None else word for word in words.split())
 
@@ -93,9 +98,7 @@ class Generator:
             the language must be one piece of it.
     """
 
-    def __init__(self, seed: int = 0, grammar=english, vocab: list[str] | None = None):
-        if not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed is {seed!r}; it must be an integer >= 0")
+    def __init__(self, seed: Natural = 0, grammar=english, vocab: list[str] | None = None):
         self.seed = seed
         self.grammar = grammar
         self.states = list(itertools.product(grammar.TOPICS, grammar.PERSONS))
@@ -195,10 +198,8 @@ class Generator:
 
     # ------------------------------------------------------------------ documents
 
-    def documents(self, n: int) -> list[Document]:
+    def documents(self, n: Natural) -> list[Document]:
         """The first `n` documents of this seed; asking for more later only appends."""
-        if n < 0:
-            raise ValueError(f"n is {n}; it must be >= 0")
         chunks = range(-(-n // CHUNK))
         return [document for chunk in chunks for document in self._draw_chunk(chunk)][:n]
 
@@ -249,3 +250,6 @@ class Generator:
         polarity = self.sentiment_of[frame]
         sentiment = None if polarity is None else ("positive", "negative")[polarity]
         return Sentence(words, self.grammar.STAGES[self.stage_of[frame]], senses, sentiment)
+
+
+hold_to_hints(globals())

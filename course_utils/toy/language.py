@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from course_utils.checks import IGNORE_INDEX, refusal
+from course_utils.hints import Count, ProperShare, hold_to_hints, shown
 from course_utils.toy.generator import Generator
 
-IGNORE_INDEX = -100  # a label that says: this position was not selected
 RUNGS = ("unigram", "bigram", "left", "bidirectional")
 GROUP = 128  # rows that are worked on at once, so that the arrays stay small
 VOCAB_FILE = Path(__file__).parents[1] / "data" / "vocab.txt"
@@ -48,7 +49,9 @@ class Floors:
 
     def mean(self, kind: str | None = "mask") -> dict[str, float]:
         """Mean nats for each rung at positions of one `kind` (None: at all selected positions)."""
-        chosen = slice(None) if kind is None else self.kind == kind
+        chosen = np.full(self.kind.shape, True) if kind is None else self.kind == kind
+        if not chosen.any():
+            raise refusal("kind", "one of " + ", ".join(sorted(set(self.kind.tolist()))), repr(kind))
         return {rung: float(getattr(self, rung)[chosen].mean()) for rung in RUNGS}
 
 
@@ -71,7 +74,7 @@ class ToyLanguage(Generator):
         """`emissions` over pieces instead of words: (R, V), zero at pieces that are no word."""
         missing = [word for word in self.words if word not in self.piece_id]
         if missing:
-            raise ValueError(f"vocab lacks the words {missing[:5]}; every word must be one piece of it")
+            raise refusal("vocab", "every word of the language among its pieces", f"none of {missing[:5]}")
         emissions = np.zeros((len(self.emissions), len(self.vocab)))
         emissions[:, [self.piece_id[word] for word in self.words]] = self.emissions
         return emissions
@@ -101,12 +104,12 @@ class ToyLanguage(Generator):
         ends = np.flatnonzero(body == sep)
         has_form = body[0] == cls and len(ends) in (1, 2) and ends[-1] == len(body) - 1
         if not has_form or np.isin(body[1:], (pad, unk, cls)).any():
-            shown = " ".join(self.vocab[i] for i in row)
-            raise ValueError(f"a row must read [CLS] A [SEP] or [CLS] A [SEP] B [SEP]; this one is {shown!r}")
+            got = " ".join(self.vocab[i] for i in row)
+            raise refusal("row", "[CLS] A [SEP] or [CLS] A [SEP] B [SEP]", repr(got))
         lengths = (np.diff(ends, prepend=0) - 1).tolist()
         for length in lengths:
             if length not in self.lengths:
-                raise ValueError(f"no sentence has {length} words; allowed is one of {self.lengths}")
+                raise refusal("words of a sentence", f"one of {self.lengths}", length)
         return (*lengths, 0)[:2]
 
     @cached_property
@@ -119,11 +122,10 @@ class ToyLanguage(Generator):
 
         Yields the indices of the rows and, for each segment, the places (start, end) of its words.
         """
-        if rows.ndim != 2 or not 0 <= rows.min(initial=0) <= rows.max(initial=0) < len(self.vocab):
-            raise ValueError(
-                f"rows have the shape {rows.shape} and ids up to {rows.max(initial=0)}; "
-                f"allowed is (batch, seq_len) and ids from 0 to {len(self.vocab) - 1}"
-            )
+        if rows.ndim != 2 or rows.dtype.kind not in "iu" or not rows.size:
+            raise refusal("rows", "whole numbers of shape (batch, seq_len)", shown(rows))
+        if not 0 <= rows.min() <= rows.max() < len(self.vocab):
+            raise refusal("rows", f"ids from 0 to {len(self.vocab) - 1}", f"{rows.min()} to {rows.max()}")
         shapes = np.array([self._segments(row) for row in rows]).reshape(-1, 2)
         for first, second in np.unique(shapes, axis=0):
             spans = [(1, 1 + first)] + ([(2 + first, 2 + first + second)] if second else [])
@@ -234,19 +236,21 @@ class ToyLanguage(Generator):
                 yield number[members[row], place], answers
 
     def _check_selected(self, masked_rows: np.ndarray, selected: np.ndarray, rate: float) -> None:
-        if not 0 < rate < 1:
-            raise ValueError(f"rate is {rate}; it must lie between 0 and 1")
+        if rate == 0:
+            raise refusal("rate", "above 0", rate, "nothing would be selected")
         if masked_rows.shape != selected.shape:
-            shapes = f"rows have the shape {masked_rows.shape}, the selection {selected.shape}"
-            raise ValueError(f"{shapes}; they must agree")
+            raise refusal("selected positions", f"the shape {masked_rows.shape} of the rows", selected.shape)
         special = [self.piece_id[token] for token in SPECIAL_TOKENS if token != "[MASK]"]
         wrong = np.argwhere(selected & np.isin(masked_rows, special))
         if len(wrong):
             row, position = wrong[0]
             token = self.vocab[masked_rows[row, position]]
-            raise ValueError(f"row {row}, position {position} is selected, but {token} is never masked")
+            where = f"selected position {position} of row {row}"
+            raise refusal(where, "a word or [MASK]", token, "special tokens are never masked")
 
-    def posteriors(self, masked_rows, selected, rate: float = 0.15, left: bool = False) -> np.ndarray:
+    def posteriors(
+        self, masked_rows: np.ndarray, selected: np.ndarray, rate: ProperShare = 0.15, left: bool = False
+    ) -> np.ndarray:
         """What the perfect model says at selected positions.
 
         Args:
@@ -263,7 +267,8 @@ class ToyLanguage(Generator):
             ValueError: for a row of another form, a length that no sentence has, a selected special token, or
                 a rate outside (0, 1).
         """
-        masked_rows, selected = np.asarray(masked_rows), np.asarray(selected, dtype=bool)
+        if selected.dtype != bool:
+            raise refusal("selected", "True and False", shown(selected))
         self._check_selected(masked_rows, selected, rate)
         rung = "left" if left else "bidirectional"
         posterior = np.empty((int(selected.sum()), len(self.vocab)))
@@ -271,24 +276,27 @@ class ToyLanguage(Generator):
             posterior[numbers] = answers[rung]
         return posterior
 
-    def next_sentence_posterior(self, masked_rows, rate: float = 0.15) -> np.ndarray:
+    def next_sentence_posterior(self, masked_rows: np.ndarray, rate: ProperShare = 0.15) -> np.ndarray:
         """P(B follows A in its document | the visible row), (batch,), at even odds beforehand.
 
         `rate` is the selection rate of the corruption, 0 <= rate < 1; 0 stands for rows left as written.
+        Raises ValueError for a row that the language cannot produce, or of a single segment.
         """
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate is {rate}; it must be at least 0 and less than 1")
-        masked_rows = np.asarray(masked_rows)
         posterior = np.empty(len(masked_rows))
         for members, spans in self._groups(masked_rows):
             if len(spans) == 1:
-                raise ValueError(f"row {members[0]} has a single segment; next_sentence_posterior needs two")
+                raise refusal(f"row {members[0]}", "two segments", "one")
             a, b = (self._segment(masked_rows[members, start:end], rate) for start, end in spans)
             is_next, not_next = self._joint(a, b)
+            if not (possible := is_next + not_next > 0).all():
+                row = members[np.flatnonzero(~possible)[0]]
+                raise refusal(f"row {row}", "a row that the language can write", "one that it cannot")
             posterior[members] = is_next / (is_next + not_next)
         return posterior
 
-    def floors(self, rows, masked_rows, labels, rate: float = 0.15) -> Floors:
+    def floors(
+        self, rows: np.ndarray, masked_rows: np.ndarray, labels: np.ndarray, rate: ProperShare = 0.15
+    ) -> Floors:
         """The best possible loss at every selected position, from no context at all to the whole row.
 
         Args:
@@ -300,7 +308,6 @@ class ToyLanguage(Generator):
         Raises:
             ValueError: naming the first token that the language cannot produce; and as in `posteriors`.
         """
-        rows, masked_rows, labels = (np.asarray(array) for array in (rows, masked_rows, labels))
         selected = labels != IGNORE_INDEX
         self._check_selected(masked_rows, selected, rate)
         self.check_possible(rows)
@@ -312,9 +319,8 @@ class ToyLanguage(Generator):
         kind = np.where(seen == self.piece_id["[MASK]"], "mask", np.where(seen == truth, "kept", "random"))
         return Floors(**nats, kind=kind, position=np.argwhere(selected))
 
-    def check_possible(self, rows) -> None:
+    def check_possible(self, rows: np.ndarray) -> None:
         """Refuse rows that the language cannot produce, naming the first impossible token."""
-        rows = np.asarray(rows)
         problems = []
         for members, spans in self._groups(rows):
             for start, end in spans:
@@ -328,10 +334,8 @@ class ToyLanguage(Generator):
             row, position, start, end = min(problems)
             before = " ".join(self.vocab[i] for i in rows[row, start:position]) or "the start"
             token = self.vocab[rows[row, position]]
-            raise ValueError(
-                f"row {row}, position {position}: the language has no sentence of {end - start} words "
-                f"in which {token!r} follows {before!r}"
-            )
+            expected = f"a word that follows {before!r} in some sentence of {end - start} words"
+            raise refusal(f"row {row}, position {position}", expected, repr(token))
 
     # ------------------------------------------------------------------ words and their neighbours
 
@@ -359,21 +363,19 @@ class ToyLanguage(Generator):
         mixture = np.where(is_start[:, None], starts, self._channel(before, rate) @ self._row_pairs(1))
         return mixture / mixture.sum(axis=1, keepdims=True) @ self.piece_emissions
 
-    def cooccurrence(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
+    def cooccurrence(self, window: Count = 5, dynamic: bool = True) -> np.ndarray:
         """Expected weight of each ordered (word, neighbour) pair a sentence, exactly: (W, W), symmetric.
 
         A neighbour at distance d <= window counts 1, or with `dynamic` (window - d + 1) / window: the chance
         that word2vec's random window reaches it.
         """
-        if window < 1:
-            raise ValueError(f"window is {window}; it must be >= 1")
         pairs = np.zeros((len(self.emissions), len(self.emissions)))
         for distance in range(1, min(window, self.pattern_rows.shape[1] - 1) + 1):
             pairs += self._row_pairs(distance) * ((window - distance + 1) / window if dynamic else 1)
         words = self.emissions.T @ pairs @ self.emissions
         return words + words.T
 
-    def pmi(self, window: int = 5, dynamic: bool = True) -> np.ndarray:
+    def pmi(self, window: Count = 5, dynamic: bool = True) -> np.ndarray:
         """Exact pointwise mutual information of word and neighbour, (W, W) nats; -inf if they never meet."""
         joint = self.cooccurrence(window, dynamic)
         joint = joint / joint.sum()
@@ -393,3 +395,6 @@ class _Segment:
     evidence: np.ndarray
     patterns: np.ndarray
     stages: np.ndarray
+
+
+hold_to_hints(globals())

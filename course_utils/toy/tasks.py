@@ -20,15 +20,20 @@ have different labels. How far such short cuts get is measured in `tests/test_to
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
+from course_utils.checks import check_one_of, refusal
+from course_utils.hints import Count, Natural, Share, check_some, hold_to_hints
 from course_utils.toy import grammar as toy_grammar
 from course_utils.toy.generator import parse_class
 from course_utils.toy.language import ToyLanguage
 
+Rng = np.random.Generator
+Words = Annotated[Sequence[str], check_some]
 PARTS = ("train", "dev", "test")  # eight, one and one tenth of all examples
 
 REVIEW_LABELS = ("negative", "positive")
@@ -96,7 +101,7 @@ def part_of(text: str) -> str:
 
 
 def draw(
-    n: int, seed: int, part: str, make: Callable, owner: Callable = lambda example: example.text
+    n: Natural, seed: Natural, part: str, make: Callable, owner: Callable = lambda example: example.text
 ) -> list:
     """The first `n` different examples of `part` that `make(rng)` writes with this seed.
 
@@ -106,10 +111,7 @@ def draw(
     Raises:
         ValueError: for an unknown part, a negative number, or more examples than there are.
     """
-    if part not in PARTS:
-        raise ValueError(f"part is {part!r}; allowed is one of {', '.join(PARTS)}")
-    if n < 0 or seed < 0:
-        raise ValueError(f"n is {n} and seed is {seed}; both must be at least 0")
+    check_one_of("part", part, PARTS)
     rng = np.random.default_rng(seed)
     found, in_vain = {}, 0
     while len(found) < n:
@@ -117,18 +119,16 @@ def draw(
         if part_of(owner(example)) == part and example not in found:
             found[example], in_vain = None, 0
         elif (in_vain := in_vain + 1) > 10_000:
-            raise ValueError(
-                f"n is {n}; allowed is at most about {len(found)}, the number of different examples"
-            )
+            raise refusal("n", f"at most about {len(found)}, the number of different examples", n)
     return list(found)
 
 
-def one_of(rng, words):
+def one_of(rng: Rng, words: Annotated[Sequence[Any], check_some]) -> Any:
     """One of `words`, each as likely as the others."""
     return words[rng.integers(len(words))]
 
 
-def fill(rng, template: str, **given: str) -> str:
+def fill(rng: Rng, template: str, **given: str) -> str:
     """Put a word in each `{slot}`: the given one, or one of the class `SLOTS[slot]`."""
 
     def word(match: re.Match) -> str:
@@ -175,7 +175,7 @@ EXCLAMATIONS = ("{great} {film} !", "{great} {film} and {great_too} {many} !")
 OPENINGS = ("on {day} {name} was at the cinema and", "i went to the theatre on {day} and")
 
 
-def clause(rng, positive: bool, negation: float = 0.3) -> tuple[str, bool]:
+def clause(rng: Rng, positive: bool, negation: Share = 0.3) -> tuple[str, bool]:
     """An opinion of this polarity, and whether it says so by negating its opposite: "not bad"."""
     template = one_of(rng, CLAUSES)
     negated = "{liked}" not in template and rng.random() < negation
@@ -185,7 +185,7 @@ def clause(rng, positive: bool, negation: float = 0.3) -> tuple[str, bool]:
     return fill(rng, template, fine=fine, a_great=a_great, liked=word["liked"]), negated
 
 
-def reviews(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def reviews(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Short film reviews: label 1 positive, 0 negative, about half each.
 
     The rule: only the clause after "but" counts, where there is one; "not" turns its opinion word round.
@@ -228,7 +228,7 @@ TOPICAL_WORDS = {
 }
 
 
-def topics(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def topics(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Sentences of the toy language with the topic of their document (`TOPIC_LABELS`).
 
     The rule: the generator drew the topic first and the words after it. Sentences without a word that depends
@@ -278,7 +278,7 @@ ENTITY_FRAMES = (
 FIRST_NAMES = (*toy_grammar.PERSONS, "rose")
 
 
-def tagged(rng, template: str) -> tuple[list[str], list[str]]:
+def tagged(rng: Rng, template: str) -> tuple[list[str], list[str]]:
     """Fill an entity frame and give each word its tag."""
     words, tags, kind = [], [], ""
     for token in template.replace("]", " ]").split():
@@ -295,13 +295,13 @@ def tagged(rng, template: str) -> tuple[list[str], list[str]]:
     return words, tags
 
 
-def person(rng) -> str:
+def person(rng: Rng) -> str:
     """A first name, in four cases of ten with a surname: a colour."""
     surname = f" {one_of(rng, SLOTS['colour'])}" if rng.random() < 0.4 else ""
     return one_of(rng, FIRST_NAMES) + surname
 
 
-def entities(n: int, seed: int = 0, part: str = "train") -> list[TaggedWords]:
+def entities(n: Natural, seed: Natural = 0, part: str = "train") -> list[TaggedWords]:
     """One or two clauses whose persons, places, organisations and times are tagged word by word
     (`ENTITY_TAGS`).
 
@@ -332,11 +332,11 @@ MOST_SENTENCES = 40
 
 
 def questions(
-    n: int,
-    seed: int = 0,
+    n: Natural,
+    seed: Natural = 0,
     part: str = "train",
     sentences: tuple[int, int] = (3, 5),
-    unanswerable: float = 0.25,
+    unanswerable: Share = 0.25,
 ) -> list[Question]:
     """A context of several sentences, and a question about one of them.
 
@@ -352,9 +352,7 @@ def questions(
         unanswerable: share of questions without an answer (`kind` "none"; of the others "where" or "who").
     """
     if not 3 <= sentences[0] <= sentences[1] <= MOST_SENTENCES:
-        raise ValueError(f"sentences is {sentences}; allowed is (fewest, most) from 3 to {MOST_SENTENCES}")
-    if not 0 <= unanswerable <= 1:
-        raise ValueError(f"unanswerable is {unanswerable}; allowed is 0 to 1")
+        raise refusal("sentences", f"(fewest, most) from 3 to {MOST_SENTENCES}", sentences)
     return draw(n, seed, part, lambda rng: ask(rng, sentences, unanswerable), lambda item: item.context)
 
 
@@ -368,7 +366,7 @@ class Fact:
     day: str
 
 
-def facts(rng, count: int) -> list[Fact]:
+def facts(rng: Rng, count: Count) -> list[Fact]:
     """`count` facts that differ in place, and in person or day."""
     # Few people and days for the number of facts, so that most occur more than once.
     few = 2 + count // 4
@@ -392,7 +390,7 @@ def facts(rng, count: int) -> list[Fact]:
     return found
 
 
-def ask(rng, sentences: tuple[int, int], unanswerable: float) -> Question:
+def ask(rng: Rng, sentences: tuple[int, int], unanswerable: Share) -> Question:
     """Write a context and a question about it."""
     known = facts(rng, int(rng.integers(sentences[0], sentences[1] + 1)))
     context, spans = "", []
@@ -465,7 +463,7 @@ def relation(premise: list[Stay | Quality], claim: Stay | Quality) -> int:
     return 1
 
 
-def pairs(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
+def pairs(n: Natural, seed: Natural = 0, part: str = "train") -> list[LabelledText]:
     """Premise (`text`) and hypothesis (`text_pair`): 0 entailment, 1 neutral, 2 contradiction, a third each.
 
     The rule is `relation`. `kind` is "stay" (somebody was somewhere on a day), "some day" (the day is left
@@ -493,7 +491,9 @@ def pairs(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     return draw(n, seed, part, make)
 
 
-def draw_claim(rng, premise, names, places, days) -> Stay | Quality:
+def draw_claim(
+    rng: Rng, premise: list[Stay | Quality], names: Words, places: Words, days: Words
+) -> Stay | Quality:
     """A claim about the people, places and days of the premise, or about the quality of its thing."""
     known = [fact for fact in premise if isinstance(fact, Quality)]
     if known and rng.random() < 0.6:
@@ -503,7 +503,7 @@ def draw_claim(rng, premise, names, places, days) -> Stay | Quality:
     return Stay(one_of(rng, names), one_of(rng, places), one_of(rng, days) if rng.random() < 0.7 else None)
 
 
-def say(rng, fact: Stay | Quality) -> str:
+def say(rng: Rng, fact: Stay | Quality) -> str:
     """One of the ways to put a fact into words."""
     if isinstance(fact, Quality):
         negated = rng.random() < 0.5
@@ -512,3 +512,6 @@ def say(rng, fact: Stay | Quality) -> str:
     if fact.day is None:
         return f"{fact.name} was at the {fact.place}"
     return fill(rng, one_of(rng, STAYS), name=fact.name, place=fact.place, day=fact.day)
+
+
+hold_to_hints(globals())

@@ -40,6 +40,7 @@ from course_utils.lessons.mlm.experiment import (
 from course_utils.masks import causal_mask
 from course_utils.mlm import IGNORE_INDEX, mask_tokens
 from course_utils.pretraining import Batch, BatchOrder
+from course_utils.training import schedule, update
 
 RESULT = Path(__file__).with_suffix(".json")
 COMMAND = "python -m course_utils.lessons.family.experiment"
@@ -212,12 +213,8 @@ def train(name: str, seed: int, steps: int = STEPS) -> nn.Module:
                 for row, *pair in zip(batch.input_ids.tolist(), masked_ids, labels, strict=True)
             ]
             masked_ids, labels = (torch.stack(part) for part in zip(*drawn, strict=True))
-        optimizer.zero_grad()
-        loss_of(name, model, batch, masked_ids, labels, generator).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimizer.param_groups:  # linear warm-up, linear decay
-            group["lr"] = LEARNING_RATE * min(step / WARM_UP, (STEPS - step + 1) / (STEPS - WARM_UP))
-        optimizer.step()
+        backward = loss_of(name, model, batch, masked_ids, labels, generator).backward
+        update(model, optimizer, backward, LEARNING_RATE * schedule(step - 1, STEPS, WARM_UP), clip=1.0)
     return model.eval()
 
 

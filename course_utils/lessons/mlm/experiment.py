@@ -25,6 +25,7 @@ from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.mlm import IGNORE_INDEX, corrupt
 from course_utils.pretraining import BatchOrder, HeldOut, Settings, evaluate, held_out, training_rows
 from course_utils.toy.language import VOCAB_FILE, ToyLanguage
+from course_utils.training import schedule, update
 from course_utils.wordpiece import WordPieceTokenizer
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -124,12 +125,7 @@ def train(setup: Setup, seed: int, stop: int = STEPS, progress: bool = False):
         masked_ids, labels = corrupt(batch.input_ids, tokenizer, *shares, generator)
         labels = loss_labels(batch.input_ids, masked_ids, labels, tokenizer, setup.loss_over)
         loss = model.losses(masked_ids, None, batch.token_type_ids, labels=labels).mlm_loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimizer.param_groups:  # linear warm-up, linear decay
-            group["lr"] = LEARNING_RATE * min(step / WARM_UP, (STEPS - step + 1) / (STEPS - WARM_UP))
-        optimizer.step()
+        update(model, optimizer, loss.backward, LEARNING_RATE * schedule(step - 1, STEPS, WARM_UP), clip=1.0)
         losses.append(loss.item())
         if step % LOG_EVERY == 0:
             nats = evaluate(model, held_out_rows()).nats

@@ -1,4 +1,4 @@
-"""Exercises of notebook 08: tear pairs apart, the NSP head and its loss, and two pieces of exact reasoning.
+"""Exercises of notebook 08: negative pairs, the NSP head and its loss, and two pieces of exact reasoning.
 
 Label 0 is IsNext, label 1 is NotNext, as in BERT.
 """
@@ -23,7 +23,7 @@ def _corpus(check, documents: int) -> tuple[list[tuple[str, str]], list[int]]:
 
 
 def _with_donors(pairs, torn, donors) -> list[tuple[str, str, int]]:
-    """Torn pairs with exactly the donors given."""
+    """Negative pairs with exactly the donors given."""
     return [
         (first, pairs[donor][1], 1) if is_torn else (first, second, 0)
         for (first, second), is_torn, donor in zip(pairs, torn, donors, strict=True)
@@ -52,7 +52,7 @@ class tear:
             "Go through the pairs by number: `for i, (first, second) in enumerate(pairs)`. The label follows"
             " from torn[i]."
         ),
-        "The donor of a torn pair starts at donors[i]. While owners[donor] == owners[i], go one further.",
+        "The donor of a negative pair starts at donors[i]. While owners[donor] == owners[i], go one further.",
         "`donor = (donor + 1) % len(pairs)` goes one further and comes round at the end.",
     )
 
@@ -70,7 +70,7 @@ class tear:
                 triples.append((first, second, 0))
         return triples
 
-    @stage("pairs that are not torn stay as they are, with label 0")
+    @stage("pairs that are not negative stay as they are, with label 0")
     def untouched(check):
         for documents in range(2, 8):
             pairs, owners = _corpus(check, documents)
@@ -78,7 +78,7 @@ class tear:
             expected = _with_donors(pairs, nothing, [0] * len(pairs))
             check.equal(check.call(pairs, owners, nothing, [0] * len(pairs)), expected)
 
-    @stage("a torn pair keeps its first part and takes the second part of its donor, with label 1")
+    @stage("a negative pair keeps its first part and takes the second part of its donor, with label 1")
     def donors_elsewhere(check):
         for documents in range(2, 8):
             pairs, owners = _corpus(check, documents)
@@ -102,12 +102,12 @@ class tear:
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
         return [(pairs[i][0], pairs[donor][1], 0) if torn[i] else (*pairs[i], 1) for i, donor in found]
 
-    @wrong("A torn pair is NotNext, label 1.")
+    @wrong("A negative pair is NotNext, label 1.")
     def always_zero(pairs, owners, torn, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
         return [(pairs[i][0], pairs[donor if torn[i] else i][1], 0) for i, donor in found]
 
-    @wrong("The first part has been replaced; the second part is torn off.")
+    @wrong("The first part has been replaced; the second part is the one to replace.")
     def replaces_the_first(pairs, owners, torn, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
         return [(pairs[donor if torn[i] else i][0], pairs[i][1], int(torn[i])) for i, donor in found]
@@ -307,8 +307,8 @@ class topic_posterior:
     """Write `topic_posterior(first, second)`: P(IsNext) from topics alone, as a tensor of shape ().
 
     `first` (topics,) holds P(topic) of the first sentence, judged by itself, and `second` (topics,) that of
-    the second; each sums to 1. All topics are equally likely beforehand. Half of the pairs are torn; a true
-    pair has one topic, and the topic of a torn second sentence is drawn at random.
+    the second; each sums to 1. All topics are equally likely beforehand. Half of the pairs are negative; a
+    true pair has one topic, and the topic of a negative pair's second sentence is drawn at random.
     """
 
     hints = (
@@ -357,7 +357,7 @@ class topic_posterior:
             expected = 1 / (1 + (1 / topics) / shared)
             check.equal(check.tensor(check.call(first, second), ()), torch.tensor(expected))
 
-    @wrong("A torn pair may share its topic by chance, once in T times: P is not 1.")
+    @wrong("A negative pair may share its topic by chance, once in T times: P is not 1.")
     def same_topic(first, second):
         return (first * second).sum()
 
