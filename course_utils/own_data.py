@@ -20,7 +20,8 @@ import numpy as np
 
 from course_utils import checkpoints, finetuning
 from course_utils.bert import BertConfig, TaskModel
-from course_utils.checks import check_seed, refusal
+from course_utils.checks import refusal
+from course_utils.hints import Count, Seed, hold_to_hints
 from course_utils.tasks import TextClassification, name_or_number
 from course_utils.toy.tasks import LabelledText
 
@@ -54,7 +55,7 @@ def read(
     text: str = "text",
     label: str = "label",
     text_pair: str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Data:
     """Labelled texts from a file or a list, in three parts that have each class in the same share.
 
@@ -69,7 +70,6 @@ def read(
         ValueError: for rows that are not as they should be, and for classes of fewer than three examples; it
             names the line of the file or the number of the example, counted from 0.
     """
-    check_seed(seed)
     if isinstance(source, str | Path):
         rows = rows_of_file(
             Path(source), [column for column in (text, label, text_pair) if column is not None]
@@ -178,7 +178,7 @@ def fine_tune(
     data: Data,
     name: str | Path | None = None,
     *,
-    max_length: int | None = None,
+    max_length: Count | None = None,
     device: str = "cpu",
     progress: bool = True,
     **settings: Any,
@@ -194,7 +194,7 @@ def fine_tune(
     Raises:
         OSError, ValueError: for a model that cannot be loaded, and for settings that do not fit it.
     """
-    pretrained, tokenizer = checkpoints.load(name or checkpoints.chosen(), allow_missing_heads=True)
+    pretrained, tokenizer = checkpoints.load(name or checkpoints.chosen())
     chosen = replace(settings_for(pretrained.config), **settings)
     length = max_length or min(128, pretrained.config.max_position_embeddings)
     task = TextClassification(tokenizer, data.labels, length)
@@ -225,3 +225,6 @@ def against_majority(model: TaskModel, task: TextClassification, data: Data) -> 
         f"always {data.labels[most_frequent]!r}": np.full(len(truth), most_frequent),
     }
     return {name: Share(int((guess == truth).sum()), len(truth)) for name, guess in guesses.items()}
+
+
+hold_to_hints(globals())
