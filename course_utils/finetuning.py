@@ -454,3 +454,9 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
 
 
 hold_to_hints(globals())
+
+if __name__ == "__main__":
+    from course_utils import commands
+    from course_utils.commands.finetuning import main
+
+    commands.run(main)
