@@ -31,9 +31,8 @@ HELD_OUT = 0.1  # share of each class in dev, and in test
 FEWEST = 3  # examples of a class: one for each part
 SMALL = 128  # the hidden size up to which a model is as small as the course's own
 
-Place = tuple[
-    str, list[str]
-]  # where a row stands, for messages, and its cells: text, label, perhaps text_pair
+# Where a row stands, for messages, and its cells: text, label, perhaps text_pair.
+Place = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Data:
 
 
 def read(
-    source: str | Path | Iterable[Sequence[Any]],
+    source: str | Path | Iterable[Any],
     text: str = "text",
     label: str = "label",
     text_pair: str | None = None,

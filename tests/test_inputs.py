@@ -238,7 +238,7 @@ CALLS = {
     "files.read_tensors": lambda: c(files.read_tensors, F() / "t.safetensors"),
     # wordpiece
     "files.read_json": lambda: c(files.read_json, F() / "model" / "config.json"),
-    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, ".lock"),
+    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "run"),
     "files.only_run": lambda: c(files.only_run, F() / "b.folder"),
     "vocabularies.fits": lambda: c(vocabularies.fits, tokenizer(), len(VOCAB)),
     "vocabularies.read_tokenizer": lambda: c(vocabularies.read_tokenizer, F() / "model", {"a": 1}),

@@ -190,7 +190,7 @@ def test_examples_that_are_refused(example, words):
 def test_the_page_runs(tmp_path, monkeypatch):
     """Five lines from a file to a model that was saved and loaded again, as the page has them."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(code.strip().splitlines()) <= 5
+    assert len([line for line in code.splitlines() if line]) <= 5
     write(tmp_path / "reviews.csv", reviews(24))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(checkpoints.SWITCH, raising=False)
@@ -259,7 +259,10 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
             "no/where/at-all",
         ),
         (["one.csv", "--text", "review", "--label", "stars", "--model", "none/such"], "none/such"),
-        (["one.csv", "--text", "review", "--label", "stars", "--epochs", "0"], "epochs: expected 1 or more"),
+        (
+            ["one.csv", "--text", "review", "--label", "stars", "--epochs", "0"],
+            "epochs: expected a whole number from 1",
+        ),
         (["one.csv", "--text", "review", "--label", "stars", "--max-length", "500"], "at most 128"),
         (["one.csv", "--text", "review", "--label", "stars", "--output", "full"], "--output: expected a new"),
         ([], "the following arguments are required: file"),
