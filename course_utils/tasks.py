@@ -9,6 +9,8 @@
 Examples are those of `toy_tasks`, `LabelledText`, `TaggedWords` and `Question`, or tuples of their fields, as
 (text, label); whoever has lists joins them with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018
 (arXiv 1810.04805).
+
+Long, because the three tasks answer the same questions, and are read beside one another.
 """
 
 import math
