@@ -10,7 +10,7 @@ Examples are those of `toy_tasks`, `LabelledText`, `TaggedWords` and `Question`,
 (text, label); whoever has lists joins them with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018
 (arXiv 1810.04805).
 
-Long, because what the tasks share and where they differ is best read side by side.
+Long, because the three tasks answer the same questions, and are read beside one another.
 """
 
 import math
