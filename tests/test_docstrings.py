@@ -119,7 +119,7 @@ def test_what_stands_in_two_modules_is_taken_once(plant, tmp_path):
     copy = NOISE.replace("{n}", words_for(0)).replace("months", "weeks")  # nearly the same is the same
     (tmp_path / plant / "copy.py").write_text(copy, encoding="utf-8")
     assert len(docstrings.passages([plant], 80, min_words=8)) == 80
-    with pytest.raises(ValueError, match="at most 80"):
+    with pytest.raises(ValueError, match="expected at most 80, "):
         docstrings.passages([plant], 81, min_words=8)
 
 
@@ -172,7 +172,7 @@ def test_no_module_is_on_two_sides_and_every_library_is_on_all(seed):
             "library: expected .* or an installed package, got 'no_such_library'",
         ),
         (lambda: docstrings.passages(["not a name"]), "library: .* got 'not a name'"),
-        (lambda: docstrings.passages("numpy"), "libraries: expected a list of strings, got 'numpy'"),
+        (lambda: docstrings.passages("numpy"), "libraries: .* got 'numpy'"),
         (lambda: docstrings.passages([]), r"libraries: .* got \[\]"),
         (lambda: docstrings.passages(["numpy", "numpy"]), "a list of different names"),
         (
