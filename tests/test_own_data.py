@@ -175,7 +175,6 @@ def test_files_that_are_refused(tmp_path, content, words):
         (("a", 1.0), "label of example 6: expected .* got 1.0"),
         (("a", None), "label of example 6: expected .* got None"),
         ((None, 1), "text of example 6: expected a string, got None"),
-        ("ab", r"example 6: expected \(text, label\) or .* got 'ab'"),
         (("a",), "example 6: expected"),
     ],
 )
@@ -251,8 +250,8 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
-        ([".", "--output", "new"], "Is a directory|Permission denied"),
+        (["nowhere.csv"], "nowhere.csv: expected a file, got nothing of this name"),
+        ([".", "--output", "new"], ": expected a file, got a folder"),
         (["one.csv"], "one.csv: expected one column 'text', got columns id, review, stars"),
         (
             ["one.csv", "--text", "review", "--label", "stars", "--model", "no/where/at-all"],
@@ -264,7 +263,10 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
             "epochs: expected a whole number from 1",
         ),
         (["one.csv", "--text", "review", "--label", "stars", "--max-length", "500"], "at most 128"),
-        (["one.csv", "--text", "review", "--label", "stars", "--output", "full"], "--output: expected a new"),
+        (
+            ["one.csv", "--text", "review", "--label", "stars", "--output", "full"],
+            "full is not empty",
+        ),
         ([], "the following arguments are required: file"),
     ],
 )
