@@ -177,7 +177,7 @@ MOMENTS = 15
 
 def test_ctrl_c_in_any_moment_of_a_run_is_one_line(tmp_path, monkeypatch):
     """A whole run is counted in calls of Python functions; then it is interrupted at even distances."""
-    held_out = pretraining.held_out(TOKENIZER, documents=4)
+    held_out = pretraining.held_out(TOKENIZER, documents=2)
     monkeypatch.setattr(command, "held_out", lambda tokenizer: held_out)
 
     def interrupted_at(moment: float, folder: Path):
@@ -192,7 +192,7 @@ def test_ctrl_c_in_any_moment_of_a_run_is_one_line(tmp_path, monkeypatch):
 
         def main():
             sys.setprofile(count)
-            code = command.main(["--output", str(folder), *TINY_OPTIONS])
+            code = command.main(["--output", str(folder), *TINY_OPTIONS, "--documents=5", "--steps=3"])
             sys.setprofile(None)
             if moment == math.inf:
                 print("calls:", calls, file=sys.stderr)
