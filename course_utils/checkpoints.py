@@ -261,7 +261,7 @@ def read(folder: str | Path) -> tuple[dict[str, Any], BertConfig, WordPieceToken
     """All that a folder holds: what config.json says, the same as a `BertConfig`, tokenizer and weights.
 
     Raises:
-        ValueError: in one line, for a folder whose files are missing, damaged, or do not fit one another.
+        ValueError: for a folder whose files are missing, damaged, or do not fit one another.
     """
     folder = Path(folder)
     weights = weights_of(folder)

@@ -426,8 +426,8 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
     """The model, in evaluation mode, and the task of a folder that `save` or the library wrote.
 
     Raises:
-        ValueError: in one line, for a folder that holds no such model, and for files that are damaged or do
-            not fit one another.
+        ValueError: for a folder that holds no such model, and for files that are damaged or do not fit one
+            another.
     """
     folder = Path(folder)
     if not (folder / checkpoints.CONFIG_FILE).is_file():
@@ -454,3 +454,9 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
 
 
 hold_to_hints(globals())
+
+if __name__ == "__main__":
+    from course_utils import commands
+    from course_utils.commands.finetuning import main
+
+    commands.run(main)

@@ -425,4 +425,4 @@ def shown(value: object) -> str:
         where = ", on the meta device" if getattr(value, "is_meta", False) else ""
         return f"the shape {tuple(shape)} of {dtype}{where}"
     text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"a {type(value).__name__}"
+    return text if len(text) <= 60 and " at 0x" not in text else f"a {type(value).__name__}"

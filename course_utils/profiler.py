@@ -368,8 +368,8 @@ def profile(
         ValueError: naming the argument, what is expected and what came.
         RuntimeError: if the count and the closed formula differ.
     """
-    if seq_len > config.max_position_embeddings:
-        raise refusal("seq_len", f"1 to {config.max_position_embeddings} (max_position_embeddings)", seq_len)
+    if seq_len > (most := config.max_position_embeddings):
+        raise refusal("seq_len", f"1 to {most} (max_position_embeddings)", seq_len)
     check_one_of("convention", convention, CONVENTIONS)
 
     model = on_meta(config, pretraining_heads).train(training)

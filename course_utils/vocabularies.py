@@ -247,7 +247,7 @@ def read_if_there(path: Path) -> dict[str, Any]:
 
 def content_of(value: Any) -> Any:
     """The text of a token, which is written as a string or as an object with its settings."""
-    return value.get("content") if isinstance(value, dict) else value
+    return value.get("content", value) if isinstance(value, dict) else value
 
 
 def check_values(path: Path, values: Mapping[str, Any], required: Mapping[str, tuple[Any, ...]]) -> None:
@@ -300,7 +300,8 @@ def read_ids(folder: Path, whole: Mapping[str, Any]) -> dict[str, int]:
         raise refusal(
             f"{folder / WHOLE_FILE}: model.vocab", "ids from 0 on", max(ids_within.values(), key=abs)
         )
-    for index, (one, other) in enumerate(zip(pieces_by_id(ids), pieces_by_id(ids_within), strict=False)):
+    in_lines = pieces_by_id({piece.rstrip(): index for piece, index in ids_within.items()})
+    for index, (one, other) in enumerate(zip(pieces_by_id(ids), in_lines, strict=False)):
         if one != other:
             raise refusal(f"{path}, line {index + 1}", f"{other!r} as in {WHOLE_FILE}", repr(one))
     return ids_within
@@ -333,7 +334,7 @@ def read_added(
         token = as_added(path, value, special_names)
         expected = ids.setdefault(token.content, len(ids))
         if index != expected:
-            raise refusal(f"{path}: id of {token.content!r}", expected, index)
+            raise refusal(f"{path}: id of {token.content!r}", str(expected), index)
         tokens[token.content] = token
     for value in named:
         token = as_added(folder / SETTINGS_FILE, value, special_names)

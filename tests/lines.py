@@ -1,11 +1,14 @@
-"""Lines of text to compare tokenizers on: drawn, from the disk, and in many scripts."""
+"""What tokenizers are compared on: lines, drawn, from the disk and in many scripts; tokenizers, drawn."""
 
 import random
+from pathlib import Path
 
 from babel import Locale
+from hypothesis import strategies as st
 
 from course_utils import docstrings
-from course_utils.wordpiece import SPECIAL_TOKENS
+from course_utils.vocabularies import AddedToken, DialectTokenizer, write_tokenizer
+from course_utils.wordpiece import SPECIAL_TOKENS, WordPieceTokenizer
 
 LOCALES = ("ar", "de", "el", "fr", "he", "hi", "ja", "ko", "ku", "ru", "th", "tr", "vi", "zh_Hans", "zh_Hant")
 
@@ -108,3 +111,45 @@ def assert_equal_to_library(encoding, library, index, text):
     assert encoding.offsets == library["offset_mapping"][index], ascii(text)
     assert encoding.token_type_ids == library["token_type_ids"][index], ascii(text)
     assert encoding.attention_mask == library["attention_mask"][index], ascii(text)
+
+
+def folder_of(path: Path, tokenizer) -> Path:
+    """A folder that says that its model is a BERT, and holds a tokenizer of this course or of the library."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    if isinstance(tokenizer, WordPieceTokenizer):
+        write_tokenizer(path, tokenizer, max_length=512)
+    else:
+        tokenizer.save_pretrained(path)
+    return path
+
+
+PIECES = [
+    *"aeiou",
+    "ba",
+    "##ba",
+    *(f"##{char}" for char in "aeioub"),
+    "B",
+    "É",
+    "é",
+    "##é",
+    "중",
+    "中",
+    "##文",
+    "##中",
+]
+PIECES += ["<", ">", "url", "[", "]", "##B", "ß", "1", "##1", "中文", "北京"]
+NAMES = ["<url>", "<URL>", "ba", "[E]", "É1", "北京", "ouba", "##ba", "[unused1]", "[MASK]"]
+
+
+@st.composite
+def tokenizers(draw):
+    """Any tokenizer that this course can have: pieces, case, accents, Chinese characters, added tokens."""
+    vocab = draw(
+        st.permutations([*SPECIAL_TOKENS, *draw(st.lists(st.sampled_from(PIECES), unique=True, min_size=1))])
+    )
+    names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
+    added = [AddedToken(name, name == "[MASK]" or draw(st.booleans()), draw(st.booleans())) for name in names]
+    if not added and draw(st.booleans()):
+        return WordPieceTokenizer(vocab, draw(st.booleans()))
+    return DialectTokenizer(vocab, *(draw(st.booleans()) for _ in range(3)), added)

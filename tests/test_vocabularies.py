@@ -1,14 +1,27 @@
 """Tokenizers of other makers: the same ids as the library on the same folder, or a refusal by name."""
 
+import inspect
+import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lines import assert_equal_to_library, docstring_lines, generated_lines, locale_lines
+from lines import (
+    NAMES,
+    PIECES,
+    assert_equal_to_library,
+    docstring_lines,
+    folder_of,
+    generated_lines,
+    locale_lines,
+    tokenizers,
+)
 
-from course_utils.vocabularies import AddedToken, DialectTokenizer, read_tokenizer, write_tokenizer
+from course_utils import vocabularies
+from course_utils.vocabularies import AddedToken, DialectTokenizer, read_tokenizer
 from course_utils.wordpiece import SPECIAL_TOKENS, WordPieceTokenizer, split_words
 
 transformers = pytest.importorskip("transformers")
@@ -60,17 +73,6 @@ def vocabularies_of(lines):
     return make
 
 
-def folder_of(path: Path, tokenizer) -> Path:
-    """A folder that says that its model is a BERT, and holds a tokenizer of this course or of the library."""
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
-    if isinstance(tokenizer, WordPieceTokenizer):
-        write_tokenizer(path, tokenizer, max_length=512)
-    else:
-        tokenizer.save_pretrained(path)
-    return path
-
-
 def of_the_library(tokenizer: WordPieceTokenizer):
     """The same tokenizer as an object of the library, by its own means."""
     added = getattr(tokenizer, "added", ())
@@ -116,36 +118,6 @@ def test_both_directions_on_3000_lines(kind, lines, vocabularies_of, tmp_path):
 
 # ---- Drawn tokenizers ------------------------------------------------------------------------------------
 
-PIECES = [
-    *"aeiou",
-    "ba",
-    "##ba",
-    *(f"##{char}" for char in "aeioub"),
-    "B",
-    "É",
-    "é",
-    "##é",
-    "중",
-    "中",
-    "##文",
-    "##中",
-]
-PIECES += ["<", ">", "url", "[", "]", "##B", "ß", "1", "##1", "中文", "北京"]
-NAMES = ["<url>", "<URL>", "ba", "[E]", "É1", "北京", "ouba", "##ba", "[unused1]", "[MASK]"]
-
-
-@st.composite
-def tokenizers(draw):
-    """Any tokenizer that this course can have: pieces, case, accents, Chinese characters, added tokens."""
-    vocab = draw(
-        st.permutations([*SPECIAL_TOKENS, *draw(st.lists(st.sampled_from(PIECES), unique=True, min_size=1))])
-    )
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
-    added = [AddedToken(name, name == "[MASK]" or draw(st.booleans()), draw(st.booleans())) for name in names]
-    if not added and draw(st.booleans()):
-        return WordPieceTokenizer(vocab, draw(st.booleans()))
-    return DialectTokenizer(vocab, *(draw(st.booleans()) for _ in range(3)), added)
-
 
 @settings(max_examples=40)
 @given(
@@ -161,3 +133,386 @@ def test_a_saved_tokenizer_comes_back_and_the_library_reads_it(tokenizer, texts,
     assert_same(back, library, texts)
     again = read_tokenizer(folder_of(tmp_path_factory.mktemp("again"), library))
     assert_same(again, library, texts)
+
+
+# ---- Files of others -------------------------------------------------------------------------------------
+
+VOCAB = [*SPECIAL_TOKENS, "hello", "##s", "url", "<", ">", "É", "é", "e", "[", "]", "eos", "中", "文", "中文"]
+LINES = ["hello <url> Hellos <URL>", "É中文 é", "[EOS] [eos]hello", "[MASK][mask]", "[CLS] hellos [SEP]"]
+
+
+def folder_with(path: Path, settings=None, vocab=None, config=None, **files) -> Path:
+    """A folder made by hand: vocab.txt, tokenizer_config.json, and other JSON files by their names."""
+    path.mkdir(exist_ok=True)
+    vocab = "\n".join(VOCAB) + "\n" if vocab is None else vocab
+    (path / "vocab.txt").write_bytes(vocab if isinstance(vocab, bytes) else vocab.encode())
+    contents = {"config": {"model_type": "bert"} | (config or {}), "tokenizer_config": settings} | files
+    for name, content in contents.items():
+        if content is not None:
+            (path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def ids_of_the_library(folder: Path) -> list[list[int]]:
+    return transformers.AutoTokenizer.from_pretrained(folder)(LINES)["input_ids"]
+
+
+def our_ids(folder: Path) -> list[list[int]]:
+    return [read_tokenizer(folder).encode(line).input_ids for line in LINES]
+
+
+def declared(content: str, index: int = len(VOCAB), **options) -> dict:
+    flags = {"special": False, "normalized": False, "lstrip": False, "rstrip": False, "single_word": False}
+    return {"added_tokens_decoder": {str(index): {"content": content} | flags | options}}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"do_lower_case": False},
+        {"do_lower_case": True, "strip_accents": False},
+        {"do_lower_case": False, "strip_accents": True},
+        {"do_lower_case": True, "tokenize_chinese_chars": False},
+        {"additional_special_tokens": ["<url>"]},
+        {"extra_special_tokens": ["<url>", "url"]},
+        {"extra_special_tokens": {"url_token": "<url>"}},
+        {"eos_token": "[EOS]", "bos_token": "hello"},
+        {"some_token": "[EOS]"},
+        declared("<URL>", normalized=True),
+        declared("<URL>"),
+        declared("hello", VOCAB.index("hello")),
+        declared("[MASK]", 4, normalized=True, special=True),
+        declared("<url>") | {"extra_special_tokens": ["<url>", "[EOS]"]},
+    ],
+)
+def test_a_setting_is_honoured(settings, tmp_path):
+    folder = folder_with(tmp_path, {"do_lower_case": True} | settings)
+    plain = folder_with(tmp_path / "plain", {"do_lower_case": True})
+    assert our_ids(folder) == ids_of_the_library(folder) != our_ids(plain)
+    assert set(settings) <= {*vocabularies.HONOURED, "some_token"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"added_tokens": {"<URL>": len(VOCAB)}},
+        {"added_tokens": {"<url>": len(VOCAB) + 1, "[EOS]": len(VOCAB)}, "settings": {"eos_token": "[EOS]"}},
+        {"special_tokens_map": {"additional_special_tokens": ["<url>", "[EOS]"]}},
+        {"special_tokens_map": {"eos_token": "[EOS]", "mask_token": {"content": "[MASK]", "lstrip": False}}},
+    ],
+)
+def test_tokens_in_files_of_older_versions(files, tmp_path):
+    settings = {"do_lower_case": True} | files.pop("settings", {})
+    folder = folder_with(tmp_path, settings, **files)
+    plain = folder_with(tmp_path / "plain", {"do_lower_case": True})
+    assert our_ids(folder) == ids_of_the_library(folder) != our_ids(plain)
+
+
+OTHERS = {
+    "tokenizer_class": "BertJapaneseTokenizer",
+    "auto_map": {"AutoTokenizer": ["tokenization.Mine", None]},
+    "fast_tokenizer_files": ["tokenizer.4.json"],
+    "init_inputs": ["vocab.txt"],
+    "never_split": ["<url>"],
+    "max_input_chars_per_word": 50,
+    "padding_side": "left",
+    "truncation_side": "left",
+    "subword_tokenizer_type": "character",
+    "word_tokenizer_type": "mecab",
+    "wordpieces_prefix": "@@",
+    "mask_token": None,
+}
+
+
+@pytest.mark.parametrize("name", vocabularies.REQUIRED)
+def test_a_setting_that_makes_another_tokenizer_is_refused_by_name(name, tmp_path):
+    allowed = vocabularies.REQUIRED[name]
+    other = OTHERS.get(name, "<other>" if isinstance(allowed[0], str) else not allowed[0])
+    with pytest.raises(
+        ValueError, match=rf"tokenizer_config\.json: {name}: expected .*, got {re.escape(json.dumps(other))}"
+    ):
+        read_tokenizer(folder_with(tmp_path, {name: other}))
+    for value in allowed:
+        assert len(read_tokenizer(folder_with(tmp_path, {name: value}))) == len(VOCAB)
+
+
+def test_the_class_may_stand_in_the_configuration_of_the_model(tmp_path):
+    folder = folder_with(tmp_path, {"do_lower_case": False})
+    with pytest.raises(ValueError, match="tokenizer_class: .*BertJapaneseTokenizer"):
+        read_tokenizer(folder, {"tokenizer_class": "BertJapaneseTokenizer"})
+
+
+# Read by the library, and without an effect on ids.
+NEUTRAL = {
+    "add_prefix_space": True,
+    "backend": "python",
+    "chat_control_tokens": ["<url>"],
+    "chat_template": "{{ messages }}",
+    "clean_up_tokenization_spaces": True,
+    "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True,
+    "files_loaded": ["vocab.txt"],
+    "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    "model_max_length": 3,
+    "max_len": 3,
+    "max_length": 3,
+    "pad_to_multiple_of": 8,
+    "stride": 1,
+    "truncation_strategy": "longest_first",
+    "name_or_path": "elsewhere",
+    "pad_token_type_id": 1,
+    "processor_class": "None",
+    "response_schema": None,
+    "response_template": None,
+    "verbose": True,
+}
+# Where the library finds its files, what calls hand over, and what other kinds of tokenizer have.
+INNER = """
+    vocab vocab_file merges tokenizer_file tokenizer_object gguf_file unk_id tokenizer fix_mistral_regex
+    model_specific_special_tokens tokenizer_padding tokenizer_truncation post_processor
+    _spm_precompiled_charsmap _json_padding _json_truncation
+"""
+
+
+def test_settings_that_are_not_read_change_no_id(tmp_path):
+    folder = folder_with(tmp_path, {"do_lower_case": True} | NEUTRAL)
+    assert our_ids(folder) == ids_of_the_library(folder)
+    assert our_ids(folder) == our_ids(folder_with(tmp_path / "plain", {"do_lower_case": True}))
+
+
+def test_every_setting_that_the_library_reads_is_known_here():
+    parts = [
+        transformers.BertTokenizer.__init__,
+        transformers.TokenizersBackend.__init__,
+        transformers.PreTrainedTokenizerBase.__init__,
+        transformers.PreTrainedTokenizerBase._from_pretrained,
+    ]
+    source = "".join(map(inspect.getsource, parts))
+    found = set(re.findall(r"kwargs\.(?:pop|get|setdefault)\(\s*\"(\w+)\"", source))
+    found |= set(re.findall(r"\"(\w+)\" (?:not )?in (?:init_)?kwargs", source))
+    found |= set(inspect.signature(transformers.BertTokenizer.__init__).parameters) - {"self", "kwargs"}
+    assert {"do_lower_case", "padding_side", "split_special_tokens", "extra_special_tokens"} <= found
+    known = {*vocabularies.HONOURED, *vocabularies.REQUIRED, *NEUTRAL, *INNER.split()}
+    assert found - known == set()
+
+
+# ---- vocab.txt and tokenizer.json ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "vocab",
+    [
+        "\n".join(VOCAB),
+        "\r\n".join(VOCAB) + "\r\n",
+        " \t\u3000\n".join(VOCAB) + "\u2028\n",
+        "\n".join(VOCAB) + "\n\n",
+        "\n".join([*VOCAB, "hello", "hello ", "new"]),
+        "\n".join([*VOCAB[:9], "\u2028", "##\u2028", "", *VOCAB[9:], "##"]),
+        "\n".join([*VOCAB, "two words", "\u200b", "\x85", "x\x85y"]),
+    ],
+)
+def test_a_vocabulary_is_read_as_the_library_reads_it(vocab, tmp_path):
+    folder = folder_with(tmp_path / "theirs", {"do_lower_case": True}, vocab)
+    expected = ids_of_the_library(folder)
+    assert our_ids(folder) == expected
+    again = folder_of(tmp_path / "ours", read_tokenizer(folder))
+    assert our_ids(again) == ids_of_the_library(again) == expected
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_first_piece(tmp_path):
+    """The library takes it for one, finds no [PAD], and adds another at the end."""
+    marked = folder_with(tmp_path / "marked", vocab="\ufeff" + "\n".join(VOCAB))
+    assert our_ids(marked) == our_ids(folder_with(tmp_path / "plain"))
+    assert read_tokenizer(marked).pad_token_id == 0
+
+
+def test_u2028_is_a_piece_in_both_forms(tmp_path):
+    """As in bert-base-chinese: vocab.txt loses it, tokenizer.json keeps it, and no text reaches it."""
+    pieces = [*VOCAB[:9], "\u2028", *VOCAB[9:], "##\u2028", "new"]
+    library = transformers.BertTokenizer(vocab={piece: index for index, piece in enumerate(pieces)})
+    folder = folder_of(tmp_path, library)
+    (folder / "vocab.txt").write_bytes("\n".join(pieces).encode())
+    assert our_ids(folder) == ids_of_the_library(folder)
+    assert read_tokenizer(folder).vocab["new"] == len(pieces) - 1
+
+
+def saved_by_the_library(path: Path, **changes) -> tuple[Path, dict]:
+    """A folder of the library, version 5, and its tokenizer.json, after some of its entries were set."""
+    library = transformers.BertTokenizer(
+        vocab={piece: index for index, piece in enumerate(VOCAB)}, do_lower_case=False
+    )
+    library.add_tokens(["<url>"])
+    folder = folder_of(path, library)
+    whole = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    for way, value in changes.items():
+        *outer, last = way.split("__")
+        part = whole
+        for key in outer:
+            part = part[key]
+        part[last] = value
+    (folder / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
+    return folder, whole
+
+
+def test_a_folder_of_the_library_has_no_vocab_txt(tmp_path):
+    folder, _ = saved_by_the_library(tmp_path)
+    assert not (folder / "vocab.txt").exists()
+    assert our_ids(folder) == ids_of_the_library(folder)
+
+
+@pytest.mark.parametrize("name", vocabularies.FOLLOWS_WHOLE_FILE)
+def test_a_class_that_follows_tokenizer_json_has_the_settings_from_there(name, tmp_path):
+    folder, _ = saved_by_the_library(tmp_path, normalizer__lowercase=True, normalizer__strip_accents=False)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"tokenizer_class": name}), encoding="utf-8"
+    )
+    assert our_ids(folder) == ids_of_the_library(folder)
+    assert read_tokenizer(folder).lowercase and not read_tokenizer(folder).strip_accents
+
+
+def test_where_tokenizer_json_alone_declares_the_case_it_is_believed(tmp_path):
+    """The library lower-cases."""
+    folder, _ = saved_by_the_library(tmp_path)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}', encoding="utf-8")
+    assert not read_tokenizer(folder).lowercase
+    assert transformers.AutoTokenizer.from_pretrained(folder).tokenize("Hello") == ["hello"]
+
+
+TEMPLATE = [{"Sequence": {"id": "A", "type_id": 0}}]
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        ("model__type", "BPE"),
+        ("model__unk_token", "<unk>"),
+        ("model__continuing_subword_prefix", "@@"),
+        ("model__max_input_chars_per_word", 50),
+        ("model__vocab", ["[PAD]"]),
+        ("model__vocab", {"[PAD]": 10**9}),
+        ("normalizer", None),
+        ("normalizer__clean_text", False),
+        ("pre_tokenizer", {"type": "Whitespace"}),
+        ("post_processor", None),
+        ("post_processor__single", TEMPLATE),
+        ("truncation", {"direction": "Left"}),
+        ("padding", {"direction": "Left"}),
+    ],
+)
+def test_another_tokenizer_json_is_refused_by_name(way, value, tmp_path):
+    folder, _ = saved_by_the_library(tmp_path, **{way: value})
+    with pytest.raises(ValueError, match=rf"tokenizer\.json: {way.replace('__', '[.]')}"):
+        read_tokenizer(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "vocab", "message"),
+    [
+        (None, b"[PAD]\n\xff\n", r"vocab\.txt, line 2: expected text in UTF-8, got b'\\xff'"),
+        (None, "hello\n", r"vocab\.txt: vocab: expected .* missing: \[PAD\]"),
+        (declared("<url>", 40), None, r"tokenizer_config\.json: id of '<url>': expected 19, got 40"),
+        (declared("hello", 7), None, r"tokenizer_config\.json: id of 'hello': expected 5, got 7"),
+        (declared("new york"), None, "added: expected tokens without white space, got 'new york'"),
+        (
+            declared("\u200b", normalized=True),
+            None,
+            "added: expected tokens of which cleaning leaves something",
+        ),
+        (
+            declared("<url>", lstrip=True),
+            None,
+            "tokenizer_config.json: lstrip of '<url>': expected false, got true",
+        ),
+        ({"extra_special_tokens": [7]}, None, "an added token: expected a text, got 7"),
+        ({"do_lower_case": "yes"}, None, "do_lower_case: expected true or false, got 'yes'"),
+        (
+            declared("<url>"),
+            "\n".join(VOCAB) + "\n\n",
+            "vocab.txt, line 20: expected a piece, got a blank line",
+        ),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_by_name(settings, vocab, message, tmp_path):
+    folder = folder_with(tmp_path, settings, vocab)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_tokenizer(folder)
+    assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"special_tokens_map": {"unk_token": "<unk>"}},
+            r"special_tokens_map\.json: unk_token: expected .*<unk>",
+        ),
+        ({"added_tokens": {"<url>": 40}}, r"added_tokens\.json: id of '<url>': expected 19, got 40"),
+        ({"tokenizer_config": []}, r"tokenizer_config\.json: expected a JSON object, got list"),
+    ],
+)
+def test_other_files_are_held_to_the_same(files, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        read_tokenizer(folder_with(tmp_path, **files))
+
+
+def test_an_edited_vocabulary_is_not_passed_over(tmp_path):
+    """A word in the place of an unused piece: the library reads tokenizer.json, and takes no notice."""
+    folder, _ = saved_by_the_library(tmp_path)
+    (folder / "vocab.txt").write_text("\n".join(VOCAB).replace("hello", "covid"), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"vocab\.txt, line 6: expected 'hello' as in tokenizer\.json, got 'covid'"
+    ):
+        read_tokenizer(folder)
+
+
+def test_nothing_is_written_beside_the_tokenizer_of_another(tmp_path):
+    folder, _ = saved_by_the_library(tmp_path)
+    with pytest.raises(ValueError, match=r"folder: expected .*, got .* which has tokenizer\.json"):
+        vocabularies.check_free(folder)
+
+
+# ---- Case that nobody declares ---------------------------------------------------------------------------
+
+LOWER = [f"{a}{b}" for a in "abcdefgh" for b in "ijklmnop"]
+KOREAN = [chr(0xAC00 + 28 * index) for index in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lowercase", "strips"),
+    [
+        (LOWER, True, True),
+        ([*LOWER, "[EOS]", "<S>"], True, True),
+        ([*LOWER, *map(str.title, LOWER[:20])], False, False),
+        (KOREAN, True, False),
+        ([*LOWER, "é", "ü"], True, True),
+        ([*LOWER, *"àáâãäåçèéê"], True, False),
+    ],
+)
+def test_case_and_accents_are_seen_by_their_share(pieces, lowercase, strips, tmp_path):
+    folder = folder_with(tmp_path, vocab="\n".join([*SPECIAL_TOKENS, *pieces]))
+    tokenizer = read_tokenizer(folder)
+    assert (tokenizer.lowercase, getattr(tokenizer, "strip_accents", tokenizer.lowercase)) == (
+        lowercase,
+        strips,
+    )
+    for declared in (True, False):
+        (folder / "tokenizer_config.json").write_text(
+            json.dumps({"do_lower_case": declared}), encoding="utf-8"
+        )
+        assert type(read_tokenizer(folder)) is WordPieceTokenizer
+        assert read_tokenizer(folder).lowercase == declared
+
+
+@pytest.mark.parametrize(
+    ("pieces", "rows", "good"),
+    [
+        (30522, 30522, True),
+        (30522, 30528, True),
+        (31102, 32102, True),
+        (30522, 30521, False),
+        (5, 945, False),
+    ],
+)
+def test_rows_to_spare(pieces, rows, good):
+    tokenizer = WordPieceTokenizer([*SPECIAL_TOKENS, *map(str, range(pieces - 5))])
+    assert vocabularies.fits(tokenizer, rows) == good

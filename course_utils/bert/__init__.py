@@ -33,8 +33,8 @@ from course_utils.bert.model import (
     PretrainingHeads,
     SelfAttention,
     attention,
-    initialise_weights,
 )
+from course_utils.bert.parameters import initialise_weights
 from course_utils.bert.weights import LoadReport, count_parameters, load_weights
 from course_utils.checks import IGNORE_INDEX
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from course_utils.bert.inputs import check_labels, check_range, check_shape
 from course_utils.bert.losses import mean_cross_entropy
-from course_utils.bert.model import BertConfig, BertModel, initialise_weights
+from course_utils.bert.model import BertConfig, BertModel
+from course_utils.bert.parameters import initialise_weights
 from course_utils.checks import IGNORE_INDEX, refusal
 from course_utils.hints import hold_to_hints
 

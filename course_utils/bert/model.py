@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from course_utils.bert.inputs import check_inputs, check_labels, check_network, check_sizes
 from course_utils.bert.losses import PretrainingLosses, pretraining_losses
+from course_utils.bert.parameters import TiedModule, initialise_weights
 from course_utils.bert.read import states_at
 from course_utils.checks import IGNORE_INDEX, check_one_of
 from course_utils.hints import Count, Positive, ProperShare, Share, hold_to_hints
@@ -366,23 +367,6 @@ class BertModel(nn.Module):
         return BertModelOutput(last_hidden_state, pooler_output, hidden_states, attentions)
 
 
-def initialise_weights(module: nn.Module, initializer_range: Positive) -> None:
-    """Draw Linear and Embedding weights from N(0, initializer_range^2); biases and padding become 0.
-
-    LayerNorm stays as PyTorch makes it, weight 1 and bias 0. The draws come from PyTorch's global
-    generator: `torch.manual_seed` before building a model fixes its weights. Google's code cuts the
-    normal off at two standard deviations; the library and this file do not.
-    """
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, std=initializer_range)
-            nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.Embedding):
-            nn.init.normal_(part.weight, std=initializer_range)
-            if part.padding_idx is not None:
-                nn.init.zeros_(part.weight[part.padding_idx])
-
-
 # ---- Pretraining: masked language modelling and next sentence prediction -------------------------
 
 
@@ -442,7 +426,7 @@ class BertForPreTrainingOutput:
     attentions: tuple[Tensor, ...] | None = None
 
 
-class BertForPreTraining(nn.Module):
+class BertForPreTraining(TiedModule):
     """BERT with the two heads of its pretraining. Source: the paper, section 3.1 and appendix A.2."""
 
     def __init__(self, config: BertConfig) -> None:
@@ -458,18 +442,6 @@ class BertForPreTraining(nn.Module):
         predictions = self.cls.predictions
         predictions.decoder.weight = self.bert.embeddings.word_embeddings.weight
         predictions.bias = predictions.decoder.bias
-
-    def _apply(self, *args: Any, **kwargs: Any) -> "BertForPreTraining":
-        """What `to` does: a move to the meta device makes every tensor anew, each name by itself."""
-        super()._apply(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.tie_weights()
-        return self
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The same holds with `assign=True`, which puts the given tensors in place of the model's own."""
-        keys = super().load_state_dict(*args, **kwargs)
-        self.tie_weights()
-        return keys
 
     def forward(
         self,

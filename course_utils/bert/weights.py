@@ -73,9 +73,8 @@ def load_weights(
         elif not given[name].isfinite().all():
             problems.append(f"not finite: {name}")
     if problems:
-        raise refusal(
-            "state_dict", "the weights of this model", "\n  ".join([f"{len(problems)} misfits:", *problems])
-        )
+        found = f"{len(problems)} misfits: {'; '.join(problems)}"
+        raise refusal("state_dict", "the weights of this model", found)
 
     with torch.no_grad():
         for name in wanted.keys() & given.keys():
