@@ -4,9 +4,12 @@ Nothing here imports torch before a tensor is asked for: a JSON record needs non
 """
 
 import contextlib
+import getpass
+import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +45,10 @@ class BusyError(OSError):
 
 
 @contextlib.contextmanager
-def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".lock") -> Iterator[None]:
+def only_writer(folder: str | Path, seconds: NotNegative = 60.0, kind: str = "files") -> Iterator[None]:
     """Held by one process at a time, for a folder whose files belong together; freed if the process dies.
+
+    The lock is a file among the machine's temporary ones: nothing is added to the folder.
 
     Raises:
         BusyError: if another process still has it after so many seconds.
@@ -51,8 +56,10 @@ def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".l
     from filelock import FileLock, Timeout  # torch brings it
 
     Path(folder).mkdir(parents=True, exist_ok=True)
+    who = f"{getpass.getuser()} {kind} {Path(folder).resolve()}"
+    name = f"bert-course-{hashlib.sha256(who.encode()).hexdigest()[:16]}.lock"
     try:
-        with FileLock(Path(folder) / lock, timeout=seconds):
+        with FileLock(Path(tempfile.gettempdir()) / name, timeout=seconds):
             yield
     except Timeout:
         raise BusyError(f"another process is writing to {folder}") from None
@@ -60,7 +67,7 @@ def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".l
 
 def only_run(folder: str | Path) -> contextlib.AbstractContextManager[None]:
     """The same for a whole run, which may take hours: a second one is refused at once."""
-    return only_writer(folder, 0.0, ".run.lock")
+    return only_writer(folder, 0.0, "run")
 
 
 def write_text(path: str | Path, content: str) -> None:
