@@ -312,7 +312,7 @@ PLAIN: dict[Any, Take] = {
 def take_annotated(way: Take | None, checks: Sequence[Callable[[str, Any], None]]) -> Take:
     def annotated(name: str, value: Any) -> Any:
         number = plain_number(value) if way in (take_int, take_float) else None
-        is_number = isinstance(number, numbers.Real)
+        is_number = isinstance(number, numbers.Real) or check_count in checks and number is not None
         if not is_number and way is not None:
             value = way(name, value)
         for check in checks:  # of a number first: what makes sense says more than the kind does

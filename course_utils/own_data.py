@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from course_utils import checkpoints, finetuning
 from course_utils.bert import BertConfig, TaskModel
 from course_utils.checks import refusal
-from course_utils.hints import Count, Seed, hold_to_hints
+from course_utils.hints import Count, Seed, check_some, hold_to_hints
 from course_utils.tasks import TextClassification, name_or_number
 from course_utils.toy.tasks import LabelledText
 
@@ -157,7 +157,7 @@ def numbered(counts: Counter[str]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=int if are_numbers else str))
 
 
-def split(examples: Sequence[LabelledText], seed: Seed) -> list[list[LabelledText]]:
+def split(examples: Annotated[Sequence[LabelledText], check_some], seed: Seed) -> list[list[LabelledText]]:
     """Train, dev and test, in the order of the examples, with each class in the same share of each part."""
     rng = np.random.default_rng(seed)
     classes = np.array([example.label for example in examples])
