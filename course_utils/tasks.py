@@ -9,6 +9,8 @@
 Examples are those of `toy_tasks`, `LabelledText`, `TaggedWords` and `Question`, or tuples of their fields, as
 (text, label); whoever has lists joins them with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018
 (arXiv 1810.04805).
+
+Long, because the three tasks answer the same questions, and are read beside one another.
 """
 
 import math
@@ -226,7 +228,7 @@ class Task:
         check_classes(counts, self.labels)
         return class_weights(counts) if balance else None
 
-    def number_of(self, label: Any, number: int) -> int:
+    def number_of(self, label: Any, number: Natural) -> int:
         """The number of the class of example `number`, from its name or from itself."""
         label = name_or_number(label, number)
         if label in self.labels:
