@@ -337,8 +337,9 @@ def take_one_of(parts: Sequence[tuple[Any, Take | None]]) -> Take | None:
         for way in ways:
             try:
                 return way(name, value)
-            except WrongKind:
-                pass
+            except WrongKind as error:
+                if not str(error).startswith(f"{name}: "):  # the right kind of list, with a wrong value in it
+                    raise
         expected = " or ".join(dict.fromkeys(words(part) for part, _ in parts))
         raise refusal(name, expected, shown(value), kind=WrongKind)
 
