@@ -4,9 +4,11 @@ Nothing here imports torch before a tensor is asked for: a JSON record needs non
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,17 +44,21 @@ class BusyError(OSError):
 
 
 @contextlib.contextmanager
-def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".lock") -> Iterator[None]:
+def only_writer(folder: str | Path, seconds: NotNegative = 60.0, what: str = "files") -> Iterator[None]:
     """Held by one process at a time, for a folder whose files belong together; freed if the process dies.
+
+    The lock lies among the system's temporary files: a folder that is handed over holds nothing of it.
 
     Raises:
         BusyError: if another process still has it after so many seconds.
     """
     from filelock import FileLock, Timeout  # torch brings it
 
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     try:
-        with FileLock(Path(folder) / lock, timeout=seconds):
+        with FileLock(Path(tempfile.gettempdir()) / f"course-{name}-{what}.lock", timeout=seconds):
             yield
     except Timeout:
         raise BusyError(f"another process is writing to {folder}") from None
@@ -60,7 +66,7 @@ def only_writer(folder: str | Path, seconds: NotNegative = 60.0, lock: str = ".l
 
 def only_run(folder: str | Path) -> contextlib.AbstractContextManager[None]:
     """The same for a whole run, which may take hours: a second one is refused at once."""
-    return only_writer(folder, 0.0, ".run.lock")
+    return only_writer(folder, 0.0, "run")
 
 
 def write_text(path: str | Path, content: str) -> None:

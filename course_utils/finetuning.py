@@ -412,14 +412,19 @@ def occlusion(
 # ---- On disk -------------------------------------------------------------------------------------------
 
 
-def save(folder: str | Path, model: TaskModel, task: Task) -> None:
-    """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read."""
+def save(
+    folder: str | Path, model: TaskModel, task: Task, card: str | None = None, overwrite: bool = False
+) -> None:
+    """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read.
+
+    Card, and what is refused unless `overwrite`: as of `checkpoints.save`.
+    """
     settings = {
         "id2label": {str(number): name for number, name in enumerate(task.labels)},
         "label2id": {name: number for number, name in enumerate(task.labels)},
         "task_specific_params": {type(task).__name__: task.settings},
     }
-    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings)
+    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings, card, overwrite)
 
 
 def load(folder: str | Path) -> tuple[TaskModel, Task]:

@@ -31,9 +31,8 @@ HELD_OUT = 0.1  # share of each class in dev, and in test
 FEWEST = 3  # examples of a class: one for each part
 SMALL = 128  # the hidden size up to which a model is as small as the course's own
 
-Place = tuple[
-    str, list[str]
-]  # where a row stands, for messages, and its cells: text, label, perhaps text_pair
+# Where a row stands, for messages, and its cells: text, label, perhaps text_pair.
+Place = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Data:
 
 
 def read(
-    source: str | Path | Iterable[Sequence[Any]],
+    source: str | Path | Iterable[Any],
     text: str = "text",
     label: str = "label",
     text_pair: str | None = None,
@@ -114,6 +113,8 @@ def rows_of_list(examples: Iterable[Sequence[Any]]) -> Iterator[Place]:
 
 def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
     """The cells of these columns, row by row, of a CSV file."""
+    if not path.is_file():
+        raise refusal(str(path), "a file", "a folder" if path.is_dir() else "nothing of this name")
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,7 +157,7 @@ def numbered(counts: Counter[str]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=int if are_numbers else str))
 
 
-def split(examples: Sequence[LabelledText], seed: int) -> list[list[LabelledText]]:
+def split(examples: Sequence[LabelledText], seed: Seed) -> list[list[LabelledText]]:
     """Train, dev and test, in the order of the examples, with each class in the same share of each part."""
     rng = np.random.default_rng(seed)
     classes = np.array([example.label for example in examples])

@@ -228,7 +228,7 @@ class Task:
         check_classes(counts, self.labels)
         return class_weights(counts) if balance else None
 
-    def number_of(self, label: Any, number: int) -> int:
+    def number_of(self, label: Any, number: Natural) -> int:
         """The number of the class of example `number`, from its name or from itself."""
         label = name_or_number(label, number)
         if label in self.labels:

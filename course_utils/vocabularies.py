@@ -192,8 +192,20 @@ def read_tokenizer(folder: str | Path, config: Mapping[str, Any] | None = None) 
         ValueError: naming the file and the setting, the token or the line that cannot be followed.
     """
     folder = Path(folder)
-    settings = {"tokenizer_class": (config or {}).get("tokenizer_class")}
-    settings |= read_if_there(folder / SETTINGS_FILE)
+    try:
+        return follow_files(folder, config or {})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and str(error).startswith(str(folder)):
+            raise
+        expected = f"the form in which the library writes {SETTINGS_FILE} and its like"
+        raise refusal(f"{folder}", expected, "another", f"{type(error).__name__}: {error}") from error
+
+
+def follow_files(folder: Path, config: Mapping[str, Any]) -> WordPieceTokenizer:
+    settings = read_if_there(folder / SETTINGS_FILE)
+    if not settings.get("tokenizer_class"):
+        settings |= {"tokenizer_class": config.get("tokenizer_class")}
+        check_values(folder / "config.json", settings, {"tokenizer_class": REQUIRED["tokenizer_class"]})
     check_values(folder / SETTINGS_FILE, settings, REQUIRED)
     specials = {} if "added_tokens_decoder" in settings else read_if_there(folder / SPECIALS_FILE)
     check_values(

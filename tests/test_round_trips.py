@@ -258,6 +258,21 @@ def test_by_name_all_files_of_a_model_are_fetched(library, tmp_path, monkeypatch
     assert_same_logits(ours, theirs, PRETRAINING, input_ids=torch.tensor([[2, 5, len(VOCAB), 3]]))
 
 
+def test_by_name_a_model_in_parts_loads_from_the_cache(library, tmp_path, monkeypatch):
+    """No vocab.txt, and weights in parts, of which one is then taken away."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "obstacle", lambda: "the line is cut")
+    repository, commit = tmp_path / "models--owner--parts", "0123456789abcdef" * 2 + "01234567"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    theirs, _ = library(repository / "snapshots" / commit, "BertForPreTraining", max_shard_size="2KB")
+    ours, _ = checkpoints.load("owner/parts", heads=list(checkpoints.HEADS))
+    assert_same_logits(ours, theirs, PRETRAINING, input_ids=torch.tensor([[2, 5, 3]]))
+    next((repository / "snapshots" / commit).glob("*-00002-*")).unlink()
+    with pytest.raises(hub.HubError, match="owner/parts is not on this disk, and there is no network"):
+        checkpoints.load("owner/parts")
+
+
 def spoil_weights(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:500])

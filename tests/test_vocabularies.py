@@ -238,8 +238,10 @@ def test_a_setting_that_makes_another_tokenizer_is_refused_by_name(name, tmp_pat
 
 def test_the_class_may_stand_in_the_configuration_of_the_model(tmp_path):
     folder = folder_with(tmp_path, {"do_lower_case": False})
-    with pytest.raises(ValueError, match="tokenizer_class: .*BertJapaneseTokenizer"):
+    with pytest.raises(ValueError, match=r"/config\.json: tokenizer_class: .*BertJapaneseTokenizer"):
         read_tokenizer(folder, {"tokenizer_class": "BertJapaneseTokenizer"})
+    folder_with(tmp_path, {"tokenizer_class": "BertTokenizer"})
+    assert len(read_tokenizer(folder, {"tokenizer_class": "BertJapaneseTokenizer"})) == len(VOCAB)
 
 
 # Read by the library, and without an effect on ids.
@@ -453,6 +455,41 @@ def test_what_cannot_be_followed_is_refused_by_name(settings, vocab, message, tm
 def test_other_files_are_held_to_the_same(files, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read_tokenizer(folder_with(tmp_path, **files))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 20) | st.sampled_from(["", "hello", "<url>", "[EOS]", "7"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["content", "id", "7", "a"]), inner)
+    ),
+    max_leaves=4,
+)
+PLACES = [
+    "added_tokens",
+    "model",
+    "normalizer",
+    "normalizer__lowercase",
+    "post_processor__single",
+    "post_processor",
+]
+
+
+@settings(max_examples=100)
+@given(
+    settings=st.dictionaries(
+        st.sampled_from([*vocabularies.HONOURED, *vocabularies.REQUIRED]), VALUES, max_size=2
+    ),
+    added=st.dictionaries(st.sampled_from(["hello", "<url>"]), VALUES),
+    specials=st.dictionaries(st.sampled_from(["eos_token", "extra_special_tokens"]), VALUES),
+    changes=st.dictionaries(st.sampled_from(PLACES), VALUES, max_size=1),
+)
+def test_files_of_any_form_are_followed_or_refused(settings, added, specials, changes, tmp_path_factory):
+    folder, _ = saved_by_the_library(tmp_path_factory.mktemp("any"), **changes)
+    folder_with(folder, settings, added_tokens=added, special_tokens_map=specials)
+    try:
+        assert len(read_tokenizer(folder)) >= len(VOCAB)
+    except ValueError as error:
+        assert str(error).startswith(str(folder)) and "\n" not in str(error)
 
 
 def test_an_edited_vocabulary_is_not_passed_over(tmp_path):

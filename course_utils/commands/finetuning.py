@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 
 from course_utils import checkpoints, finetuning, own_data
-from course_utils.commands import OneLineParser
-from course_utils.files import write_text
+from course_utils.commands import OneLineParser, check_output
 from course_utils.tasks import TextClassification
 
 
@@ -28,11 +27,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", help=f"a folder or a name on the hub [that of {checkpoints.SWITCH}, or the course's own]"
     )
-    parser.add_argument("--output", type=Path, help="new folder for the model [the name of the file, -model]")
+    parser.add_argument("--output", type=Path, help="folder for the model [the name of the file, -model]")
+    parser.add_argument("--overwrite", action="store_true", help="replace what --output holds")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is [cpu]")
     parser.add_argument("--max-length", type=int, help="longest text in pieces [128]")
     for name in ("seed", "epochs", "batch_size", "learning_rate"):
-        kind = finetuning.Settings.__dataclass_fields__[name].type
+        hint = finetuning.Settings.__dataclass_fields__[name].type
+        kind = getattr(hint, "__origin__", hint)  # a hint such as `Count` is an int with a check
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=kind, help="[what suits the size of the model]")
     parser.add_argument("--balance", action="store_true", help="rare classes count as much as common ones")
@@ -78,8 +79,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     output = options.output or Path(f"{options.file.stem}-model")
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        parser.error(f"--output: expected a new folder, got {str(output)!r}, which is there already")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
     given = {
@@ -100,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(
                     "the course's own model knows its toy language only; --model names one that knows yours"
                 )
-            output.mkdir(parents=True, exist_ok=True)  # if it cannot be written, say so before the training
+            check_output(parser, output, "", False, options.overwrite)
             result, task = own_data.fine_tune(
                 data, name, max_length=options.max_length, device=options.device, **given
             )
@@ -112,8 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     rows = {name: str(share) for name, share in shares.items()}
     print("accuracy on those that judge, with the 95 % interval of Wilson:")
     print(*(f"  {name}: {value}" for name, value in rows.items()), sep="\n")
-    finetuning.save(output, result.model.cpu(), task)
-    made_by = f"{parser.prog} {shlex.join(argv)}"
-    write_text(output / checkpoints.CARD_FILE, model_card(data, task, rows, made_by))
+    card = model_card(data, task, rows, f"{parser.prog} {shlex.join(argv)}")
+    finetuning.save(output, result.model.cpu(), task, card, overwrite=True)
     print(f"kept: epoch {result.best_epoch} of {len(result.log) - 1}, in {output}")
     return 130 if result.interrupted else 0
