@@ -208,6 +208,50 @@ def test_tokens_in_files_of_older_versions(files, tmp_path):
     assert our_ids(folder) == ids_of_the_library(folder) != our_ids(plain)
 
 
+TOKENS = st.sampled_from(["<url>", "<URL>", "hello", "[EOS]", "É", "中文", "eos"])
+LISTS = st.lists(TOKENS, max_size=3, unique=True)
+FLAGS = st.dictionaries(st.sampled_from(["special", "normalized"]), st.booleans())
+
+
+@st.composite
+def declarations(draw):
+    """Files that declare settings and tokens in one way or another, with the ids that they would get."""
+    settings = {"do_lower_case": draw(st.booleans())}
+    for name, values in (
+        ("strip_accents", st.booleans() | st.none()),
+        ("tokenize_chinese_chars", st.booleans()),
+        (draw(st.sampled_from(["additional_special_tokens", "extra_special_tokens"])), LISTS),
+        ("eos_token", TOKENS),
+        ("a_token", TOKENS),
+    ):
+        if draw(st.booleans()):
+            settings[name] = draw(values)
+    ids = {name: VOCAB.index(name) if name in VOCAB else None for name in draw(LISTS)}
+    new = [name for name, index in ids.items() if index is None]
+    ids |= {name: len(VOCAB) + place for place, name in enumerate(new)}
+    form = draw(st.sampled_from(["added_tokens_decoder", "added_tokens", "special_tokens_map"]))
+    if form == "added_tokens_decoder":
+        settings[form] = {str(index): {"content": name} | draw(FLAGS) for name, index in ids.items()}
+        return {"settings": settings}
+    if form == "added_tokens":  # for the library, a name of one's own makes no token of this file special
+        settings.pop("a_token", None)
+        return {"settings": settings, form: ids}
+    content = {"bos_token": draw(TOKENS), "additional_special_tokens": draw(LISTS)}
+    settings = {name: value for name, value in settings.items() if name not in vocabularies.LISTS_OF_TOKENS}
+    return {"settings": settings, form: content}
+
+
+@settings(max_examples=40)
+@given(
+    declarations(),
+    st.lists(st.sampled_from([*VOCAB, *NAMES, " ", "<url>", "[EOS]"]), max_size=12).map("".join),
+)
+def test_settings_together_are_honoured(tmp_path_factory, files, text):
+    folder = folder_with(tmp_path_factory.mktemp("declared"), **files)
+    library, ours = transformers.AutoTokenizer.from_pretrained(folder), read_tokenizer(folder)
+    assert_same(ours, library, [text, *LINES])
+
+
 OTHERS = {
     "tokenizer_class": "BertJapaneseTokenizer",
     "auto_map": {"AutoTokenizer": ["tokenization.Mine", None]},
