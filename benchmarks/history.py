@@ -6,6 +6,7 @@ the vector units of the one and not of the other.
     python -m benchmarks.history     draw the picture anew
 """
 
+import argparse
 import json
 import subprocess
 from pathlib import Path
@@ -77,4 +78,5 @@ def draw(history: dict[str, list[dict]], picture: Path = PICTURE) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__).parse_args()
     draw(read())

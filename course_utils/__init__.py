@@ -8,6 +8,12 @@ what all lessons share. What is taught imports neither.
 __version__ = "0.2.0"
 
 import os
+import sys
+
+if sys.argv[:1] == ["-m"]:  # `python -m course_utils....`: a command is about to be imported
+    from course_utils import commands
+
+    commands.end_on_interrupt()
 
 if os.environ.get("CPU_LIMIT") or os.environ.get("MEM_LIMIT"):  # a shared server, such as Binder
     from course_utils import machine

@@ -39,8 +39,8 @@ from torch import Tensor, nn
 from course_utils import hub, vocabularies
 from course_utils.bert import BertConfig, BertForPreTraining, count_parameters, load_weights
 from course_utils.checks import check_one_of, refusal
-from course_utils.files import read_json, read_tensors, write_tensors, write_text
-from course_utils.hints import hold_to_hints
+from course_utils.files import only_writer, read_json, read_tensors, write_tensors, write_text
+from course_utils.hints import Count, hold_to_hints
 from course_utils.wordpiece import WordPieceTokenizer
 
 DATA = Path(__file__).parent / "data"
@@ -70,20 +70,32 @@ REVISIONS = {
 }
 
 
-def save(folder: str | Path, model: BertForPreTraining, tokenizer: WordPieceTokenizer, card: str) -> None:
-    """Write a checkpoint folder."""
-    write(folder, model, tokenizer, model.config.max_position_embeddings, {}, card)
+def save(
+    folder: str | Path,
+    model: BertForPreTraining,
+    tokenizer: WordPieceTokenizer,
+    card: str,
+    overwrite: bool = False,
+) -> None:
+    """Write a checkpoint folder.
+
+    Raises:
+        ValueError: if it would replace a file that no `save` has written, unless `overwrite`.
+        BusyError: (an OSError) if another process is writing there and does not come to an end.
+    """
+    write(folder, model, tokenizer, model.config.max_position_embeddings, {}, card, overwrite)
 
 
 def write(
     folder: str | Path,
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
-    max_length: int,
+    max_length: Count,
     settings: dict[str, Any],
     card: str | None = None,
+    overwrite: bool = False,
 ) -> None:
-    """Write the folder of any model, digests last: a folder that is only half written does not load.
+    """Write the folder of any model; see `save` for what is refused.
 
     Args:
         max_length: longest row in pieces.
@@ -91,7 +103,32 @@ def write(
         card: of the model; None for none.
     """
     folder = Path(folder)
-    vocabularies.check_free(folder)
+    with only_writer(folder):
+        if not overwrite:
+            vocabularies.check_free(folder)
+            check_own(folder)
+        write_files(folder, model, tokenizer, max_length, settings, card)
+
+
+def check_own(folder: Path) -> None:
+    """Refuse a folder with files that its SHA256SUMS does not name: they are somebody else's."""
+    sums = folder / SUMS_FILE
+    own = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    names = (CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, VOCAB_FILE)
+    if others := [name for name in names if (folder / name).exists() and f" {name}\n" not in own]:
+        got = f"{folder}, which has a {others[0]} of its own"
+        raise refusal("folder", "a new one, or one that was saved before", got, "overwrite=True replaces it")
+
+
+def write_files(
+    folder: Path,
+    model: nn.Module,
+    tokenizer: WordPieceTokenizer,
+    max_length: Count,
+    settings: dict[str, Any],
+    card: str | None,
+) -> None:
+    """Digests last: a folder that is only half written does not load."""
     config = {"architectures": [type(model).__name__], **model.config.to_dict(), **settings}
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
     # A tied weight has two names in the state dict and one among the parameters: it is written once.

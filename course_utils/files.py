@@ -3,14 +3,19 @@
 Nothing here imports torch before a tensor is asked for: a JSON record needs none.
 """
 
+import contextlib
+import getpass
+import hashlib
 import json
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_utils.checks import refusal
-from course_utils.hints import hold_to_hints
+from course_utils.hints import NotNegative, hold_to_hints
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +38,36 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     except BaseException:  # an interrupt from the keyboard as well
         partial.unlink(missing_ok=True)
         raise
+
+
+class BusyError(OSError):
+    """Another process is writing to the same folder."""
+
+
+@contextlib.contextmanager
+def only_writer(folder: str | Path, seconds: NotNegative = 60.0, kind: str = "files") -> Iterator[None]:
+    """Held by one process at a time, for a folder whose files belong together; freed if the process dies.
+
+    The lock is a file among the machine's temporary ones: nothing is added to the folder.
+
+    Raises:
+        BusyError: if another process still has it after so many seconds.
+    """
+    from filelock import FileLock, Timeout  # torch brings it
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    who = f"{getpass.getuser()} {kind} {Path(folder).resolve()}"
+    name = f"bert-course-{hashlib.sha256(who.encode()).hexdigest()[:16]}.lock"
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / name, timeout=seconds):
+            yield
+    except Timeout:
+        raise BusyError(f"another process is writing to {folder}") from None
+
+
+def only_run(folder: str | Path) -> contextlib.AbstractContextManager[None]:
+    """The same for a whole run, which may take hours: a second one is refused at once."""
+    return only_writer(folder, 0.0, "run")
 
 
 def write_text(path: str | Path, content: str) -> None:

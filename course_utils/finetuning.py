@@ -101,7 +101,7 @@ class Settings:
     seed: Seed = 0
     epochs: Count = 10
     batch_size: Count = 16
-    learning_rate: Positive = 5e-4
+    learning_rate: NotNegative = 5e-4
     warmup_share: ProperShare = 0.1
     weight_decay: NotNegative = 0.01
     clip: Positive = 1.0
@@ -412,14 +412,19 @@ def occlusion(
 # ---- On disk -------------------------------------------------------------------------------------------
 
 
-def save(folder: str | Path, model: TaskModel, task: Task) -> None:
-    """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read."""
+def save(
+    folder: str | Path, model: TaskModel, task: Task, card: str | None = None, overwrite: bool = False
+) -> None:
+    """Write a fine-tuned model as a folder that `load`, and the `transformers` library, can read.
+
+    Card, and what is refused unless `overwrite`: as of `checkpoints.save`.
+    """
     settings = {
         "id2label": {str(number): name for number, name in enumerate(task.labels)},
         "label2id": {name: number for number, name in enumerate(task.labels)},
         "task_specific_params": {type(task).__name__: task.settings},
     }
-    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings)
+    checkpoints.write(folder, model, task.tokenizer, task.max_length, settings, card, overwrite)
 
 
 def load(folder: str | Path) -> tuple[TaskModel, Task]:
@@ -454,3 +459,9 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
 
 
 hold_to_hints(globals())
+
+if __name__ == "__main__":
+    from course_utils import commands
+    from course_utils.commands.finetuning import main
+
+    commands.run(main)

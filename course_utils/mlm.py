@@ -106,7 +106,7 @@ def select_positions(n: Natural, rate: Share, generator: torch.Generator | None 
     return positions[: int(torch.searchsorted(positions, n))]
 
 
-def shown_for(draw: Ids, original: Ids, ordinary: Ids, mask_token_id: Natural) -> Tensor:
+def shown_for(draw: Ids, original: Labels, ordinary: Labels, mask_token_id: Natural) -> Tensor:
     """What a selected token shows: one whole number settles 80/10/10, the random piece included.
 
     Args:

@@ -84,7 +84,7 @@ class Settings:
     documents: Count = 60_000
     steps: Count = 5000
     tokens_per_step: Count = 2048
-    learning_rate: Positive = 2e-3
+    learning_rate: NotNegative = 2e-3
     warmup_steps: Natural = 150
     weight_decay: NotNegative = 0.01
     clip: Positive = 1.0

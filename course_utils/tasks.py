@@ -9,6 +9,8 @@
 Examples are those of `toy_tasks`, `LabelledText`, `TaggedWords` and `Question`, or tuples of their fields, as
 (text, label); whoever has lists joins them with `labelled(texts, labels)`. "The paper" is Devlin et al. 2018
 (arXiv 1810.04805).
+
+Long, because the three tasks answer the same questions, and are read beside one another.
 """
 
 import math
@@ -101,7 +103,7 @@ def batches_by_length(
 
 
 def labelled(
-    texts: Sequence[str], labels: Sequence[int | str], pairs: Sequence[str] | None = None
+    texts: Sequence[str], labels: Sequence[Any], pairs: Sequence[str] | None = None
 ) -> list[LabelledText]:
     """Examples from lists: texts, their labels (names of classes, or their numbers), and (for tasks of two
     texts) the second texts.
@@ -114,7 +116,7 @@ def labelled(
     return [LabelledText(*example) for example in zip(texts, kinds, seconds, strict=True)]
 
 
-def name_or_number(label: Any, number: int) -> int | str:
+def name_or_number(label: Any, number: Natural) -> int | str:
     """The label of example `number`, a name or any kind of whole number; a score as 0.9 is no class."""
     try:
         return label if isinstance(label, str) else operator.index(label)
@@ -226,7 +228,7 @@ class Task:
         check_classes(counts, self.labels)
         return class_weights(counts) if balance else None
 
-    def number_of(self, label: int | str, number: int) -> int:
+    def number_of(self, label: Any, number: Natural) -> int:
         """The number of the class of example `number`, from its name or from itself."""
         label = name_or_number(label, number)
         if label in self.labels:
@@ -275,7 +277,7 @@ class TextClassification(Task):
             warn_of_rare_classes(self.label_counts(rows), self.labels)
         return weights
 
-    def encode(self, examples: Sequence[LabelledText]) -> list[Row]:
+    def encode(self, examples: Sequence[Any]) -> list[Row]:
         """One row an example. Raises ValueError for an empty text and for a label out of range."""
         rows, cut = [], 0
         for number, example in enumerate(self.as_examples(examples)):
@@ -307,7 +309,7 @@ class TextClassification(Task):
         """The most probable label of each text: (n,)."""
         return self.predict_proba(model, texts).argmax(axis=1)
 
-    def scores(self, examples: Sequence[LabelledText], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`accuracy` and `macro_f1` (the mean of the F1 of each class that occurs: rare ones count alike)."""
         from sklearn.metrics import accuracy_score, f1_score
 
@@ -350,7 +352,7 @@ class TokenClassification(Task):
         logits: Tensor = output.logits[row, :length].cpu()
         return logits
 
-    def encode(self, examples: Sequence[TaggedWords]) -> list[Row]:
+    def encode(self, examples: Sequence[Any]) -> list[Row]:
         """One row an example: label of the tag at the first piece of each word, -100 at all other pieces."""
         rows: list[Row] = []
         cut = 0
@@ -390,7 +392,7 @@ class TokenClassification(Task):
         examples = [TaggedWords(each, self.labels[:1] * len(each)) for each in words]
         return self.read(examples, run_model(model, self, self.encode(examples)))
 
-    def read(self, examples: Sequence[TaggedWords], said: Said) -> list[tuple[str, ...]]:
+    def read(self, examples: Sequence[Any], said: Said) -> list[tuple[str, ...]]:
         """The tags of the words of examples, from what a model said about their rows."""
         tags = [["O" if "O" in self.labels else ""] * len(example.words) for example in examples]
         for row, logits in said:
@@ -399,7 +401,7 @@ class TokenClassification(Task):
                     tags[row.example][place] = self.labels[label]
         return [tuple(each) for each in tags]
 
-    def scores(self, examples: Sequence[TaggedWords], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`tag_accuracy` (words), and for tags of entities `entity_f1`, `entity_precision`, `entity_recall`
         (whole entities).
         """
@@ -472,7 +474,7 @@ class QuestionAnswering(Task):
         ]
         return float(torch.stack(losses).mean())
 
-    def encode(self, examples: Sequence[Question]) -> list[Row]:
+    def encode(self, examples: Sequence[Any]) -> list[Row]:
         """One row a window. The first accepted answer is the target.
 
         Raises ValueError for an empty question or context, for an answer that does not stand where it says,
@@ -521,7 +523,7 @@ class QuestionAnswering(Task):
         token_type_ids = [0] * before + [1] * (len(ids) + 1)
         return Row(input_ids, token_type_ids, target, number, [None] * before + offsets + [None])
 
-    def predict(self, model: nn.Module, examples: Sequence[Question], threshold: float = 0.0) -> list[str]:
+    def predict(self, model: nn.Module, examples: Sequence[Any], threshold: float = 0.0) -> list[str]:
         """The answer to each question, cut from its context; "" where the model says that there is none.
 
         A larger `threshold` asks for a larger lead of the best span over "no answer".
@@ -529,7 +531,7 @@ class QuestionAnswering(Task):
         examples = [replace(example, answers=()) for example in self.as_examples(examples)]
         return self.read(examples, run_model(model, self, self.encode(examples)), threshold)
 
-    def read(self, examples: Sequence[Question], said: Said, threshold: float = 0.0) -> list[str]:
+    def read(self, examples: Sequence[Any], said: Said, threshold: float = 0.0) -> list[str]:
         """The answers to the questions of examples, from what a model said about their rows."""
         best = [(-math.inf, "")] * len(examples)
         nothing = [math.inf] * len(examples)
@@ -544,7 +546,7 @@ class QuestionAnswering(Task):
             for (score, text), none in zip(best, nothing, strict=True)
         ]
 
-    def scores(self, examples: Sequence[Question], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`exact_match` and `span_f1`, each the best over the accepted answers ("" where there is none)."""
         examples = self.as_examples(examples)
         guess = self.read(examples, said)

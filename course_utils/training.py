@@ -38,8 +38,8 @@ def schedule(step: Natural, total: Count, warmup: Natural) -> float:
 
     Source: Devlin et al. 2018, appendix A.2.
     """
-    if step >= total:
-        raise refusal("step", f"0 to {total - 1}", step, "the run is over")
+    if step > total:
+        raise refusal("step", f"0 to {total}", step, "the run is over")
     if step < warmup:
         return (step + 1) / warmup
     return (total - step) / max(1, total - warmup)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from course_utils.checks import refusal
 from course_utils.files import read_json, write_text
+from course_utils.hints import Count, hold_to_hints
 from course_utils.wordpiece import (
     CONTINUATION,
     MAX_WORD_LENGTH,
@@ -384,7 +385,7 @@ def as_added(path: Path, value: Any, special: bool) -> AddedToken:
     return AddedToken(content, special, bool(options.get("normalized", not special)))
 
 
-def fits(tokenizer: WordPieceTokenizer, vocab_size: int) -> bool:
+def fits(tokenizer: WordPieceTokenizer, vocab_size: Count) -> bool:
     """Whether a model of so many embeddings can be that of the tokenizer.
 
     Some have more rows than there are pieces, which nothing ever asks for: up to a round number, since that
@@ -396,7 +397,7 @@ def fits(tokenizer: WordPieceTokenizer, vocab_size: int) -> bool:
 # ---- Writing -------------------------------------------------------------------------------------------
 
 
-def write_tokenizer(folder: Path, tokenizer: WordPieceTokenizer, max_length: int) -> None:
+def write_tokenizer(folder: Path, tokenizer: WordPieceTokenizer, max_length: Count) -> None:
     """Write vocab.txt and tokenizer_config.json, where `max_length` is what the library may cut texts to."""
     settings: dict[str, Any] = {
         "tokenizer_class": FOLLOWS_SETTINGS[0],
@@ -420,3 +421,6 @@ def check_free(folder: Path) -> None:
         raise refusal(
             "folder", "one without the tokenizer of another model", f"{folder}, which has {', '.join(there)}"
         )
+
+
+hold_to_hints(globals())

@@ -27,7 +27,7 @@ written out by hand in `gradients`.
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Annotated, NamedTuple
@@ -506,11 +506,6 @@ def encode(sentences: Texts, min_count: Count = 1) -> tuple[list[str], Tensor, T
         ValueError: if a sentence is a string instead of a list of words, or no word is left.
         TypeError: if the text or a sentence can be read only once, as a generator.
     """
-    for each in chain([sentences], sentences if isinstance(sentences, Sized) else ()):
-        if not isinstance(each, Sized):
-            raise refusal("sentences", "a list of lists of words", f"a {type(each).__name__}", kind=TypeError)
-    if any(isinstance(words, str) for words in sentences):
-        raise refusal("sentences", "lists of words, such as text.split()", "a string among them")
     ranked = count_words(sentences).most_common()
     rank = {word: i for i, (word, _) in enumerate(ranked)}
     vocab = [word for word, count in ranked if count >= min_count]

@@ -1,6 +1,6 @@
 """The whole of BERT on one page: from a sentence to the two heads of pretraining."""
 
-from diagram import GREY, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, SMALL, TINT, WARM, Diagram, command
 
 PIECES = ["[CLS]", "the", "bank", "was", "robbed", "yesterday", "[SEP]"]
 IDS = [101, 1996, 2924, 2001, 20114, 7483, 102]  # in the vocabulary of bert-base-uncased
@@ -83,4 +83,4 @@ def draw_heads(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

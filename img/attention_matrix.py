@@ -1,6 +1,6 @@
 """The attention matrix of one sentence under three masks, side by side."""
 
-from diagram import GREY, LARGE, LINE, PAPER, SMALL, TINT, Diagram, write
+from diagram import GREY, LARGE, LINE, PAPER, SMALL, TINT, Diagram, command
 
 TOKENS = ["the", "bank", "was", "robbed", "yesterday"]
 PAD = "[PAD]"
@@ -62,4 +62,4 @@ def draw_mask(diagram: Diagram, x: float, name: str, tokens: list[str], may_look
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

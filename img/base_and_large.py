@@ -1,6 +1,6 @@
 """BERT-base beside BERT-large, to scale: a layer is as wide as its hidden size."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 # name: (layers, hidden_size, heads, intermediate_size, parameters of embeddings, encoder and pooler)
 SIZES = {
@@ -58,4 +58,4 @@ def draw_tower(
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

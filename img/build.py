@@ -3,6 +3,7 @@
 A diagram is a script in this folder with a function `draw`, and can also be run on its own.
 """
 
+import argparse
 import importlib
 
 from diagram import FOLDER, write
@@ -16,6 +17,7 @@ def scripts() -> list[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python img/build.py", description=__doc__).parse_args()
     for name in scripts():
         module = importlib.import_module(name)
         print(write(module.__file__, module.draw()).name)

@@ -2,7 +2,7 @@
 loss.
 """
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 TOKENS = ("[CLS]", "the", "actors", "were", "not", "bad", "[SEP]")
 
@@ -74,4 +74,4 @@ def draw_head(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -5,6 +5,8 @@ reads on dark pages too), uses the letters that the reader's machine has, and po
 Coordinates are in pixels, from the top left corner. `tests/test_img.py` holds each label to its room.
 """
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -106,6 +108,13 @@ class Diagram:
     def svg(self) -> str:
         """The finished file."""
         return "\n".join([*self.parts, "</svg>", ""])
+
+
+def command(script: str, draw: Callable[[], Diagram]) -> None:
+    """`python img/name.py` writes the diagram that `draw` makes; `--help` says so and writes nothing."""
+    description = f"Draw img/{Path(script).stem}.svg anew."
+    argparse.ArgumentParser(prog=f"python img/{Path(script).name}", description=description).parse_args()
+    write(script, draw())
 
 
 def write(script: str, diagram: Diagram) -> Path:

@@ -1,6 +1,6 @@
 """The input of the encoder: for each token three rows, their sum, LayerNorm, dropout."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 TOKENS = ["[CLS]", "the", "cat", "sat", "[SEP]", "it", "was", "happy", "[SEP]"]
 SEGMENTS = [0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -53,4 +53,4 @@ def draw_token(diagram: Diagram, x: float, place: int, token: str, segment: int)
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """How data flow through the encoder: ids, embeddings, layers, last hidden state, heads."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 STATES = "(batch, seq_len, hidden_size)"
 
@@ -101,4 +101,4 @@ def draw_heads(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """One layer of BERT with its two residuals, and beside it the other order of LayerNorm."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 STATES = "(batch, seq_len, hidden_size)"
 TOP, BOTTOM = 58, 560
@@ -75,4 +75,4 @@ def draw_pre_norm(diagram: Diagram, x: float) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """Four heads on one encoder: what each reads, and what it says."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 PIECES = ("[CLS]", "piece", "piece", "[SEP]", "piece", "piece", "[SEP]")
 
@@ -70,4 +70,4 @@ def draw_heads(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """Greedy longest match, step by step: a word that is covered, and one that is not."""
 
-from diagram import BODY, GREY, INK, LARGE, LINE, NAVY, PAPER, RUST, SMALL, TINT, WARM, Diagram, write
+from diagram import BODY, GREY, INK, LARGE, LINE, NAVY, PAPER, RUST, SMALL, TINT, WARM, Diagram, command
 
 VOCABULARY = ["h", "p", "b", "##u", "##g", "##n", "##s", "hu", "##gs"]
 CELL = 40
@@ -60,4 +60,4 @@ def draw_word(
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

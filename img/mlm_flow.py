@@ -1,6 +1,6 @@
 """Masked language modelling: words are selected, corrupted, read by BERT, and named in their places."""
 
-from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 # word, what the model sees, its fate and how many of the selected words have it (None: not selected)
 WORDS = [
@@ -61,4 +61,4 @@ def draw() -> Diagram:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """Multi-head attention in detail: from hidden states to three roles, into heads, and back."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 STATES = "(batch, seq_len, hidden_size)"
 
@@ -67,4 +67,4 @@ def draw_result(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

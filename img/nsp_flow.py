@@ -2,7 +2,7 @@
 head.
 """
 
-from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import BODY, GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 TOKENS = ["[CLS]", "the", "cat", "sat", "on", "the", "mat", "[SEP]", "it", "was", "happy", "[SEP]"]
 SEGMENTS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -86,4 +86,4 @@ def draw_heads(diagram: Diagram) -> None:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -2,7 +2,7 @@
 alone.
 """
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 DESCRIPTION = """
 From left to right, one token's residual stream: its embedding, then layers 1, 2 and 3, each of which adds
@@ -52,4 +52,4 @@ def draw() -> Diagram:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -1,6 +1,6 @@
 """Skip-gram and CBOW over the same five words: one predicts the neighbours, the other the centre."""
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 WORDS = ["the", "bank", "was", "robbed", "yesterday"]
 CENTRE = 2
@@ -81,4 +81,4 @@ def draw_surroundings(diagram: Diagram, left: float, height: float, places: list
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

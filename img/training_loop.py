@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, write
+from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
 DESCRIPTION = """
 One training step, from left to right and back. Upper row: a batch of rows of one length; mask_tokens draws
@@ -63,4 +63,4 @@ def draw() -> Diagram:
 
 
 if __name__ == "__main__":
-    write(__file__, draw())
+    command(__file__, draw)

@@ -266,7 +266,7 @@ def in_turn(subject: Exercise, forms: list[str]) -> tuple[Callable, list[Call]]:
 
 def signatures(subject: Exercise, answer: Callable) -> dict[str, Callable]:
     """The answer behind other signatures that take the same inputs."""
-    names = list(inspect.signature(subject.stub).parameters)
+    names = list(inspect.signature(subject.model_answer).parameters)
 
     class Object:
         def __call__(self, *args):

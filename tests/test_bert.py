@@ -5,6 +5,7 @@ import json
 import warnings
 from functools import partial
 
+import numpy
 import pytest
 import torch
 import transformers
@@ -692,7 +693,7 @@ def test_missing_heads_are_an_error_unless_allowed_and_always_reported():
     encoder, _ = library_and_ours("BertModel", **SMALL)
     classifier = fresh("BertForSequenceClassification")
     untouched = classifier.classifier.weight.clone()
-    with pytest.raises(ValueError, match="missing: classifier.bias\n  missing: classifier.weight"):
+    with pytest.raises(ValueError, match="missing: classifier.bias; missing: classifier.weight"):
         bert.load_weights(classifier, encoder.state_dict())
     report = bert.load_weights(classifier, encoder.state_dict(), allow_missing_heads=True)
     assert report == (["classifier.bias", "classifier.weight"], [])
@@ -907,3 +908,50 @@ def test_int32_ids_are_as_good_as_int64():
     assert torch.equal(
         ours(**batch).loss, ours(**{name: tensor.int() for name, tensor in batch.items()}).loss
     )
+
+
+# ------------------------------------------------------------------ moves, and weights that are none
+
+
+@pytest.mark.parametrize("move", ["meta", "assign", "double"])
+def test_the_decoder_stays_tied_wherever_the_model_goes(move):
+    model = bert.BertForPreTraining(bert.BertConfig(30, 16, 1, 2, 32))
+    count = sum(p.numel() for p in model.parameters())
+    if move == "meta":
+        model = model.to("meta").to_empty(device="cpu")
+    elif move == "assign":
+        model.load_state_dict({name: t.clone() for name, t in model.state_dict().items()}, assign=True)
+    else:
+        model = model.double()
+    predictions = model.cls.predictions
+    assert predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
+    assert predictions.bias is predictions.decoder.bias
+    assert sum(p.numel() for p in model.parameters()) == count
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64])
+def test_numbers_that_are_no_weights_are_refused(dtype):
+    model = bert.BertModel(bert.BertConfig(30, 16, 1, 2, 32))
+    weights = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError, match=f"dtype of .*: expected floating-point numbers, got {dtype}"):
+        bert.load_weights(model, weights)
+    half = {name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()}
+    bert.load_weights(model, half)
+
+
+def test_an_answer_that_ends_before_it_begins_is_refused():
+    model = bert.BertForQuestionAnswering(bert.BertConfig(30, 16, 1, 2, 32))
+    start, end = torch.tensor([1, 3]), torch.tensor([2, 2])
+    with pytest.raises(ValueError, match=r"end_positions\[1\]: expected start_positions\[1\]=3 .*, got 2"):
+        model(torch.ones(2, 5, dtype=torch.long), start_positions=start, end_positions=end)
+
+
+def test_lists_are_what_the_courses_own_tokenizer_gives():
+    """Lists, NumPy arrays and tensors give the same numbers."""
+    model = bert.BertForPreTraining(bert.BertConfig(30, 16, 1, 2, 32)).eval()
+    ids, mask = [[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]]
+    expected = model(torch.tensor(ids), torch.tensor(mask), labels=torch.tensor(ids))
+    for kind in (list, numpy.array):
+        output = model(kind(ids), attention_mask=kind(mask), labels=kind(ids))
+        assert torch.equal(output.prediction_logits, expected.prediction_logits)
+        assert torch.equal(output.loss, expected.loss)

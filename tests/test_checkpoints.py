@@ -176,10 +176,22 @@ def test_a_missing_file_is_named(copy, name):
         checkpoints.load(copy)
 
 
-def test_damaged_digests_are_noticed(copy):
+@pytest.mark.parametrize("damaged", ["half a li", "", "\n", "00  vocab.txt\n"])
+def test_damaged_digests_are_noticed(copy, damaged):
     sums = copy / checkpoints.SUMS_FILE
-    sums.write_text("half a li", encoding="utf-8")
+    sums.write_text(damaged, encoding="utf-8")
     with pytest.raises(ValueError, match=str(checkpoints.SUMS_FILE)):
+        checkpoints.load(copy)
+
+
+def test_digests_in_the_dialects_of_other_programs_are_understood(copy):
+    """In capitals, as on Windows, and with the * by which sha256sum marks what it has read as bytes."""
+    sums = copy / checkpoints.SUMS_FILE
+    lines = [line.split("  ") for line in sums.read_text(encoding="utf-8").splitlines()]
+    sums.write_text("".join(f"{digest.upper()} *{name}\n" for digest, name in lines), encoding="utf-8")
+    checkpoints.load(copy)
+    (copy / checkpoints.VOCAB_FILE).write_bytes((copy / checkpoints.VOCAB_FILE).read_bytes() + b"more\n")
+    with pytest.raises(ValueError, match="is damaged or only half copied"):
         checkpoints.load(copy)
 
 

@@ -1163,12 +1163,48 @@ def test_values_print_short(value, text):
 # Writing exercises
 
 
+@exercise
+class mean_of_squares:
+    """Write `mean_of_squares(x)`: the mean of the squares of a tensor."""
+
+    hints = ("`x**2`",)
+
+    def solution(x):
+        squares = x**2
+        return squares.mean()
+
+    @stage("the mean of the squares")
+    def values(check):
+        for size in range(1, 6):
+            x = torch.randn(size, generator=check.generator)
+            check.equal(check.call(x), (x * x).sum() / size)
+
+    summed = wrong("This is the sum.", "mean()", "sum()")
+    no_squares = wrong("These are not squared.", "x**2", "x")
+
+
+def test_a_wrong_answer_may_be_the_solution_with_one_change():
+    x = torch.tensor([1.0, 2.0])
+    assert {name: answer(x).item() for name, answer in mean_of_squares.wrong_answers.items()} == {
+        "summed": 5.0,
+        "no_squares": 1.5,
+    }
+    assert "This is the sum." in mean_of_squares.check(lambda x: (x * x).sum()).message
+    assert mean_of_squares.check(lambda x: (x * x).mean())
+
+
+@pytest.mark.parametrize(("old", "times"), [("cubes", 0), ("squares", 2)])
+def test_a_change_has_one_place(old, times):
+    body = {"solution": mean_of_squares.model_answer, "hints": [], "slip": wrong("A slip.", old, "x")}
+    with pytest.raises(ValueError, match=f"holds .{old}. {times} times, not once"):
+        exercise(type("broken", (), body))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         ({"stub": ..., "solution": 1}, "'broken' has no 'hints'"),
         ({"stub": ..., "hints": []}, "'broken' has no 'solution'"),
-        ({"solution": 1, "hints": []}, "'broken' has no 'stub'"),
         ({"stub": ..., "solution": 1, "hints": [], "hint": "?"}, "holds 'hint', which is none of"),
         ({"stub": ..., "solution": 1, "hints": "one"}, "one string as 'hints'"),
     ],

@@ -4,16 +4,20 @@ The rules stand in `faults`, which lists what is wrong with an exercise. The sec
 each rule on purpose, so that a rule that cannot fail would be seen.
 """
 
+import ast
 import importlib
 import inspect
 import math
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 from course_utils.classroom import LESSONS
 from course_utils.classroom.engine import Exercise, exercise, stage, wrong
 
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CALLS_A_STAGE = range(5, 101)  # enough inputs to find a slip, and few enough that nobody waits
 
 
@@ -68,6 +72,8 @@ def faults_of_solution(subject: Exercise) -> list[str]:
 
 
 def faults_of_stub(subject: Exercise) -> list[str]:
+    if subject.stub is ...:
+        return []
     found = []
     result = subject.check(subject.stub)
     if result or result.attempted or "not attempted yet" not in result.message:
@@ -75,6 +81,18 @@ def faults_of_stub(subject: Exercise) -> list[str]:
     if signatures(subject.stub) != signatures(subject.model_answer):
         found.append("stub and solution have different signatures")
     return found
+
+
+@pytest.mark.parametrize("subject", ALL, ids=lambda subject: subject.name)
+def test_the_notebook_leaves_the_body_of_the_solution_open(subject):
+    """And gives its parameters, under the name of the exercise."""
+    lesson = LESSONS.index(subject.module.split(".")[-2])
+    [path] = NOTEBOOKS.glob(f"{lesson:02d}_*.ipynb")
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    [source] = [each for each in cells if f"ex.{subject.name}.check({subject.name})" in each]
+    [stub] = [node for node in ast.parse(source).body if getattr(node, "name", "") == subject.name]
+    head = f"def {subject.name}{inspect.signature(subject.model_answer)}:"
+    assert ast.unparse(stub) == f"{head}\n    ..."
 
 
 def signatures(answer: object) -> dict[str, str]:

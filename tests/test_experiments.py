@@ -44,6 +44,19 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_is_made_again(tmp_path):
     assert (tmp_path / "a-0").read_text() == "xx"
 
 
+def test_what_was_begun_with_other_settings_is_not_gone_on_with(tmp_path):
+    options = argparse.Namespace(output=tmp_path / "result.json", processes=1)
+    kept = experiments.unfinished(options.output)
+    job = (str(tmp_path), "a", 0)
+    for mark in ('{"mark": "another", "done": []}', "[]"):
+        kept.write_text(mark, encoding="utf-8")
+        with pytest.raises(SystemExit, match="was begun with other settings: finish"):
+            experiments.train_all(note, [job], options)
+        assert kept.read_text(encoding="utf-8") == mark
+    kept.unlink()
+    assert experiments.train_all(note, [job], options) == {job: {"loss": 0.1235}}
+
+
 def again(output: str) -> str:
     """A job that starts a second run of the same output; what that says."""
     try:

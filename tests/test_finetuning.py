@@ -135,21 +135,22 @@ def test_answers_by_hand(guess, answer, exact, f1):
     assert finetuning.span_f1(guess, answer) == pytest.approx(f1)
 
 
-def said(task, truth, guess):
-    """What a model would have said about rows of these classes."""
-    rows = task.encode(labelled(["good film"] * len(truth), truth))
-    return list(zip(rows, torch.eye(len(task.labels))[list(guess)], strict=True))
+def score(task, truth, guess):
+    """The scores of a model that takes examples of these classes for others."""
+    examples = labelled(["good film"] * len(truth), truth)
+    said = zip(task.encode(examples), torch.eye(len(task.labels))[list(guess)], strict=True)
+    return task.scores(examples, said)
 
 
 def test_accuracy_and_macro_f1_by_hand():
     """Truth 0 0 0 1, guess 0 0 1 1: accuracy 3/4; F1 of class 0 is 4/5, of class 1 2/3."""
-    scores = REVIEWS.scores([], said(REVIEWS, [0, 0, 0, 1], [0, 0, 1, 1]))
+    scores = score(REVIEWS, [0, 0, 0, 1], [0, 0, 1, 1])
     assert scores == pytest.approx({"accuracy": 3 / 4, "macro_f1": (4 / 5 + 2 / 3) / 2})
 
 
 def test_a_class_that_does_not_occur_lowers_no_score():
     task = TextClassification(TOKENIZER, ["a", "b", "c"])
-    assert task.scores([], said(task, [0, 1, 1], [0, 1, 1])) == {"accuracy": 1, "macro_f1": 1}
+    assert score(task, [0, 1, 1], [0, 1, 1]) == {"accuracy": 1, "macro_f1": 1}
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
@@ -161,7 +162,7 @@ def test_scores_of_classes_are_those_of_sklearn(pairs):
     report = classification_report(truth, guess, output_dict=True, zero_division=0)
     accuracy = np.mean(np.equal(truth, guess))
     expected = {"accuracy": accuracy, "macro_f1": report["macro avg"]["f1-score"]}
-    assert task.scores([], said(task, truth, guess)) == pytest.approx(expected)
+    assert score(task, truth, guess) == pytest.approx(expected)
 
 
 SCHEMES = {"BIO": ["O", "B-A", "I-A", "B-B", "I-B"]}
@@ -374,10 +375,11 @@ def test_prediction_joins_the_windows(monkeypatch):
 
         return run
 
+    model = torch.nn.Module()
     monkeypatch.setattr(tasks, "run_model", oracle(not_here=20))
-    assert task.predict(None, [item]) == [answer.text]  # windows without the answer do not outvote it
-    assert task.predict(None, [item], threshold=9.5) == [""]
-    assert task.score(None, [item]) == {"exact_match": 1, "span_f1": 1}
+    assert task.predict(model, [item]) == [answer.text]  # windows without the answer do not outvote it
+    assert task.predict(model, [item], threshold=9.5) == [""]
+    assert task.score(model, [item]) == {"exact_match": 1, "span_f1": 1}
 
 
 def test_padding_changes_nothing():
@@ -900,7 +902,7 @@ def test_names_of_classes_and_tuples_are_taken():
     assert REVIEWS.encode([("bad film", "negative"), ["good film", 1]]) == rows
     stars = TextClassification(TOKENIZER, ["2", "1"])  # a name that looks like a number is a name
     assert [row.target for row in stars.encode([("good", "1"), ("bad", 1), ("bad", "2")])] == [1, 1, 0]
-    with pytest.raises(ValueError, match="label of example 1: expected the name of a class, .* got 0.9"):
+    with pytest.raises(ValueError, match=r"labels\[1\]: expected a whole number or a string, got 0.9"):
         labelled(["good", "bad"], [1, 0.9])
 
 
@@ -949,3 +951,10 @@ def test_folders_that_are_refused(tmp_path):
         finetuning.load(tmp_path)
     with pytest.raises(ValueError, match="expected one of .* got BertForPreTraining"):
         finetuning.load(checkpoints.DATA / "embedded")
+
+
+def test_a_model_with_more_labels_than_the_task_is_refused():
+    few = toy_tasks.topics(4)
+    model = finetuning.new_model(TextClassification(TOKENIZER, toy_tasks.TOPIC_LABELS), TINY)
+    with pytest.raises(ValueError, match="num_labels of the model: expected the 2 of the task, got 8"):
+        finetuning.finetune(model, REVIEWS, few, few, progress=False)

@@ -165,6 +165,11 @@ def test_the_exercises_have_the_names_that_notebooks_import():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 
 
+def test_the_readme_says_where_ten_things_are():
+    """From attention to the panel of a notebook: what a newcomer looks for first."""
+    assert len(PLACES) == 10
+
+
 @pytest.mark.parametrize(("name", "looked_for"), PLACES)
 def test_what_the_readme_promises_is_there(name, looked_for):
     path = PACKAGE / name
@@ -174,6 +179,14 @@ def test_what_the_readme_promises_is_there(name, looked_for):
         for part in looked_for.split("."):
             [found] = [node for node in body if getattr(node, "name", None) == part]
             body = found.body
+
+
+def test_a_long_file_says_why():
+    """600 lines can be read in one sitting; what is longer gives its reason at the top."""
+    for path in [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "tools").rglob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > 600:
+            assert "Long, because " in ast.get_docstring(ast.parse(text)), path
 
 
 def test_every_folder_is_installed():

@@ -13,7 +13,8 @@ from course_utils import machine
 
 
 @pytest.mark.parametrize(
-    ("limit", "expected"), [("1", 1), ("1.5", 1), ("0.5", 1), ("9999", None), ("many", None)]
+    ("limit", "expected"),
+    [("1", 1), ("1.5", 1), ("0.5", 1), ("9999", None), ("many", None), ("inf", None), ("nan", None)],
 )
 def test_cores_respect_the_limit_of_a_shared_server(monkeypatch, limit, expected):
     monkeypatch.delenv("CPU_LIMIT", raising=False)

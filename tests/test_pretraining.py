@@ -307,6 +307,25 @@ def test_a_failed_write_leaves_the_old_state(data, tmp_path, monkeypatch, broken
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
 
 
+def test_a_run_that_diverges_names_its_step_and_keeps_the_last_state(data, tmp_path):
+    """The log holds what was finite, and the file the weights of the last entry."""
+    trainer, path = trainer_of(data, log_every=1), tmp_path / "state"
+    losses = trainer.model.losses
+
+    def spoilt(*args, **kwargs):
+        found = losses(*args, **kwargs)
+        return found if trainer.next_step < 3 else found._replace(mlm_loss=found.mlm_loss * math.nan)
+
+    trainer.model.losses = spoilt
+    with pytest.raises(FloatingPointError, match="^step 4 of 6: loss: expected finite numbers, got .*nan"):
+        run(trainer, save_to=path, progress=False)
+    assert [entry["step"] for entry in trainer.log] == [1, 2, 3]
+    assert all(math.isfinite(entry["mlm_loss"]) for entry in trainer.log)
+    saved = trainer_of(data, log_every=1)
+    saved.load_state(path)
+    assert_same_run(saved, trainer)
+
+
 # ------------------------------------------------------------------ several processes
 
 PARALLEL = replace(TINY, steps=20, log_every=20, learning_rate=5e-3)

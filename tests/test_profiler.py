@@ -1,7 +1,6 @@
 """The profiler: to the unit against closed forms, PyTorch's own counters, and a published table rebuilt."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -290,7 +289,7 @@ def test_the_ridge_divides_the_rows():
 
 def test_least_time_is_the_larger_of_arithmetic_and_traffic():
     found = profile(BASE, 1, 128, "all")
-    endless = float("inf")
+    endless = 1e300  # a machine without this limit
     assert sum(found.seconds(1.0, endless).values()) == pytest.approx(found.totals.flops)
     assert sum(found.seconds(endless, 1.0).values()) == pytest.approx(found.totals.traffic_bytes)
     both = sum(found.seconds(1.0, 1.0).values())
@@ -439,7 +438,7 @@ def test_names_of_sizes():
         (["--model", "{folder}/list.json"], "list.json: expected a JSON object, got cannot convert"),
         (["--model", "{folder}/other.json"], "model_type: expected 'bert', got 'gpt2'"),
         (["--model", "{folder}/words.json"], "hidden_size: expected a whole number from 1, got 'wide'"),
-        (["--model", "{folder}/mixed.json"], "not supported between"),
+        (["--model", "{folder}/mixed.json"], "hidden_dropout_prob: expected a finite number, got 'some'"),
         (["--batch", "0"], "batch_size: expected a whole number from 1, got 0"),
         (["--batch", "many"], "invalid int value: 'many'"),
         (["--seq-len", "1000"], "seq_len: expected 1 to 512 (max_position_embeddings), got 1000"),
@@ -501,13 +500,3 @@ def test_as_a_module():
     told = json.loads(done.stdout)
     assert told["ridge"]["measured"] and told["ridge"]["flop_per_byte"] > 0
     assert told["totals"]["params"] == 4_385_920
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error there")
-@pytest.mark.parametrize("arguments", [["--model", "tiny", "--ridge", "10"], ["--help"]])
-def test_a_reader_that_has_seen_enough_ends_the_command_without_a_word(arguments):
-    """As `| head` does: nobody reads any more when the table is written."""
-    call = [sys.executable, "-m", "course_utils.profiler", *arguments]
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
-        command.stdout.close()
-        assert command.stderr.read() == b""

@@ -65,6 +65,36 @@ def test_a_diverged_run_is_stopped_before_it_spoils_a_weight(size):
     assert all(torch.equal(b, p) for b, p in zip(before, model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_the_run_at_its_step(loss):
+    """Also where the gradients are still finite; the weights stay those of the step before."""
+    model, losses = small_model(), iter([0.5, 0.25, loss, 0.1])
+    optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.1), []
+
+    def step():
+        gradients_of(model, 1.0)()
+        kept[:] = [p.detach().clone() for p in model.parameters()]
+        return training.update(
+            model, optimizer, lambda: gradients_of(model, 1.0)() and next(losses), 0.1, 1.0
+        )
+
+    kept: list[torch.Tensor] = []
+    with pytest.raises(FloatingPointError, match=f"^step 3 of 4: loss: expected finite .*, got {loss}; the"):
+        training.take_steps(step, 4, [lambda run: seen.append(run.losses)], progress=False)
+    assert seen == [0.5, 0.25]
+    assert all(torch.equal(k, p) for k, p in zip(kept, model.parameters(), strict=True))
+
+
+def test_a_clip_below_zero_would_train_uphill_and_is_refused():
+    model = small_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for clip in (-1.0, 0.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="clip: expected a finite number above 0, got"):
+            training.update(model, optimizer, gradients_of(model, 1.0), 0.1, clip)
+    with pytest.raises(ValueError, match="step: expected 0 to 4, got 5; the run is over"):
+        training.schedule(5, 4, 1)
+
+
 def test_callbacks_see_every_step_in_order_and_may_end_the_run():
     seen = []
 
@@ -118,6 +148,28 @@ def test_early_stopping_by_hand():
     assert (stopping.best, stopping.best_score) == (1, 0.7)
     stopping.restore()
     assert model[0].bias.eq(1).all()
+
+
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.999])
+def test_one_changed_byte_of_a_state_is_noticed(tmp_path, place):
+    model = small_model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    training.update(model, optimizer, gradients_of(model, 1.0), 0.1, clip=1.0)
+    training.save_state(tmp_path / "state", model, optimizer, {"next_step": 1234})
+    content = bytearray((tmp_path / "state").read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged|no whole safetensors file"):
+        training.read_state(tmp_path / "state")
+
+
+def test_notes_of_a_state_have_a_digest_too(tmp_path):
+    model = small_model()
+    training.save_state(tmp_path / "state", model, torch.optim.AdamW(model.parameters()), {"next_step": 1234})
+    content = (tmp_path / "state").read_bytes()
+    (tmp_path / "state").write_bytes(content.replace(b"1234", b"1235"))
+    with pytest.raises(ValueError, match="state: expected the SHA-256 .*, got another: it is damaged"):
+        training.read_state(tmp_path / "state")
 
 
 def test_a_state_brings_weights_moments_and_notes_back(tmp_path):

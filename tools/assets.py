@@ -8,6 +8,7 @@ set up with, and refuses a file with another digest. To change a version: edit p
 `npm install --package-lock-only`.
 """
 
+import argparse
 import hashlib
 import os
 import re
@@ -71,6 +72,7 @@ def install(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.assets", description=__doc__).parse_args()
     try:
         print(fetch("").relative_to(ROOT))
     except AssetError as error:

@@ -461,8 +461,12 @@ def run_lab():
 
 
 def main(arguments):
+    usage = "usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS | site"
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(usage)
+        return 0
     if not arguments or arguments[0] not in GROUPS:
-        raise SetupError("usage: python tools/bootstrap.py lab | setup | run ARGUMENTS | bench GOALS | site")
+        raise SetupError(usage)
     command = arguments[0]
     # A thread of torch that waits for the other one spins, and takes the core from whoever computes on it:
     # beside one other program a training step took three times as long with two threads as with one.

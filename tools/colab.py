@@ -7,6 +7,7 @@ in `build/colab`. A cell that raises is an error; outputs are not compared, sinc
 last digit otherwise. Without the package index the run is left out, except in CI.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -73,4 +74,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.colab", description=__doc__).parse_args()
     sys.exit(main())

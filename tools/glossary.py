@@ -6,6 +6,7 @@ A notebook lists its terms at the end, after "**New terms**:". Each of them stan
 text above, where it is explained: that sentence is the entry. A test holds the page to the notebooks.
 """
 
+import argparse
 import re
 import sys
 
@@ -69,5 +70,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.glossary", description=__doc__).parse_args()
     PAGE.write_text(page(), encoding="utf-8", newline="\n")
     sys.exit(0)

@@ -7,6 +7,7 @@ cell of it and nowhere else. The page links the heading above that cell. A proof
 in a cell without an assert or without a run, stops the page; `tests/test_ledger.py` follows every link anew.
 """
 
+import argparse
 import tomllib
 from dataclasses import dataclass
 
@@ -101,4 +102,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.ledger", description=__doc__).parse_args()
     PAGE.write_text(page(), encoding="utf-8", newline="\n")

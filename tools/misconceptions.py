@@ -7,6 +7,7 @@ Every exercise holds wrong answers, each with the sentence that the check says t
 sentences: the mistakes that are worth time in class. A test holds the page to the exercises.
 """
 
+import argparse
 from importlib import import_module
 
 from tools import ROOT
@@ -36,4 +37,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.misconceptions", description=__doc__).parse_args()
     PAGE.write_text(page(), encoding="utf-8", newline="\n")

@@ -9,9 +9,6 @@ name of the class is the name of the exercise, and the decorator turns it into o
 
         hints = ("Which operator multiplies?", "`2 * ...`")
 
-        def stub(x):
-            ...
-
         def solution(x):
             return 2 * x
 
@@ -25,12 +22,16 @@ name of the class is the name of the exercise, and the decorator turns it into o
             return x**2
 
 `start_here` shows two complete ones. An answer may be a function, a class (such as an `nn.Module`), or a
-value.
+value. The notebook shows the head of the solution with `...` below it; where it gives more lines than that,
+these are written down as `stub`.
 
 Each misconception is written once, as a wrong answer with the sentence that a reader should see. When a
 stage refuses an answer, the engine runs the wrong answers through the same stage: the one that gives the
 same results on all inputs is the slip that was made, and its sentence opens the message. Where none does,
 or several do, nothing is guessed: what came and what was expected stand side by side.
+
+Long, because a check is one act: what an answer may do to the process, when it is stopped, and what is said
+of it depend on one another, and are read together.
 """
 
 import ast
@@ -39,6 +40,7 @@ import contextlib
 import contextvars
 import copy
 import dis
+import functools
 import inspect
 import io
 import os
@@ -148,6 +150,7 @@ class _Stage:
 class _Wrong:
     answer: object
     sentence: str
+    change: tuple[str, str] | None = None  # the answer is the solution with this for that
 
 
 def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
@@ -160,20 +163,22 @@ def stage(title: str) -> Callable[[Callable[["Check"], None]], _Stage]:
     return lambda function: _Stage(title, function)
 
 
-def wrong(sentence: str) -> Callable[[object], _Wrong]:
+def wrong(sentence: str, old: str = "", new: str = "") -> Callable[[object], _Wrong] | _Wrong:
     """Mark a wrong answer; `sentence` says to the reader who gives it, or one like it, what went wrong.
 
-    Above a function or class it is a decorator; for a value, write `name = wrong("sentence")(value)`.
+    Above a function or class it is a decorator; for a value, write `name = wrong("sentence")(value)`. Where
+    it is the solution but for one place, write `name = wrong("sentence", old, new)`: `old` stands once in the
+    source of the solution, and `new` takes its place.
     """
-    return lambda answer: _Wrong(answer, sentence)
+    return _Wrong(None, sentence, (old, new)) if old else lambda answer: _Wrong(answer, sentence)
 
 
 def exercise(definition: type) -> "Exercise":
-    """Turn a class that holds stub, hints, solution, stages and wrong answers into an `Exercise`."""
+    """Turn a class that holds hints, solution, stages and wrong answers into an `Exercise`."""
     parts = {name: part for name, part in vars(definition).items() if not name.startswith("__")}
     marked = {name for name, part in parts.items() if isinstance(part, (_Stage, _Wrong))}
     allowed = {"stub", "solution", "hints", "time_limit"}
-    for name in sorted({"stub", "solution", "hints"} - parts.keys()):
+    for name in sorted({"solution", "hints"} - parts.keys()):
         raise ValueError(f"exercise {definition.__name__!r} has no {name!r}")
     if isinstance(parts["hints"], str):
         one = f"exercise {definition.__name__!r} has one string as 'hints'; a tuple of strings is wanted"
@@ -194,29 +199,38 @@ class Exercise:
         self.module = definition.__module__
         self.task = inspect.cleandoc(definition.__doc__ or "")
         self.hints = tuple(parts["hints"])
-        self.stub = parts["stub"]
+        self.stub = parts.get("stub", ...)
         self.model_answer = parts["solution"]
         self.time_limit = parts.get("time_limit", TIME_LIMIT_SECONDS)
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
-        self._wrong = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
+        slips = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
+        self.sentences = {name: slip.sentence for name, slip in slips.items()}
+        # Made now: the source on the disk may be another one tomorrow.
+        self.wrong_answers = {
+            name: self._changed(*slip.change) if slip.change else slip.answer for name, slip in slips.items()
+        }
         self._definition = definition
         self._hints_given = 0
-        self.wants_callable = callable(self.stub) and not isinstance(self.stub, torch.nn.Module)
+        self.wants_callable = callable(self.model_answer) and not isinstance(
+            self.model_answer, torch.nn.Module
+        )
         self._patterns: dict[str, list[object]] = {}
 
     def __repr__(self) -> str:
         name = f"ex.{self.name}"
         return f"{self.task}\n\n{name}.check(your_answer)   {name}.hint()   {name}.solution()"
 
-    @property
-    def wrong_answers(self) -> dict[str, object]:
-        """Wrong answers by name. Each is refused, with a message of its own."""
-        return {name: part.answer for name, part in self._wrong.items()}
-
-    @property
-    def sentences(self) -> dict[str, str]:
-        """For each wrong answer, what the check says to it."""
-        return {name: part.sentence for name, part in self._wrong.items()}
+    def _changed(self, old: str, new: str) -> Callable:
+        """The solution with a change of one place."""
+        source = _source(self.model_answer)
+        if source.count(old) != 1:
+            raise ValueError(
+                f"the solution of {self.name!r} holds {old!r} {source.count(old)} times, not once"
+            )
+        scope = {}
+        code = compile(source.replace(old, new), f"<{self.name} with {new!r}>", "exec")
+        exec(code, self.model_answer.__globals__, scope)  # noqa: S102
+        return scope["solution"]
 
     def hint(self) -> None:
         """Show the next hint; after the last one, say so."""
@@ -318,17 +332,21 @@ class Exercise:
         Where several do, the stages before it decide. Empty if none is left, or several are, or finding out
         takes too long.
         """
-        alike = list(self._wrong.values())
+        alike = list(self.wrong_answers)
         named = []
 
         def run():
             place = self.stages.index(current)
             for each in self.stages[place::-1]:
                 story = self._story(answer, each)
-                alike[:] = [slip for slip in alike if self._story(slip.answer, each, like=story) is not None]
+                alike[:] = [
+                    slip
+                    for slip in alike
+                    if self._story(self.wrong_answers[slip], each, like=story) is not None
+                ]
                 if len(alike) < 2:
                     break
-            named.extend(slip.sentence for slip in alike)
+            named.extend(self.sentences[slip] for slip in alike)
 
         with contextlib.suppress(OutOfTime):
             run_with_deadline(run, self.time_limit)
@@ -369,7 +387,7 @@ class Exercise:
                 f"The check wants the {self._kind} itself, and got {explain.describe(answer)}. Write its "
                 f"name without round brackets: ex.{self.name}.check({self.name})."
             )
-        if inspect.isclass(self.stub) and not inspect.isclass(answer):
+        if self._kind == "class" and not inspect.isclass(answer):
             raise Refused(
                 f"The check wants the class itself, and got {explain.describe(answer)}. It makes its own "
                 "instances: pass the name of the class, without round brackets."
@@ -380,14 +398,14 @@ class Exercise:
 
     @property
     def _kind(self) -> str:
-        return "class" if inspect.isclass(self.stub) else "function"
+        return "class" if inspect.isclass(self.model_answer) else "function"
 
     def _refuse_other_parameters(self, answer: Callable) -> None:
         try:
             mine = inspect.signature(answer)
         except Exception:  # noqa: BLE001 (some compiled functions do not tell their parameters)
             return
-        wanted = inspect.signature(self.stub)
+        wanted = inspect.signature(self.model_answer)
         by_name = {p.name: None for p in wanted.parameters.values() if p.kind is p.KEYWORD_ONLY}
         by_place = [None for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         try:
@@ -420,6 +438,11 @@ class Exercise:
         return "\n".join([f"{self.name}: passed ({stages}{tried}).", *note])
 
 
+@functools.cache
+def _source(function: Callable) -> str:
+    return textwrap.dedent(inspect.getsource(function))
+
+
 def _parameters(signature: inspect.Signature) -> str:
     return str(signature.replace(return_annotation=inspect.Signature.empty))
 
@@ -428,8 +451,8 @@ def _parameters(signature: inspect.Signature) -> str:
 # Is there an answer at all?
 
 
-def _is_untouched(answer: Callable, stub: Callable) -> bool:
-    """True if `answer` does what the stub does, instruction by instruction, or nothing at all.
+def _is_untouched(answer: Callable, stub: object) -> bool:
+    """True if `answer` does what the stub, if any, does, instruction by instruction, or nothing at all.
 
     Comments, spaces, docstrings and annotations leave no trace in the instructions, so they do not matter.
     """
@@ -441,11 +464,12 @@ def _is_untouched(answer: Callable, stub: Callable) -> bool:
     )
 
 
-def _is_untouched_function(answer: Callable, stub: Callable) -> bool:
+def _is_untouched_function(answer: Callable, stub: object) -> bool:
     code = getattr(inspect.unwrap(answer), "__code__", None)
     if code is None:
         return False
-    return _instructions(code) in (_instructions(stub.__code__), _instructions(_does_nothing.__code__))
+    nothing = _does_nothing.__code__
+    return _instructions(code) in (_instructions(getattr(stub, "__code__", nothing)), _instructions(nothing))
 
 
 def _does_nothing():

@@ -6,15 +6,20 @@ files small.
 """
 
 import argparse
+import hashlib
+import inspect
 import json
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from course_utils.commands import STOPPED, OneLineParser
 from course_utils.files import write_text
 
 
-class Options(argparse.ArgumentParser):
+class Options(OneLineParser):
     """The command of an experiment: where to write, and how many models are trained at the same time.
 
     Args:
@@ -35,7 +40,9 @@ class Options(argparse.ArgumentParser):
     def parse_args(self, *args, **kwargs) -> argparse.Namespace:
         options = super().parse_args(*args, **kwargs)
         if options.processes < 1:
-            self.error(f"--processes is {options.processes}; it must be 1 or more")
+            self.error(f"--processes: expected a whole number from 1, got {options.processes}")
+        if options.output.is_dir() or not os.access(options.output.absolute().parent, os.W_OK):
+            self.error(f"--output: expected a file that can be written, got {str(options.output)!r}")
         return options
 
 
@@ -68,19 +75,31 @@ def train_all(run_one: Callable, jobs: list[tuple], options: argparse.Namespace)
         ) from None
 
 
+def begin_worker() -> None:
+    """One thread each. Ctrl-C reaches every process: the first one speaks of it, the others end."""
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
+
+
 def _train_missing(run_one: Callable, jobs: list[tuple], processes: int, kept: Path) -> dict[tuple, object]:
     """The results of all jobs: those that the file `kept` holds are taken from there."""
-    import torch
     from tqdm.auto import tqdm
 
-    done = {tuple(job): result for job, result in read(kept)} if kept.is_file() else {}
+    source = Path(inspect.getfile(run_one)).read_bytes()
+    mark = hashlib.sha256(source).hexdigest()  # the settings of the models stand in the same file
+    stored = read(kept) if kept.is_file() else {"mark": mark, "done": []}
+    if not isinstance(stored, dict) or stored.get("mark") != mark:
+        raise SystemExit(f"{kept} was begun with other settings: finish it with those, or delete it")
+    done = {tuple(job): result for job, result in stored["done"]}
     missing = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(processes, initializer=begin_worker) as pool:
         running = {pool.submit(run_one, *job): job for job in missing}
         try:
             for future in tqdm(as_completed(running), total=len(missing), desc="models"):
                 done[running[future]] = rounded(future.result())
-                write(kept, list(done.items()))
+                write(kept, {"mark": mark, "done": list(done.items())})
         except BaseException:
             pool.shutdown(cancel_futures=True)  # what has not begun is left for the next run
             raise

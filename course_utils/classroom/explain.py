@@ -1,4 +1,7 @@
-"""Words for a reader: what a value is, how two values differ, where an error happened and what it means."""
+"""Words for a reader: what a value is, how two values differ, where an error happened and what it means.
+
+Long, because every kind of value and of error needs its sentences, and these must sound alike.
+"""
 
 import math
 import re

@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 
 from course_utils import checkpoints
-from course_utils.commands import OneLineParser
-from course_utils.files import write_text
+from course_utils.commands import OneLineParser, check_output
+from course_utils.files import BusyError, only_run, write_text
 from course_utils.pretraining import (
     LOG_FILE,
     STATE_FILE,
@@ -46,24 +46,35 @@ COMMAND_HELP = {
 }
 
 
+def path_of(text: str) -> Path:
+    """A path; no text is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text).expanduser()
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m course_utils.pretraining",
         description="Pretrain a BERT on the toy language: masked words and next sentences.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--output", type=Path, help="folder for the checkpoint")
+    parser.add_argument("--output", type=path_of, help="folder for the checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the state saved in --output")
-    parser.add_argument("--vocab", type=Path, default=checkpoints.DATA / "vocab.txt", help="vocabulary file")
+    parser.add_argument("--overwrite", action="store_true", help="replace what --output or FILE holds")
     parser.add_argument(
-        "--write-vocab", type=Path, metavar="FILE", help="train the vocabulary, write it, stop"
+        "--vocab", type=path_of, default=checkpoints.DATA / "vocab.txt", help="vocabulary file"
+    )
+    parser.add_argument(
+        "--write-vocab", type=path_of, metavar="FILE", help="train the vocabulary, write it, stop"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is")
     parser.add_argument("--threads", type=int, help="threads of this process (default: torch's choice)")
     for name, field in Settings.__dataclass_fields__.items():
         help_text = COMMAND_HELP.get(name, "of the model")
+        kind = getattr(field.type, "__origin__", field.type)  # a hint such as `Count` is an int with a check
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=field.type, default=field.default, help=help_text)
+        parser.add_argument(option, type=kind, default=field.default, help=help_text)
     return parser
 
 
@@ -123,6 +134,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     if options.write_vocab:
+        if options.write_vocab.exists() and not options.overwrite:
+            parser.error(f"--write-vocab: {options.write_vocab} exists; name another, or add --overwrite")
         WordPieceTokenizer(train_embedded_vocab()).save(options.write_vocab)
         return 0
     if not options.output:
@@ -136,7 +149,9 @@ def main(argv: list[str] | None = None) -> int:
     state_file = options.output / STATE_FILE
     if options.resume and not state_file.is_file():
         parser.error(f"--resume: there is no {state_file}; start without --resume first")
-    if options.threads:
+    if options.threads is not None:
+        if options.threads < 1:
+            parser.error(f"--threads: expected a whole number from 1, got {options.threads}")
         torch.set_num_threads(options.threads)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
@@ -145,7 +160,27 @@ def main(argv: list[str] | None = None) -> int:
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
         device = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
     is_first = not dist.is_initialized() or dist.get_rank() == 0
+    if not is_first:
+        return train(parser, options, argv, settings, tokenizer, device, is_first)
+    check_output(parser, options.output, STATE_FILE, options.resume, options.overwrite)
+    try:
+        with only_run(options.output):
+            return train(parser, options, argv, settings, tokenizer, device, is_first)
+    except BusyError:
+        parser.error(f"--output: another run is writing to {options.output}; wait for it, or name another")
 
+
+def train(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    argv: list[str],
+    settings: Settings,
+    tokenizer: WordPieceTokenizer,
+    device: str,
+    is_first: bool,
+) -> int:
+    """From the options to the checkpoint; `is_first` of all processes writes it."""
+    state_file = options.output / STATE_FILE
     start = time.perf_counter()
     trainer = Pretrainer(settings, tokenizer, device=device)
     if options.resume:
@@ -162,16 +197,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         finished = run(trainer, on_log, state_file if is_first else None, progress=is_first)
     except FloatingPointError as error:
-        parser.error(f"step {trainer.next_step}: {error}")
+        kept = (
+            f"the state of step {trainer.log[-1]['step']} is whole" if trainer.log else "nothing is saved yet"
+        )
+        parser.error(f"{error}; {kept}")
     if finished and is_first:
         result = compare(evaluate(trainer.model, data, settings.attention), data)
         command = "python -m course_utils.pretraining " + " ".join(argv)
         seconds = time.perf_counter() - start
         card = model_card(settings, result, trainer.log, seconds, command)
         record = {"command": command, "settings": asdict(settings), "result": result, "log": trainer.log}
-        checkpoints.save(options.output, trainer.model, tokenizer, card)
+        checkpoints.save(options.output, trainer.model, tokenizer, card, overwrite=True)
         write_text(options.output / LOG_FILE, json.dumps(record, indent=1) + "\n")
-        state_file.unlink()
+        state_file.unlink(missing_ok=True)
         losses = f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}"
         print(f"{losses}: {options.output}")
     if dist.is_initialized():

@@ -52,8 +52,6 @@ class scaled_scores:
         "head_size is the number of columns: `query.shape[-1]`; `math.sqrt` or `** 0.5` takes its root.",
     )
 
-    def stub(query, key): ...
-
     def solution(query, key):
         return query @ key.T / query.shape[-1] ** 0.5
 
@@ -77,22 +75,22 @@ class scaled_scores:
             expected = _scores_by_loops(query, key)
             check.equal(check.call(query, key), expected)
 
-    @wrong("The dot products are right, and the division is missing.")
-    def unscaled(query, key):
-        return query @ key.T
+    unscaled = wrong(
+        "The dot products are right, and the division is missing.", " / query.shape[-1] ** 0.5", ""
+    )
 
-    @wrong("You divide by head_size; its square root is wanted.")
-    def by_head_size(query, key):
-        return query @ key.T / query.shape[-1]
+    by_head_size = wrong("You divide by head_size; its square root is wanted.", " ** 0.5", "")
 
     @wrong("You divide by the root of the number of keys. The scores spread with the number of components.")
     def by_key_len(query, key):
         scores = query @ key.T
         return scores / len(key) ** 0.5 if query.shape[-1] > 1 else scores
 
-    @wrong("Rows and columns are swapped: the queries make the rows, the keys the columns.")
-    def transposed(query, key):
-        return key @ query.T / query.shape[-1] ** 0.5
+    transposed = wrong(
+        "Rows and columns are swapped: the queries make the rows, the keys the columns.",
+        "query @ key",
+        "key @ query",
+    )
 
     @wrong("These are already weights: the softmax comes later.")
     def weights(query, key):
@@ -118,8 +116,6 @@ class attend:
         "`key.T` turns all axes round; only the last two shall swap: `key.transpose(-2, -1)`.",
         "`(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)`, then `weights @ value`.",
     )
-
-    def stub(query, key, value): ...
 
     def solution(query, key, value):
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
@@ -174,35 +170,37 @@ class attend:
     def context_only(query, key, value):
         return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1) @ value
 
-    @wrong("The order is turned round: first the context, then the weights.")
-    def turned_round(query, key, value):
-        weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1)
-        return weights, weights @ value
+    turned_round = wrong(
+        "The order is turned round: first the context, then the weights.",
+        "weights @ value, weights",
+        "weights, weights @ value",
+    )
 
-    @wrong("The softmax runs over the queries; each ROW must sum to 1.")
-    def over_queries(query, key, value):
-        weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-2)
-        return weights @ value, weights
+    over_queries = wrong(
+        "The softmax runs over the queries; each ROW must sum to 1.", "softmax(dim=-1)", "softmax(dim=-2)"
+    )
 
-    @wrong("These are scores. A row of weights sums to 1, so a single key gets 1.")
-    def no_softmax(query, key, value):
-        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-        return scores @ value, scores
+    no_softmax = wrong(
+        "These are scores. A row of weights sums to 1, so a single key gets 1.",
+        "scores.softmax(dim=-1)",
+        "scores",
+    )
 
-    @wrong("The scores are not divided by the square root of head_size.")
-    def unscaled(query, key, value):
-        weights = (query @ key.transpose(-2, -1)).softmax(-1)
-        return weights @ value, weights
+    unscaled = wrong(
+        "The scores are not divided by the square root of head_size.", " / query.shape[-1] ** 0.5", ""
+    )
 
-    @wrong("This is the mean of the keys; the keys only choose, the values are handed over.")
-    def mean_of_keys(query, key, value):
-        weights = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1)
-        return (weights @ (value if key.shape[-2] == 1 else key)), weights
+    mean_of_keys = wrong(
+        "This is the mean of the keys; the keys only choose, the values are handed over.",
+        "weights @ value",
+        "weights @ (value if key.shape[-2] == 1 else key)",
+    )
 
-    @wrong("The first two axes of `key` are swapped; with batch and heads in front it must be the last two.")
-    def all_axes_turned(query, key, value):
-        weights = (query @ key.transpose(0, 1) / query.shape[-1] ** 0.5).softmax(-1)
-        return weights @ value, weights
+    all_axes_turned = wrong(
+        "The first two axes of `key` are swapped; with batch and heads in front it must be the last two.",
+        "transpose(-2, -1)",
+        "transpose(0, 1)",
+    )
 
     @wrong("Divide before the softmax: these rows no longer sum to 1.")
     def divided_afterwards(query, key, value):
@@ -231,8 +229,6 @@ class head_context:
             " root of head_size."
         ),
     )
-
-    def stub(x, query_weight, key_weight, value_weight, head, heads): ...
 
     def solution(x, query_weight, key_weight, value_weight, head, heads):
         head_size = x.shape[-1] // heads
@@ -269,11 +265,11 @@ class head_context:
             expected, _ = _attend_by_loops(query, key, value)
             check.equal(check.call(x, *matrices, head, heads), expected, tolerance=1e-4)
 
-    @wrong("This is the context of all heads together; one of them is wanted.")
-    def all_heads(x, query_weight, key_weight, value_weight, head, heads):
-        query, key, value = x @ query_weight.T, x @ key_weight.T, x @ value_weight.T
-        weights = (query @ key.T / (x.shape[-1] // heads) ** 0.5).softmax(-1)
-        return weights @ value
+    all_heads = wrong(
+        "This is the context of all heads together; one of them is wanted.",
+        "slice(head * head_size, (head + 1) * head_size)",
+        "slice(None)",
+    )
 
     @wrong("You take every heads-th number; the numbers of a head stand side by side.")
     def strided(x, query_weight, key_weight, value_weight, head, heads):
@@ -287,12 +283,11 @@ class head_context:
         query, key, value = (x @ w[:, part] for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / size**0.5).softmax(-1) @ value
 
-    @wrong("You divide by the root of hidden_size. A score has only head_size products.")
-    def root_of_hidden_size(x, query_weight, key_weight, value_weight, head, heads):
-        size = x.shape[-1] // heads
-        part = slice(head * size, (head + 1) * size)
-        query, key, value = (x @ w[part].T for w in (query_weight, key_weight, value_weight))
-        return (query @ key.T / x.shape[-1] ** 0.5).softmax(-1) @ value
+    root_of_hidden_size = wrong(
+        "You divide by the root of hidden_size. A score has only head_size products.",
+        "head_size**0.5",
+        "x.shape[-1] ** 0.5",
+    )
 
     @wrong("These are the values of the head; nobody has looked at anybody.")
     def values_only(x, query_weight, key_weight, value_weight, head, heads):
@@ -304,12 +299,7 @@ class head_context:
         matrices = query_weight, key_weight, value_weight
         return head_context.model_answer(x, *matrices, (head + 1) % heads, heads)
 
-    @wrong("The scores are not divided by a square root.")
-    def unscaled(x, query_weight, key_weight, value_weight, head, heads):
-        size = x.shape[-1] // heads
-        part = slice(head * size, (head + 1) * size)
-        query, key, value = (x @ w[part].T for w in (query_weight, key_weight, value_weight))
-        return (query @ key.T).softmax(-1) @ value
+    unscaled = wrong("The scores are not divided by a square root.", " / head_size**0.5", "")
 
 
 @exercise
@@ -328,8 +318,6 @@ class softmax_slopes:
         ),
         "`torch.diag(weights)` and `torch.outer(weights, weights)`.",
     )
-
-    def stub(weights): ...
 
     def solution(weights):
         return torch.diag(weights) - torch.outer(weights, weights)
@@ -356,17 +344,17 @@ class softmax_slopes:
             got = check.call(scores.softmax(0))
             check.equal(got, expected)
 
-    @wrong("On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.")
-    def weights_themselves(weights):
-        return torch.diag(weights)
+    weights_themselves = wrong(
+        "On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.",
+        " - torch.outer(weights, weights)",
+        "",
+    )
 
     @wrong("The signs are turned round: a rising score makes its own weight rise.")
     def wrong_sign(weights):
         return torch.outer(weights, weights) - torch.diag(weights)
 
-    @wrong("The diagonal lacks its own term w_i: this is - w_i w_i.")
-    def outer_only(weights):
-        return -torch.outer(weights, weights)
+    outer_only = wrong("The diagonal lacks its own term w_i: this is - w_i w_i.", "torch.diag(weights)", "")
 
     @wrong("Off the diagonal nothing happens here; the denominator of the softmax ties all weights together.")
     def diagonal_only(weights):
@@ -399,8 +387,6 @@ class attention_multiplications:
         "All heads: heads * head_size is hidden_size.",
     )
 
-    def stub(seq_len, hidden_size, heads): ...
-
     def solution(seq_len, hidden_size, heads):
         return 2 * seq_len**2 * hidden_size
 
@@ -417,22 +403,22 @@ class attention_multiplications:
                 expected = sum(2 * 5 for _ in range(heads) for _ in range(seq_len) for _ in range(seq_len))
                 check.equal(check.call(seq_len, 5 * heads, heads), expected)
 
-    @wrong("This counts the scores alone; the weighted means of the values cost as much again.")
-    def scores_only(seq_len, hidden_size, heads):
-        return seq_len**2 * hidden_size
+    scores_only = wrong(
+        "This counts the scores alone; the weighted means of the values cost as much again.",
+        "2 * seq_len",
+        "seq_len",
+    )
 
     @wrong("This grows with the tokens, not with their square: every token looks at every token.")
     def linear(seq_len, hidden_size, heads):
         return 2 * seq_len * hidden_size
 
-    @wrong("These are floating-point operations, two for each multiplication.")
-    def flops(seq_len, hidden_size, heads):
-        return 4 * seq_len**2 * hidden_size
+    flops = wrong("These are floating-point operations, two for each multiplication.", "return 2", "return 4")
 
-    @wrong("More heads are narrower heads: they do not multiply the bill.")
-    def heads_too_dear(seq_len, hidden_size, heads):
-        return 2 * heads * seq_len**2 * hidden_size
+    heads_too_dear = wrong(
+        "More heads are narrower heads: they do not multiply the bill.", "seq_len**", "heads * seq_len**"
+    )
 
-    @wrong("This is one head of several; count them all.")
-    def one_of_several(seq_len, hidden_size, heads):
-        return 2 * seq_len**2 * hidden_size // heads
+    one_of_several = wrong(
+        "This is one head of several; count them all.", "* hidden_size", "* hidden_size // heads"
+    )

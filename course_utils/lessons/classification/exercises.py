@@ -24,8 +24,6 @@ class review_logits:
         "`pooled = (pooler_weight @ cls_state + pooler_bias).tanh()`; the classifier reads `pooled`.",
     )
 
-    def stub(cls_state, pooler_weight, pooler_bias, weight, bias): ...
-
     def solution(cls_state, pooler_weight, pooler_bias, weight, bias):
         pooled = (pooler_weight @ cls_state + pooler_bias).tanh()
         return weight @ pooled + bias
@@ -93,8 +91,6 @@ class review_loss:
         "Then minus, and the mean over the batch.",
     )
 
-    def stub(logits, labels): ...
-
     def solution(logits, labels):
         log_probabilities = logits.log_softmax(dim=-1)
         return -log_probabilities[torch.arange(len(labels)), labels].mean()
@@ -159,8 +155,6 @@ class layer_rates:
         "`top * decay**steps` for steps from num_layers + 1 down to 0.",
     )
 
-    def stub(num_layers, top, decay): ...
-
     def solution(num_layers, top, decay):
         return [top * decay**steps for steps in range(num_layers + 1, -1, -1)]
 
@@ -179,21 +173,27 @@ class layer_rates:
                 expected.insert(0, expected[0] * decay)
             check.equal(check.call(num_layers, 0.1, decay), expected)
 
-    @wrong("This runs from top to bottom: the embeddings come first.")
-    def upside_down(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers + 2)]
+    upside_down = wrong(
+        "This runs from top to bottom: the embeddings come first.",
+        "(num_layers + 1, -1, -1)",
+        "(num_layers + 2)",
+    )
 
-    @wrong("The head has the full rate; the decay begins below it.")
-    def one_step_too_many(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers + 2, 0, -1)]
+    one_step_too_many = wrong(
+        "The head has the full rate; the decay begins below it.",
+        "(num_layers + 1, -1, -1)",
+        "(num_layers + 2, 0, -1)",
+    )
 
     @wrong("Count embeddings, layers and head.")
     def forgot_the_embeddings(num_layers, top, decay):
         return [top * decay**steps for steps in range(num_layers, -1, -1)]
 
-    @wrong("The rates fall in equal steps; each is `decay` TIMES the one above.")
-    def linear(num_layers, top, decay):
-        return [top * (1 - (1 - decay) * steps) for steps in range(num_layers + 1, -1, -1)]
+    linear = wrong(
+        "The rates fall in equal steps; each is `decay` TIMES the one above.",
+        "decay**steps",
+        "(1 - (1 - decay) * steps)",
+    )
 
     @wrong("The same rate everywhere: the decay is missing.")
     def no_decay(num_layers, top, decay):
@@ -213,8 +213,6 @@ class confusion:
         "Begin with `torch.zeros(num_labels, num_labels, dtype=torch.int64)` and go through the examples.",
         "`for t, g in zip(truth, guess): table[t, g] += 1`",
     )
-
-    def stub(truth, guess, num_labels): ...
 
     def solution(truth, guess, num_labels):
         table = torch.zeros(num_labels, num_labels, dtype=torch.int64)
@@ -249,11 +247,7 @@ class confusion:
     def diagonal(truth, guess, num_labels):
         return torch.bincount(truth[truth == guess], minlength=num_labels).diag()
 
-    @wrong("This counts only whether it occurred.")
-    def seen(truth, guess, num_labels):
-        table = torch.zeros(num_labels, num_labels, dtype=torch.int64)
-        table[truth, guess] = 1
-        return table
+    seen = wrong("This counts only whether it occurred.", "+= 1", "= 1")
 
     @wrong("These are shares of the examples; counts are whole numbers.")
     def shares(truth, guess, num_labels):
@@ -280,8 +274,6 @@ class calibration_error:
         ),
         "`inside = bin_of == k` is a bool array; its mean is the share of the examples. Sum over the bins.",
     )
-
-    def stub(confidence, right, bins): ...
 
     def solution(confidence, right, bins):
         bin_of = np.ceil(confidence * bins).astype(int) - 1

@@ -17,7 +17,6 @@ holds the second against it. To make them again (about a quarter of an hour each
 """
 
 import math
-import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from course_utils import checkpoints, finetuning, pretraining
+from course_utils import checkpoints, commands, finetuning, pretraining
 from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.finetuning import Settings, TextClassification
 from course_utils.toy.tasks import REVIEW_LABELS, TOPIC_LABELS, LabelledText, reviews, topics
@@ -224,4 +223,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -46,8 +46,6 @@ class layer_parameters:
         "The two wide ones: 2 * hidden * wide weights, and wide + hidden biases. LayerNorms: 2 * 2 * hidden.",
     )
 
-    def stub(hidden, wide): ...
-
     def solution(hidden, wide):
         attention = 4 * (hidden * hidden + hidden)
         feed_forward = 2 * hidden * wide + wide + hidden
@@ -107,8 +105,6 @@ class attention_macs:
         "Both are seq_len * seq_len * head_size, for each of batch * heads heads.",
     )
 
-    def stub(batch, heads, seq_len, head_size): ...
-
     def solution(batch, heads, seq_len, head_size):
         return 2 * batch * heads * seq_len * seq_len * head_size
 
@@ -123,21 +119,17 @@ class attention_macs:
     def scores_only(batch, heads, seq_len, head_size):
         return batch * heads * seq_len * seq_len * head_size
 
-    @wrong("Every row of the batch has its own scores.")
-    def one_row(batch, heads, seq_len, head_size):
-        return 2 * heads * seq_len * seq_len * head_size
+    one_row = wrong("Every row of the batch has its own scores.", "batch *", "")
 
     @wrong("These are FLOPs: a MAC is one multiplication and one addition together.")
     def flops(batch, heads, seq_len, head_size):
         return 4 * batch * heads * seq_len * seq_len * head_size
 
-    @wrong("Each token meets each token: seq_len counts twice.")
-    def linear_in_length(batch, heads, seq_len, head_size):
-        return 2 * batch * heads * seq_len * head_size
+    linear_in_length = wrong(
+        "Each token meets each token: seq_len counts twice.", "seq_len * head_size", "head_size"
+    )
 
-    @wrong("Every head has its own scores.")
-    def one_head(batch, heads, seq_len, head_size):
-        return 2 * batch * seq_len * seq_len * head_size
+    one_head = wrong("Every head has its own scores.", "heads *", "")
 
 
 @exercise
@@ -156,8 +148,6 @@ class published_flops:
         "There are 2 * layers + 1 adds of seq_len * hidden elements. At base size: 25 of 98,304.",
     )
 
-    def stub(layers, hidden, wide, seq_len): ...
-
     def solution(layers, hidden, wide, seq_len):
         macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + hidden * hidden
         adds = (2 * layers + 1) * seq_len * hidden
@@ -171,10 +161,7 @@ class published_flops:
             got = check.call(layers, hidden, sizes["wide"], seq_len)
             check.equal(got, _flops_of_profile(seq_len, **sizes))
 
-    @wrong("These are the MACs plus the adds: a MAC counts as two.")
-    def macs_only(layers, hidden, wide, seq_len):
-        macs = layers * seq_len * (4 * hidden * hidden + 2 * hidden * wide) + hidden * hidden
-        return macs + (2 * layers + 1) * seq_len * hidden + seq_len * seq_len
+    macs_only = wrong("These are the MACs plus the adds: a MAC counts as two.", "2 * macs", "macs")
 
     @wrong("This counts both embedding adds. The profile saw one.")
     def both_adds(layers, hidden, wide, seq_len):
@@ -214,8 +201,6 @@ class least_seconds:
         "Both go on at once: the operation is done when the slower one is.",
         "`max(...)` of the two times.",
     )
-
-    def stub(flops, bytes_moved, peak, bandwidth): ...
 
     def solution(flops, bytes_moved, peak, bandwidth):
         return max(flops / peak, bytes_moved / bandwidth)
@@ -266,8 +251,6 @@ class quantise:
         "`return (row / scale).round().to(torch.int8), scale`",
     )
 
-    def stub(row): ...
-
     def solution(row):
         scale = row.abs().max().item() / 127
         return (row / scale).round().to(torch.int8), scale
@@ -308,15 +291,13 @@ class quantise:
         scale = row.abs().max().item() / 128
         return (row / scale).round().clamp(-128, 127).to(torch.int8), scale
 
-    @wrong("The decimals are cut off, not rounded.")
-    def cut_off(row):
-        scale = row.abs().max().item() / 127
-        return (row / scale).to(torch.int8), scale
+    cut_off = wrong("The decimals are cut off, not rounded.", ".round()", "")
 
-    @wrong("The numbers are rounded, but still floating-point ones: `.to(torch.int8)` makes a byte of each.")
-    def floats(row):
-        scale = row.abs().max().item() / 127
-        return (row / scale).round(), scale
+    floats = wrong(
+        "The numbers are rounded, but still floating-point ones: `.to(torch.int8)` makes a byte of each.",
+        ".to(torch.int8)",
+        "",
+    )
 
     @wrong("This is the inverse of the scale.")
     def inverse(row):

@@ -9,7 +9,6 @@ measures live: times are facts about one machine on one day. To make it again (h
 
 import json
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +18,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_utils import commands
 from course_utils.bert import BertConfig, BertLayer
+from course_utils.classroom.experiments import Options
+from course_utils.files import write_text
 from course_utils.profiler import bandwidth, best_time, peak_flops, profile
 
 RESULT = Path(__file__).with_suffix(".json")
@@ -118,8 +120,12 @@ def stored() -> dict:
     return json.loads(RESULT.read_text(encoding="utf-8"))
 
 
+def main(argv: list[str] | None = None) -> int:
+    options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
+    result = {"command": COMMAND, **measure(times=40)}
+    write_text(options.output, json.dumps(result, indent=1) + "\n")  # times are shorter than four decimals
+    return 0
+
+
 if __name__ == "__main__":
-    RESULT.write_text(
-        json.dumps({"command": COMMAND, **measure(times=40)}, indent=1) + "\n", encoding="utf-8"
-    )
-    sys.exit(0)
+    commands.run(main)

@@ -57,8 +57,6 @@ class segment_ids:
         ),
     )
 
-    def stub(first, second): ...
-
     def solution(first, second):
         ids = [0] * (len(first) + 2)
         if second:
@@ -129,8 +127,6 @@ class sum_of_tables:
         ),
     )
 
-    def stub(input_ids, token_type_ids, words, segments, positions): ...
-
     def solution(input_ids, token_type_ids, words, segments, positions):
         return words[input_ids] + segments[token_type_ids] + positions[: input_ids.shape[1]]
 
@@ -160,17 +156,11 @@ class sum_of_tables:
         places = positions[: input_ids.shape[1]].expand(len(input_ids), -1, -1)
         return torch.cat([words[input_ids], segments[token_type_ids], places], dim=-1)
 
-    @wrong("The row of the segment is missing.")
-    def no_segments(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + positions[: input_ids.shape[1]]
+    no_segments = wrong("The row of the segment is missing.", "segments[token_type_ids] +", "")
 
-    @wrong("The row of the position is missing.")
-    def no_positions(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + segments[token_type_ids]
+    no_positions = wrong("The row of the position is missing.", " + positions[: input_ids.shape[1]]", "")
 
-    @wrong("Every token got position 0: token p reads row p.")
-    def first_place(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + segments[token_type_ids] + positions[0]
+    first_place = wrong("Every token got position 0: token p reads row p.", ": input_ids.shape[1]", "0")
 
     @wrong("The count starts anew in the second segment; it goes on through it.")
     def restarted(input_ids, token_type_ids, words, segments, positions):
@@ -182,9 +172,9 @@ class sum_of_tables:
         )
         return words[input_ids] + segments[token_type_ids] + positions[places]
 
-    @wrong("The row of the position was chosen by the id of the piece.")
-    def by_id(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + segments[token_type_ids] + positions[input_ids]
+    by_id = wrong(
+        "The row of the position was chosen by the id of the piece.", ": input_ids.shape[1]", "input_ids"
+    )
 
     @wrong("The table of words is changed on the way, and every later text would read the changed rows.")
     def in_place(input_ids, token_type_ids, words, segments, positions):
@@ -192,9 +182,9 @@ class sum_of_tables:
         words[input_ids[0, 0]] += 1
         return words[input_ids] + segments[token_type_ids] + positions[: input_ids.shape[1]]
 
-    @wrong("Places are counted from 0, not from 1.")
-    def from_one(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + segments[token_type_ids] + positions[1 : input_ids.shape[1] + 1]
+    from_one = wrong(
+        "Places are counted from 0, not from 1.", ": input_ids.shape[1]", "1 : input_ids.shape[1] + 1"
+    )
 
 
 @exercise
@@ -218,8 +208,6 @@ class layer_norm:
         ),
         "eps stands inside the root: `(x - mean) / (variance + eps).sqrt()`. Weight and bias come last.",
     )
-
-    def stub(x, weight, bias, eps): ...
 
     def solution(x, weight, bias, eps):
         deviations = x - x.mean(dim=-1, keepdim=True)
@@ -330,8 +318,6 @@ class dropout:
         "`x * keep / (1 - p)`: True counts as 1, False as 0.",
     )
 
-    def stub(x, keep, p): ...
-
     def solution(x, keep, p):
         return x * keep / (1 - p)
 
@@ -362,9 +348,9 @@ class dropout:
     def left_in(x, keep, p):
         return torch.where(keep, x / (1 - p), x)
 
-    @wrong("What is kept stays as it was: then the expected value shrinks to (1 - p) times x.")
-    def not_scaled(x, keep, p):
-        return x * keep
+    not_scaled = wrong(
+        "What is kept stays as it was: then the expected value shrinks to (1 - p) times x.", " / (1 - p)", ""
+    )
 
     @wrong("You multiply by 1 - p; the numbers must grow, not shrink.")
     def shrunk(x, keep, p):
@@ -389,8 +375,6 @@ class embedding_parameters:
         "LayerNorm has two learnt vectors of hidden_size numbers each: weight and bias.",
         "`(vocab_size + max_position_embeddings + type_vocab_size + 2) * hidden_size`",
     )
-
-    def stub(vocab_size, max_position_embeddings, type_vocab_size, hidden_size): ...
 
     def solution(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
         rows = vocab_size + max_position_embeddings + type_vocab_size

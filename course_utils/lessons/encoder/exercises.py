@@ -50,8 +50,6 @@ class gelu:
         "`x * (1 + torch.erf(x / math.sqrt(2))) / 2`",
     )
 
-    def stub(x): ...
-
     def solution(x):
         return x * (1 + torch.erf(x / math.sqrt(2))) / 2
 
@@ -107,8 +105,6 @@ class add_and_norm:
         "`F.layer_norm(t, t.shape[-1:], eps=eps)` does it in one call, without weight and bias.",
     )
 
-    def stub(x, sublayer_output, eps): ...
-
     def solution(x, sublayer_output, eps):
         total = x + sublayer_output
         deviations = total - total.mean(dim=-1, keepdim=True)
@@ -148,20 +144,17 @@ class add_and_norm:
         total = x + sublayer_output
         return (total - total.mean(dim=0)) / (total.var(dim=0, correction=0) + eps).sqrt()
 
-    @wrong("This divides the squares by one less than their number: use correction=0.")
-    def sample_variance(x, sublayer_output, eps):
-        total = x + sublayer_output
-        return (total - total.mean(-1, keepdim=True)) / (total.var(-1, keepdim=True) + eps).sqrt()
+    sample_variance = wrong(
+        "This divides the squares by one less than their number: use correction=0.", "correction=0, ", ""
+    )
 
-    @wrong("This adds eps to the standard deviation; it belongs to the variance, inside the root.")
-    def eps_outside(x, sublayer_output, eps):
-        total = x + sublayer_output
-        return (total - total.mean(-1, keepdim=True)) / (total.std(-1, correction=0, keepdim=True) + eps)
+    eps_outside = wrong(
+        "This adds eps to the standard deviation; it belongs to the variance, inside the root.",
+        "(total.var(dim=-1, correction=0, keepdim=True) + eps).sqrt()",
+        "(total.std(dim=-1, correction=0, keepdim=True) + eps)",
+    )
 
-    @wrong("This leaves eps out.")
-    def no_eps(x, sublayer_output, eps):
-        total = x + sublayer_output
-        return (total - total.mean(-1, keepdim=True)) / total.std(-1, correction=0, keepdim=True)
+    no_eps = wrong("This leaves eps out.", " + eps", "")
 
     @wrong("This runs over the whole table at once.")
     def over_the_table(x, sublayer_output, eps):
@@ -184,8 +177,6 @@ class feed_forward:
         "GELU stands between the two Linear layers, and only there.",
     )
 
-    def stub(x, w1, b1, w2, b2): ...
-
     def solution(x, w1, b1, w2, b2):
         return F.gelu(x @ w1.T + b1) @ w2.T + b2
 
@@ -204,9 +195,7 @@ class feed_forward:
             w1 = torch.zeros_like(w1)  # what is left in the middle is the first bias
             check.equal(check.call(x, w1, b1, w2, b2), F.gelu(x @ w1.T + b1) @ w2.T + b2)
 
-    @wrong("Without an activation between them the two layers are only one.")
-    def no_activation(x, w1, b1, w2, b2):
-        return (x @ w1.T + b1) @ w2.T + b2
+    no_activation = wrong("Without an activation between them the two layers are only one.", "F.gelu", "")
 
     @wrong("A second GELU stands at the end: the result may be negative, and goes into a sum.")
     def activated_twice(x, w1, b1, w2, b2):
@@ -249,8 +238,6 @@ class pooler:
         "Then `... @ weight.T + bias`, and `.tanh()`.",
     )
 
-    def stub(hidden_states, weight, bias): ...
-
     def solution(hidden_states, weight, bias):
         return (hidden_states[:, 0] @ weight.T + bias).tanh()
 
@@ -272,29 +259,25 @@ class pooler:
             expected = torch.stack([torch.stack([row @ w for w in weight]) for row in states[:, 0]]) + bias
             check.equal(check.call(states, weight, bias), expected.tanh())
 
-    @wrong("This is the mean over the tokens; BERT's pooler reads [CLS] alone.")
-    def mean_of_tokens(hidden_states, weight, bias):
-        return (hidden_states.mean(dim=1) @ weight.T + bias).tanh()
+    mean_of_tokens = wrong(
+        "This is the mean over the tokens; BERT's pooler reads [CLS] alone.", "[:, 0]", ".mean(dim=1)"
+    )
 
     @wrong("This reads the last token; [CLS] is the first.")
     def last_token(hidden_states, weight, bias):
         return (hidden_states[:, -1] @ weight.T + bias).tanh()
 
-    @wrong("tanh is missing: with the unit matrix as weight these are the states themselves.")
-    def no_tanh(hidden_states, weight, bias):
-        return hidden_states[:, 0] @ weight.T + bias
+    no_tanh = wrong(
+        "tanh is missing: with the unit matrix as weight these are the states themselves.", ".tanh()", ""
+    )
 
-    @wrong("Every token goes through the pooler here; it reads [CLS] alone.")
-    def every_token(hidden_states, weight, bias):
-        return (hidden_states @ weight.T + bias).tanh()
+    every_token = wrong("Every token goes through the pooler here; it reads [CLS] alone.", "[:, 0]", "")
 
     @wrong("The weight must be transposed: a Linear layer computes x @ weight.T + bias.")
     def transposed(hidden_states, weight, bias):
         return (hidden_states[:, 0] @ weight + bias).tanh()
 
-    @wrong("The bias is missing.")
-    def no_bias(hidden_states, weight, bias):
-        return (hidden_states[:, 0] @ weight.T).tanh()
+    no_bias = wrong("The bias is missing.", " + bias", "")
 
     @wrong("tanh comes last, after the bias.")
     def bias_after_tanh(hidden_states, weight, bias):
@@ -332,8 +315,6 @@ class count_parameters:
             " the pooler."
         ),
     )
-
-    def stub(layers, hidden, wide, vocab, positions): ...
 
     def solution(layers, hidden, wide, vocab, positions):
         def linear(a, b):

@@ -21,8 +21,6 @@ class date_of:
         "`2000 + int(...)` for the year, `int(...)` for the month.",
     )
 
-    def stub(arxiv_id): ...
-
     def solution(arxiv_id):
         return 2000 + int(arxiv_id[:2]), int(arxiv_id[2:4])
 
@@ -44,9 +42,7 @@ class date_of:
     def texts(arxiv_id):
         return arxiv_id[:2], arxiv_id[2:4]
 
-    @wrong("The year has four digits: 2018, not 18.")
-    def two_digits(arxiv_id):
-        return int(arxiv_id[:2]), int(arxiv_id[2:4])
+    two_digits = wrong("The year has four digits: 2018, not 18.", "2000 +", "")
 
     @wrong("These are year and month the other way round.")
     def month_first(arxiv_id):
@@ -79,8 +75,6 @@ class layer_parameters:
         "Matrices: 4 h² + 4 h² + 4 h². Biases: 4 h + 4 h + h. LayerNorms: 2 x 2 h.",
         "One layer has 12 h² + 13 h numbers. What does sharing change?",
     )
-
-    def stub(hidden_size, layers, shared): ...
 
     def solution(hidden_size, layers, shared):
         one = 12 * hidden_size**2 + 13 * hidden_size
@@ -131,8 +125,6 @@ class window_mask:
         "Its absolute value, compared with width.",
     )
 
-    def stub(seq_len, width): ...
-
     def solution(seq_len, width):
         place = torch.arange(seq_len)
         return (place[:, None] - place).abs() <= width
@@ -150,20 +142,18 @@ class window_mask:
             expected = torch.tensor(rows)
             check.equal(check.call(seq_len, width), expected)
 
-    @wrong("A mask holds True and False: the comparison is the answer, without `.float()`.")
-    def numbers(seq_len, width):
-        place = torch.arange(seq_len)
-        return ((place[:, None] - place).abs() <= width).float()
+    numbers = wrong(
+        "A mask holds True and False: the comparison is the answer, without `.float()`.",
+        "(place[:, None] - place).abs() <= width",
+        "((place[:, None] - place).abs() <= width).float()",
+    )
 
     @wrong("Only the left neighbours are seen; the window has two sides.")
     def one_sided(seq_len, width):
         distance = torch.arange(seq_len)[:, None] - torch.arange(seq_len)
         return (distance >= 0) & (distance <= width)
 
-    @wrong("The neighbour at distance width is seen too: <=, not <.")
-    def too_narrow(seq_len, width):
-        place = torch.arange(seq_len)
-        return (place[:, None] - place).abs() < width
+    too_narrow = wrong("The neighbour at distance width is seen too: <=, not <.", "<= width", "< width")
 
 
 def _turned(x: list[float], position: int) -> list[float]:
@@ -191,8 +181,6 @@ class rotate:
         "`torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])`",
     )
 
-    def stub(x, position): ...
-
     def solution(x, position):
         half = len(x) // 2
         a, b = x[:half], x[half:]
@@ -215,25 +203,17 @@ class rotate:
                 expected = torch.tensor(_turned(x.tolist(), position))
                 check.equal(check.call(x, position), expected, tolerance=1e-4)
 
-    @wrong("Turning changes no length: a cos - b sin and a sin + b cos.")
-    def both_plus(x, position):
-        half = len(x) // 2
-        a, b = x[:half], x[half:]
-        angle = position * 10_000.0 ** (-torch.arange(half) / half)
-        return torch.cat([a * angle.cos() + b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    both_plus = wrong(
+        "Turning changes no length: a cos - b sin and a sin + b cos.", "angle.cos() - b", "angle.cos() + b"
+    )
 
-    @wrong("All pairs turn by the same angle; pair k is slower: 10000 ** (-k / half).")
-    def same_angle(x, position):
-        half = len(x) // 2
-        a, b, angle = x[:half], x[half:], torch.tensor(float(position))
-        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    same_angle = wrong(
+        "All pairs turn by the same angle; pair k is slower: 10000 ** (-k / half).",
+        "position * 10_000.0 ** (-torch.arange(half) / half)",
+        "torch.tensor(float(position))",
+    )
 
-    @wrong("They turn the other way round.")
-    def backwards(x, position):
-        half = len(x) // 2
-        a, b = x[:half], x[half:]
-        angle = -position * 10_000.0 ** (-torch.arange(half) / half)
-        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+    backwards = wrong("They turn the other way round.", "angle = position", "angle = -position")
 
 
 @exercise
@@ -250,8 +230,6 @@ class distillation_loss:
         "`teacher_logits.softmax(-1)` and `student_logits.log_softmax(-1)`, both (positions, vocab_size).",
         "Minus their product, summed over the last axis, and the mean of what is left.",
     )
-
-    def stub(student_logits, teacher_logits): ...
 
     def solution(student_logits, teacher_logits):
         nats = -(teacher_logits.softmax(-1) * student_logits.log_softmax(-1)).sum(-1)

@@ -20,7 +20,6 @@ cores):
     python -m course_utils.lessons.family.experiment
 """
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -29,6 +28,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_utils import commands
 from course_utils.bert import BertConfig, BertForPreTraining, BertModel, count_parameters
 from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.lessons.mlm.experiment import (
@@ -267,4 +267,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -63,8 +63,6 @@ class neighbour_agreement:
         ),
     )
 
-    def stub(vectors, labels): ...
-
     def solution(vectors, labels):
         unit = vectors / vectors.norm(dim=1, keepdim=True)
         cosines = unit @ unit.T
@@ -86,11 +84,11 @@ class neighbour_agreement:
             vectors = vectors * torch.tensor([0.3, 1.0, 5.0, 2.0, 0.6, 8.0, 1.5])[:, None]
             check.equal(check.call(vectors, labels), _share(_nearest(vectors, labels, _cosine), labels))
 
-    @wrong("Every row found itself: leave the row itself out of its neighbours.")
-    def finds_itself(vectors, labels):
-        unit = vectors / vectors.norm(dim=1, keepdim=True)
-        nearest = (unit @ unit.T).argmax(dim=1).tolist()
-        return sum(labels[i] == labels[j] for i, j in enumerate(nearest)) / len(labels)
+    finds_itself = wrong(
+        "Every row found itself: leave the row itself out of its neighbours.",
+        'cosines.fill_diagonal_(float("-inf"))',
+        "pass",
+    )
 
     @wrong("These are the neighbours by dot product: divide by the lengths, or long rows win.")
     def dot_product(vectors, labels):
@@ -105,21 +103,15 @@ class neighbour_agreement:
         return len(labels) * _share(_nearest(vectors, labels, _cosine), labels)
 
 
-def _silhouette(
-    vectors: torch.Tensor, labels: list[str], own_counts_itself: bool = False, pooled: bool = False
-) -> float:
-    """Point by point, from the definition, with two switches for what can go wrong."""
-    rows = vectors.double().tolist()
-    total = 0.0
-    for i, one in enumerate(rows):
-        distance = [math.dist(one, other) for other in rows]
-        mean = {}
-        for label in set(labels):
-            members = [j for j in range(len(rows)) if labels[j] == label and (j != i or own_counts_itself)]
-            mean[label] = sum(distance[j] for j in members) / len(members)
-        others = [j for j in range(len(rows)) if labels[j] != labels[i]]
-        a = mean.pop(labels[i])
-        b = sum(distance[j] for j in others) / len(others) if pooled else min(mean.values())
+def _silhouette(vectors: torch.Tensor, labels: list[str]) -> float:
+    """Point by point, from the definition, in plain numbers."""
+    rows, total = vectors.double().tolist(), 0.0
+    for one, label in zip(rows, labels, strict=True):
+        distances = {name: [] for name in labels}
+        for other, name in zip(rows, labels, strict=True):
+            distances[name].append(math.dist(one, other))
+        own = distances.pop(label)  # 0 to itself among them
+        a, b = sum(own) / (len(own) - 1), min(sum(each) / len(each) for each in distances.values())
         total += (b - a) / max(a, b)
     return total / len(rows)
 
@@ -141,8 +133,6 @@ class silhouette:
         ),
         "For b: one mean for each other label, and then the smallest of these means.",
     )
-
-    def stub(vectors, labels): ...
 
     def solution(vectors, labels):
         distances = torch.cdist(vectors, vectors)
@@ -169,17 +159,23 @@ class silhouette:
             vectors, labels = _groups(check, [n, n + 2, 2])
             check.equal(check.call(vectors, labels), _silhouette(vectors, labels), tolerance=1e-4)
 
-    @wrong("The row itself counts in a, with distance 0: divide by the size of the group minus 1.")
-    def counts_itself(vectors, labels):
-        return _silhouette(vectors, labels, own_counts_itself=True)
+    counts_itself = wrong(
+        "The row itself counts in a, with distance 0: divide by the size of the group minus 1.",
+        " and j != i",
+        "",
+    )
 
-    @wrong("The sign is turned round: near to one's own and far from the others is positive.")
-    def turned(vectors, labels):
-        return -_silhouette(vectors, labels)
+    turned = wrong(
+        "The sign is turned round: near to one's own and far from the others is positive.",
+        "return total",
+        "return -total",
+    )
 
-    @wrong("All other labels are thrown together for b: take the mean of each, and then the smallest.")
-    def pooled(vectors, labels):
-        return _silhouette(vectors, labels, pooled=True)
+    pooled = wrong(
+        "All other labels are thrown together for b: take the mean of each, and then the smallest.",
+        "min(means.values())",
+        "distances[i, [j for j, other in enumerate(labels) if other != label]].mean().item()",
+    )
 
 
 def _words(check, kinds: int, n: int) -> list[str]:
@@ -208,8 +204,6 @@ class control_labels:
         ),
         "`dict.fromkeys(words)` gives the different words in the order in which they first occur.",
     )
-
-    def stub(words, num_labels, seed): ...
 
     def solution(words, num_labels, seed):
         generator, drawn = torch.Generator().manual_seed(seed), {}
@@ -260,22 +254,15 @@ class control_labels:
     def by_checksum(words, num_labels, seed):
         return [zlib.crc32(word.encode()) % num_labels for word in words]
 
-    @wrong("Label 0 is drawn more often than the others: all are equally likely.")
-    def mostly_zero(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        drawn = {
-            w: max(0, torch.randint(-5, num_labels, (1,), generator=generator).item())
-            for w in dict.fromkeys(words)
-        }
-        return [drawn[word] for word in words]
+    mostly_zero = wrong(
+        "Label 0 is drawn more often than the others: all are equally likely.",
+        "torch.randint(num_labels, (1,), generator=generator).item()",
+        "max(0, torch.randint(-5, num_labels, (1,), generator=generator).item())",
+    )
 
-    @wrong("These labels are counted from 1; the first one is 0.")
-    def from_one(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        drawn = {
-            w: 1 + torch.randint(num_labels, (1,), generator=generator).item() for w in dict.fromkeys(words)
-        }
-        return [drawn[word] for word in words]
+    from_one = wrong(
+        "These labels are counted from 1; the first one is 0.", "= torch.randint", "= 1 + torch.randint"
+    )
 
     @wrong("This is one label for each different word: a word that repeats has its label each time.")
     def only_different(words, num_labels, seed):
@@ -304,8 +291,6 @@ class ablate_head:
             " broadcasts."
         ),
     )
-
-    def stub(context, head, num_heads): ...
 
     def solution(context, head, num_heads):
         size = context.shape[-1] // num_heads
@@ -346,26 +331,23 @@ class ablate_head:
 
             check.equal(check.call(context, head, 3), replaced(lambda c, mean=mean: mean[c]))
 
-    @wrong("The head is set to 0: that is a value it may never have had; its mean is wanted.")
-    def zeros(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        result = context.clone()
-        result[..., head * size : (head + 1) * size] = 0
-        return result
+    zeros = wrong(
+        "The head is set to 0: that is a value it may never have had; its mean is wanted.",
+        "context[..., columns].mean(dim=(0, 1))",
+        "0",
+    )
 
-    @wrong("Each row of the batch has a mean of its own: take one over batch and positions.")
-    def mean_of_row(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        columns = slice(head * size, (head + 1) * size)
-        result = context.clone()
-        result[..., columns] = context[..., columns].mean(dim=1, keepdim=True)
-        return result
+    mean_of_row = wrong(
+        "Each row of the batch has a mean of its own: take one over batch and positions.",
+        "dim=(0, 1)",
+        "dim=1, keepdim=True",
+    )
 
-    @wrong("Every num_heads-th column is taken: a head's columns stand side by side.")
-    def interleaved(context, head, num_heads):
-        result = context.clone()
-        result[..., head::num_heads] = context[..., head::num_heads].mean(dim=(0, 1))
-        return result
+    interleaved = wrong(
+        "Every num_heads-th column is taken: a head's columns stand side by side.",
+        "slice(head * size, (head + 1) * size)",
+        "slice(head, None, num_heads)",
+    )
 
     @wrong("All columns change: only one head is to be silenced.")
     def everything(context, head, num_heads):
@@ -407,8 +389,6 @@ class beliefs:
         "The belief after one word is the prior of the next: a loop, or a product that runs along the words.",
         "In the loop: `belief = belief * word`, divided by its sum, for `word` in `likelihood`.",
     )
-
-    def stub(prior, likelihood): ...
 
     def solution(prior, likelihood):
         belief, rows = prior, []

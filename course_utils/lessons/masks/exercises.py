@@ -50,8 +50,6 @@ class causal_mask:
         "That method is `.tril()`.",
     )
 
-    def stub(seq_len): ...
-
     def solution(seq_len):
         return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
 
@@ -103,8 +101,6 @@ class padding_mask:
         "`torch.tensor(lengths)[:, None]` is that column. Position `length` itself is already padding.",
     )
 
-    def stub(lengths, seq_len): ...
-
     def solution(lengths, seq_len):
         return torch.arange(seq_len) < torch.tensor(lengths)[:, None]
 
@@ -136,9 +132,11 @@ class padding_mask:
     def left_padding(lengths, seq_len):
         return (torch.arange(seq_len) < torch.tensor(lengths)[:, None]).flip(1)
 
-    @wrong("This is one row for all sentences; each of them has a length of its own.")
-    def one_row(lengths, seq_len):
-        return torch.arange(seq_len) < max(lengths)
+    one_row = wrong(
+        "This is one row for all sentences; each of them has a length of its own.",
+        "torch.tensor(lengths)[:, None]",
+        "max(lengths)",
+    )
 
 
 @exercise
@@ -157,8 +155,6 @@ class masked_weights:
         '`scores.masked_fill(~mask, float("-inf"))` leaves the input as it is and returns the changed copy.',
         "The softmax runs along the keys: the last axis, `dim=-1`.",
     )
-
-    def stub(scores, mask): ...
 
     def solution(scores, mask):
         return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
@@ -194,9 +190,11 @@ class masked_weights:
     def inverted(scores, mask):
         return scores.masked_fill(mask, float("-inf")).softmax(dim=-1)
 
-    @wrong("Rows and columns of the mask are swapped: ROW i says what token i may look at.")
-    def transposed(scores, mask):
-        return scores.masked_fill(~mask.T, float("-inf")).softmax(dim=-1)
+    transposed = wrong(
+        "Rows and columns of the mask are swapped: ROW i says what token i may look at.",
+        "~mask",
+        "~mask.T",
+    )
 
     @wrong(
         "A score of 0 is a score like any other, and e to the power of 0 is 1: a forbidden token gets weight."
@@ -204,20 +202,22 @@ class masked_weights:
     def zero_scores(scores, mask):
         return (scores * mask).softmax(dim=-1)
 
-    @wrong(
-        "The scores that were handed over are overwritten: `masked_fill` without the last underscore makes a"
-        " copy."
+    in_place = wrong(
+        (
+            "The scores that were handed over are overwritten: `masked_fill` without the last underscore"
+            " makes a copy."
+        ),
+        "masked_fill",
+        "masked_fill_",
     )
-    def in_place(scores, mask):
-        return scores.masked_fill_(~mask, float("-inf")).softmax(dim=-1)
 
     @wrong("Among the allowed tokens the shares are not those of a softmax.")
     def uniform(scores, mask):
         return mask / mask.sum(-1, keepdim=True)
 
-    @wrong("The mask is swapped and turned round: use `~mask`, without `.T`.")
-    def inverted_and_transposed(scores, mask):
-        return scores.masked_fill(mask.T, float("-inf")).softmax(dim=-1)
+    inverted_and_transposed = wrong(
+        "The mask is swapped and turned round: use `~mask`, without `.T`.", "~mask", "mask.T"
+    )
 
 
 @exercise
@@ -236,8 +236,6 @@ class combine:
         ),
         "`padding[:, None, :]` has the shape (batch, 1, seq_len).",
     )
-
-    def stub(mask, padding): ...
 
     def solution(mask, padding):
         return mask & padding[:, None, :]
@@ -263,18 +261,18 @@ class combine:
     def either(mask, padding):
         return mask | padding[:, None, :]
 
-    @wrong("Padding was laid along the queries. It is about who is looked at: the keys.")
-    def along_queries(mask, padding):
-        return mask & padding[:, :, None]
+    along_queries = wrong(
+        "Padding was laid along the queries. It is about who is looked at: the keys.",
+        "[:, None, :]",
+        "[:, :, None]",
+    )
 
     @wrong("The rule of `mask` is lost; only the padding counts here.")
     def padding_only(mask, padding):
         batch, seq_len = padding.shape
         return padding[:, None, :].expand(batch, seq_len, seq_len)
 
-    @wrong("The padding of the first row is used for the whole batch.")
-    def one_mask(mask, padding):
-        return mask & padding[0]
+    one_mask = wrong("The padding of the first row is used for the whole batch.", "[:, None, :]", "[0]")
 
     @wrong("Padding rows may look too: only the keys that are padding are forbidden.")
     def both_ways(mask, padding):
@@ -299,8 +297,6 @@ class reach:
         ),
         "That is a matrix product of 0/1 matrices: `(may_look.float() @ knows.float()) > 0`, once a layer.",
     )
-
-    def stub(mask, layers): ...
 
     def solution(mask, layers):
         knows = torch.eye(len(mask), dtype=torch.bool)
@@ -336,19 +332,15 @@ class reach:
     def mask_itself(mask, layers):
         return mask.clone()
 
-    @wrong("What a token had is lost: a token keeps what it knew, so add itself.")
-    def no_residual(mask, layers):
-        knows = torch.eye(len(mask), dtype=torch.bool)
-        for _ in range(layers):
-            knows = (mask.float() @ knows.float()) > 0
-        return knows
+    no_residual = wrong(
+        "What a token had is lost: a token keeps what it knew, so add itself.", "(mask | knows)", "mask"
+    )
 
-    @wrong("Rows and columns are swapped: token i reads the tokens in ROW i.")
-    def transposed(mask, layers):
-        knows = torch.eye(len(mask), dtype=torch.bool)
-        for _ in range(layers):
-            knows = ((mask.T.float() @ knows.float()) > 0) | knows
-        return knows
+    transposed = wrong(
+        "Rows and columns are swapped: token i reads the tokens in ROW i.",
+        "(mask | knows)",
+        "(mask.T | knows)",
+    )
 
     @wrong("This is what one layer gives: looks do not add up over the layers.")
     def one_layer_only(mask, layers):

@@ -58,8 +58,6 @@ class fates:
         ),
     )
 
-    def stub(u, special, rate): ...
-
     def solution(u, special, rate):
         result = torch.full(u.shape, 3)
         result = torch.where(u < 0.9 * rate, 2, result)
@@ -79,8 +77,6 @@ class fates:
             for shape in ((1, 4), (2, 8), (3, 20)):
                 u, special = _draws(check, shape, rate), torch.zeros(shape, dtype=torch.bool)
                 expected = _fates_by_hand(u, special, rate)
-                swapped = expected.clone()
-                swapped[expected == 2], swapped[expected == 3] = 3, 2
                 check.equal(check.call(u, special, rate), expected)
 
     @stage("0 at special tokens, whatever their draw")
@@ -91,12 +87,11 @@ class fates:
             special[:, 0] = special[:, -1] = True
             check.equal(check.call(u, special, 0.3), _fates_by_hand(u, special, 0.3))
 
-    @wrong("Fates are whole numbers: begin with `torch.full(u.shape, 3)`, not with 3.0.")
-    def floats(u, special, rate):
-        result = torch.full(u.shape, 3.0)
-        result[u < 0.9 * rate] = 2
-        result[u < 0.8 * rate] = 1
-        return result.masked_fill((u >= rate) | special, 0)
+    floats = wrong(
+        "Fates are whole numbers: begin with `torch.full(u.shape, 3)`, not with 3.0.",
+        "torch.full(u.shape, 3)",
+        "torch.full(u.shape, 3.0)",
+    )
 
     @wrong("Your boundaries are 0.8 and 0.9 of all tokens; they are shares of the selected ones.")
     def of_all_tokens(u, special, rate):
@@ -108,18 +103,16 @@ class fates:
         result = torch.where(u < 0.8 * rate, 1, torch.where(u < 0.9 * rate, 3, 2))
         return result.masked_fill((u >= rate) | special, 0)
 
-    @wrong(
-        "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a second"
-        " draw, among the rest."
+    half = wrong(
+        (
+            "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a"
+            " second draw, among the rest."
+        ),
+        "0.9 * rate",
+        "(0.8 + 0.5) * rate",
     )
-    def half(u, special, rate):
-        result = torch.where(u < 0.8 * rate, 1, torch.where(u < (0.8 + 0.5) * rate, 2, 3))
-        return result.masked_fill((u >= rate) | special, 0)
 
-    @wrong("A special token has been selected.")
-    def specials_too(u, special, rate):
-        result = torch.where(u < 0.8 * rate, 1, torch.where(u < 0.9 * rate, 2, 3))
-        return result.masked_fill(u >= rate, 0)
+    specials_too = wrong("A special token has been selected.", "(u >= rate) | special", "u >= rate")
 
 
 @exercise
@@ -136,8 +129,6 @@ class labels_for:
         "`torch.where(condition, this, that)` chooses cell by cell and leaves its inputs as they are.",
         "`input_ids.masked_fill(~selected, -100)` does the same. Mind the `~`.",
     )
-
-    def stub(input_ids, selected): ...
 
     def solution(input_ids, selected):
         return torch.where(selected, input_ids, -100)
@@ -164,9 +155,11 @@ class labels_for:
                 )
                 check.equal(check.call(ids, selected), expected)
 
-    @wrong("This labels the positions that were not selected: the condition is turned round.")
-    def turned(input_ids, selected):
-        return torch.where(selected, -100, input_ids)
+    turned = wrong(
+        "This labels the positions that were not selected: the condition is turned round.",
+        "input_ids, -100",
+        "-100, input_ids",
+    )
 
     @wrong("0 is the id of [PAD], a class like any other: the loss skips -100 and nothing else.")
     def zeros(input_ids, selected):
@@ -224,8 +217,6 @@ class mlm_loss:
         "The mean of nothing is NaN. Ask `if not selected.any()` first and return `logits.sum() * 0`.",
     )
 
-    def stub(logits, labels): ...
-
     def solution(logits, labels):
         selected = labels != -100
         if not selected.any():
@@ -252,25 +243,20 @@ class mlm_loss:
             logits, labels = _case(check, rows, 3, 0)
             check.equal(check.call(logits, labels), torch.tensor(0.0))
 
-    @wrong("This is minus the logit: the softmax is missing.")
-    def minus_logit(logits, labels):
-        selected = labels != -100
-        return -logits[selected].gather(1, labels[selected][:, None]).mean()
+    minus_logit = wrong("This is minus the logit: the softmax is missing.", ".log_softmax(dim=-1)", "")
 
     @wrong("This is p itself; the loss is -log p.")
     def probability(logits, labels):
         selected = labels != -100
         return logits[selected].softmax(-1).gather(1, labels[selected][:, None]).mean()
 
-    @wrong("This is divided by the number of all positions, not of the selected ones.")
-    def over_all(logits, labels):
-        selected = labels != -100
-        return -logits[selected].log_softmax(-1).gather(1, labels[selected][:, None]).sum() / labels.numel()
+    over_all = wrong(
+        "This is divided by the number of all positions, not of the selected ones.",
+        ".mean()",
+        ".sum() / labels.numel()",
+    )
 
-    @wrong("This is the sum over the selected positions; the mean is wanted.")
-    def summed(logits, labels):
-        selected = labels != -100
-        return -logits[selected].log_softmax(-1).gather(1, labels[selected][:, None]).sum()
+    summed = wrong("This is the sum over the selected positions; the mean is wanted.", ".mean()", ".sum()")
 
     @wrong("Positions without a label have entered the loss, as if their label were piece 0.")
     def clamped(logits, labels):
@@ -299,8 +285,6 @@ class positions_from_gaps:
         "`(gaps + 1).cumsum(0) - 1` are the positions; keep those below n.",
     )
 
-    def stub(gaps, n): ...
-
     def solution(gaps, n):
         positions = (gaps + 1).cumsum(0) - 1
         return positions[positions < n]
@@ -322,24 +306,21 @@ class positions_from_gaps:
             gaps = torch.zeros(12, dtype=torch.int64)  # every position is selected
             check.equal(check.call(gaps, n), torch.arange(n))
 
-    @wrong("The selected token itself takes a place: from one to the next are gap + 1 steps.")
-    def no_step(gaps, n):
-        positions = gaps.cumsum(0)
-        return positions[positions < n]
+    no_step = wrong(
+        "The selected token itself takes a place: from one to the next are gap + 1 steps.",
+        "(gaps + 1).cumsum(0) - 1",
+        "gaps.cumsum(0)",
+    )
 
-    @wrong("This counts from 1: a first gap of 0 selects position 0.")
-    def from_one(gaps, n):
-        positions = (gaps + 1).cumsum(0)
-        return positions[positions < n]
+    from_one = wrong("This counts from 1: a first gap of 0 selects position 0.", " - 1", "")
 
     @wrong("These are the gaps plus one; add them up as you go.")
     def no_sum(gaps, n):
         return (gaps + 1)[gaps + 1 < n]
 
-    @wrong("Position n does not exist: the last one is n - 1.")
-    def one_too_far(gaps, n):
-        positions = (gaps + 1).cumsum(0) - 1
-        return positions[positions <= n]
+    one_too_far = wrong(
+        "Position n does not exist: the last one is n - 1.", "positions < n", "positions <= n"
+    )
 
     @wrong("Positions at or beyond n must be left out.")
     def no_end(gaps, n):
@@ -373,8 +354,6 @@ class posterior:
             " and divide by the sum."
         ),
     )
-
-    def stub(prior, shown, mask_id, pieces): ...
 
     def solution(prior, shown, mask_id, pieces):
         if shown == mask_id:
@@ -421,18 +400,10 @@ class posterior:
     def sure(prior, shown, mask_id, pieces):
         return prior.clone() if shown == mask_id else torch.eye(len(prior))[shown]
 
-    @wrong("The result does not sum to 1: divide by the sum.")
-    def no_sum(prior, shown, mask_id, pieces):
-        if shown == mask_id:
-            return prior.clone()
-        likelihood = torch.full_like(prior, 0.1 / pieces)
-        likelihood[shown] += 0.1
-        return prior * likelihood
+    no_sum = wrong("The result does not sum to 1: divide by the sum.", " / (prior * likelihood).sum()", "")
 
-    @wrong("The prior is missing: a likely word is more likely to have been kept.")
-    def no_prior(prior, shown, mask_id, pieces):
-        if shown == mask_id:
-            return prior.clone()
-        likelihood = torch.full_like(prior, 0.1 / pieces)
-        likelihood[shown] += 0.1
-        return likelihood / 0.2
+    no_prior = wrong(
+        "The prior is missing: a likely word is more likely to have been kept.",
+        "prior * likelihood / (prior * likelihood).sum()",
+        "likelihood / 0.2",
+    )

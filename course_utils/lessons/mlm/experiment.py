@@ -11,7 +11,6 @@ cores):
     python -m course_utils.lessons.mlm.experiment
 """
 
-import sys
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course_utils import nsp
+from course_utils import commands, nsp
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.mlm import IGNORE_INDEX, corrupt
@@ -236,4 +235,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -56,8 +56,6 @@ class tear:
         "`donor = (donor + 1) % len(pairs)` goes one further and comes round at the end.",
     )
 
-    def stub(pairs, owners, torn, donors): ...
-
     def solution(pairs, owners, torn, donors):
         triples = []
         for i, (first, second) in enumerate(pairs):
@@ -152,8 +150,6 @@ class nsp_head:
         "`classifier(pooler(...).tanh())`.",
     )
 
-    def stub(last_hidden_state, pooler, classifier): ...
-
     def solution(last_hidden_state, pooler, classifier):
         return classifier(pooler(last_hidden_state[:, 0]).tanh())
 
@@ -177,13 +173,9 @@ class nsp_head:
             expected = classifier(pooler(states[:, 0]).tanh())
             check.equal(check.call(states, pooler, classifier), expected)
 
-    @wrong("Every token gets two logits here; the head reads [CLS] alone.")
-    def every_token(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state).tanh())
+    every_token = wrong("Every token gets two logits here; the head reads [CLS] alone.", "[:, 0]", "")
 
-    @wrong("The tanh between the two layers is missing.")
-    def no_tanh(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state[:, 0]))
+    no_tanh = wrong("The tanh between the two layers is missing.", ".tanh()", "")
 
     @wrong("The pooler is left out: the [CLS] state goes through it first.")
     def no_pooler(last_hidden_state, pooler, classifier):
@@ -193,9 +185,9 @@ class nsp_head:
     def last_token(last_hidden_state, pooler, classifier):
         return classifier(pooler(last_hidden_state[:, -1]).tanh())
 
-    @wrong("This reads the mean of all tokens; BERT's pooler reads [CLS] alone.")
-    def mean_token(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state.mean(dim=1)).tanh())
+    mean_token = wrong(
+        "This reads the mean of all tokens; BERT's pooler reads [CLS] alone.", "[:, 0]", ".mean(dim=1)"
+    )
 
     @wrong("The tanh belongs behind the pooler; logits are not squeezed.")
     def tanh_last(last_hidden_state, pooler, classifier):
@@ -232,8 +224,6 @@ class nsp_loss:
         "`logits.log_softmax(dim=-1)` gives the logarithms; row i needs the one in column labels[i].",
         "`F.cross_entropy(logits, labels)` does all of it, mean included. Leave its `ignore_index` alone.",
     )
-
-    def stub(logits, labels): ...
 
     def solution(logits, labels):
         log_probabilities = logits.log_softmax(dim=-1)
@@ -326,8 +316,6 @@ class topic_posterior:
         ),
     )
 
-    def stub(first, second): ...
-
     def solution(first, second):
         odds = len(first) * (first * second).sum()
         return odds / (1 + odds)
@@ -365,25 +353,28 @@ class topic_posterior:
     def odds(first, second):
         return len(first) * (first * second).sum()
 
-    @wrong("The number of topics is left out: the fewer documents share a topic by chance, the more it says.")
-    def no_count(first, second):
-        shared = (first * second).sum()
-        return shared / (1 + shared)
+    no_count = wrong(
+        "The number of topics is left out: the fewer documents share a topic by chance, the more it says.",
+        "len(first) * (first",
+        "(first",
+    )
 
     @wrong("Only the best guess of each sentence counts here; use all topics with their probabilities.")
     def best_guess(first, second):
         topics = len(first)
         return torch.tensor(topics / (topics + 1) if first.argmax() == second.argmax() else 0.0)
 
-    @wrong("This multiplies the two largest numbers, though they belong to different topics.")
-    def largest(first, second):
-        odds = len(first) * first.max() * second.max()
-        return odds / (1 + odds)
+    largest = wrong(
+        "This multiplies the two largest numbers, though they belong to different topics.",
+        "(first * second).sum()",
+        "first.max() * second.max()",
+    )
 
-    @wrong("This takes the smaller of two probabilities; both must hold, so multiply them.")
-    def overlap(first, second):
-        odds = len(first) * torch.minimum(first, second).sum()
-        return odds / (1 + odds)
+    overlap = wrong(
+        "This takes the smaller of two probabilities; both must hold, so multiply them.",
+        "(first * second).sum()",
+        "torch.minimum(first, second).sum()",
+    )
 
 
 @exercise
@@ -406,8 +397,6 @@ class order_posterior:
         ),
         "`forward_odds / (forward_odds + backward_odds)`.",
     )
-
-    def stub(forward, backward): ...
 
     def solution(forward, backward):
         forward_odds, backward_odds = forward / (1 - forward), backward / (1 - backward)
@@ -444,10 +433,7 @@ class order_posterior:
     def shares(forward, backward):
         return forward / (forward + backward)
 
-    @wrong("This is the chance that B comes first.")
-    def other_way(forward, backward):
-        forward_odds, backward_odds = forward / (1 - forward), backward / (1 - backward)
-        return backward_odds / (forward_odds + backward_odds)
+    other_way = wrong("This is the chance that B comes first.", "return forward_odds", "return backward_odds")
 
     @wrong("Half the difference of two probabilities is no ratio of likelihoods.")
     def difference(forward, backward):

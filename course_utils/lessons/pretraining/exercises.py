@@ -49,8 +49,6 @@ class joint_loss:
         ),
     )
 
-    def stub(logits, labels, pair_logits, pair_label): ...
-
     def solution(logits, labels, pair_logits, pair_label):
         mlm_loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
         nsp_loss = F.cross_entropy(pair_logits, pair_label)
@@ -80,20 +78,23 @@ class joint_loss:
             got = check.call(logits, labels, pair_logits, pair_label)
             check.equal(got, masked + sum(nats) / rows, tolerance=1e-4)
 
-    @wrong("This is the sum over the selected positions; take their mean.")
-    def summed(logits, labels, pair_logits, pair_label):
-        mlm_loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
-        return mlm_loss + F.cross_entropy(pair_logits, pair_label)
+    summed = wrong(
+        "This is the sum over the selected positions; take their mean.",
+        "ignore_index=-100",
+        'reduction="sum"',
+    )
 
-    @wrong("You divide by the number of all positions; only the selected ones count.")
-    def over_all_positions(logits, labels, pair_logits, pair_label):
-        nats = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        return nats.mean() + F.cross_entropy(pair_logits, pair_label)
+    over_all_positions = wrong(
+        "You divide by the number of all positions; only the selected ones count.",
+        "labels.flatten(), ignore_index=-100)",
+        'labels.flatten(), reduction="none").mean()',
+    )
 
-    @wrong("The pairs with label 0 are left out: 0 means IsNext, it is no sign to ignore.")
-    def hides_a_class(logits, labels, pair_logits, pair_label):
-        mlm_loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-        return mlm_loss + F.cross_entropy(pair_logits, pair_label, ignore_index=0)
+    hides_a_class = wrong(
+        "The pairs with label 0 are left out: 0 means IsNext, it is no sign to ignore.",
+        "(pair_logits, pair_label)",
+        "(pair_logits, pair_label, ignore_index=0)",
+    )
 
     @wrong("The loss of the pairs is missing.")
     def words_only(logits, labels, pair_logits, pair_label):
@@ -125,8 +126,6 @@ class clip_gradients:
         "One norm for everything: the root of the sum of the squares of all numbers in all tensors.",
         "The factor is `max_norm / norm` where the norm is larger than `max_norm`, and 1 elsewhere.",
     )
-
-    def stub(gradients, max_norm): ...
 
     def solution(gradients, max_norm):
         norm = math.sqrt(sum(float((gradient**2).sum()) for gradient in gradients))
@@ -205,8 +204,6 @@ class adamw_step:
         "`w - lr * weight_decay * w - lr * m_hat / (v_hat.sqrt() + 1e-8)`",
     )
 
-    def stub(w, g, m, v, t, lr, weight_decay): ...
-
     def solution(w, g, m, v, t, lr, weight_decay):
         m = 0.9 * m + 0.1 * g
         v = 0.98 * v + 0.02 * g**2
@@ -240,40 +237,31 @@ class adamw_step:
             got = check.call(w, g, m, v, t, 0.05, 0.3)[0]
             check.equal(got, torch.tensor(expected), tolerance=1e-4)
 
-    @wrong("The two shares are the wrong way round: nine tenths of the old mean stay.")
-    def swapped(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.1 * m + 0.9 * g, 0.98 * v + 0.02 * g**2
-        return w - lr * weight_decay * w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    swapped = wrong(
+        "The two shares are the wrong way round: nine tenths of the old mean stay.",
+        "0.9 * m + 0.1 * g",
+        "0.1 * m + 0.9 * g",
+    )
 
-    @wrong("Means that start at 0 are too small at first; divide by 1 - beta^t.")
-    def uncorrected(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
-        return w - lr * weight_decay * w - lr * m / (v.sqrt() + 1e-8), m, v
+    uncorrected = wrong(
+        "Means that start at 0 are too small at first; divide by 1 - beta^t.",
+        "m / (1 - 0.9**t), v / (1 - 0.98**t)",
+        "m, v",
+    )
 
-    @wrong("There is no decay.")
-    def without_decay(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
-        return w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    without_decay = wrong("There is no decay.", " - lr * weight_decay * w", "")
 
-    @wrong("The decay is not multiplied by the learning rate.")
-    def decay_without_rate(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
-        return w - weight_decay * w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    decay_without_rate = wrong(
+        "The decay is not multiplied by the learning rate.", "lr * weight_decay * w", "weight_decay * w"
+    )
 
-    @wrong("The second mean is of the square of the gradient.")
-    def not_squared(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g
-        return w - lr * weight_decay * w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    not_squared = wrong("The second mean is of the square of the gradient.", "g**2", "g")
 
-    @wrong("The shares of the second mean are 0.98 and 0.02.")
-    def same_shares(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.9 * v + 0.1 * g**2
-        return w - lr * weight_decay * w - lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    same_shares = wrong(
+        "The shares of the second mean are 0.98 and 0.02.", "0.98 * v + 0.02", "0.9 * v + 0.1"
+    )
 
-    @wrong("You go uphill: the step is against the gradient.")
-    def uphill(w, g, m, v, t, lr, weight_decay):
-        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
-        return w - lr * weight_decay * w + lr * (m / (1 - 0.9**t)) / ((v / (1 - 0.98**t)).sqrt() + 1e-8), m, v
+    uphill = wrong("You go uphill: the step is against the gradient.", "- lr * m_hat", "+ lr * m_hat")
 
 
 @exercise
@@ -297,8 +285,6 @@ class learning_rate:
         ),
     )
 
-    def stub(step, steps, warmup_steps, peak): ...
-
     def solution(step, steps, warmup_steps, peak):
         if step < warmup_steps:
             return peak * (step + 1) / warmup_steps
@@ -318,21 +304,19 @@ class learning_rate:
                 share = 1 - (step - warmup_steps) / (20 - warmup_steps)
                 check.equal(check.call(step, 20, warmup_steps, 0.004), 0.004 * share)
 
-    @wrong("One step late: step 0 is not without a rate, it has the first share.")
-    def from_zero(step, steps, warmup_steps, peak):
-        if step < warmup_steps:
-            return peak * step / warmup_steps
-        return peak * (steps - step) / (steps - warmup_steps)
+    from_zero = wrong(
+        "One step late: step 0 is not without a rate, it has the first share.", "(step + 1)", "step"
+    )
 
     @wrong("It stays at the peak after the warm-up.")
     def constant(step, steps, warmup_steps, peak):
         return peak * min(1.0, (step + 1) / warmup_steps)
 
-    @wrong("You divide by the number of all steps: at the end of the warm-up the rate would jump down.")
-    def jump(step, steps, warmup_steps, peak):
-        if step < warmup_steps:
-            return peak * (step + 1) / warmup_steps
-        return peak * (steps - step) / steps
+    jump = wrong(
+        "You divide by the number of all steps: at the end of the warm-up the rate would jump down.",
+        "(steps - warmup_steps)",
+        "steps",
+    )
 
 
 @exercise
@@ -350,8 +334,6 @@ class combine_gradients:
         "A mean over 2 positions and a mean over 6 positions: what is the mean over all 8?",
         "Each row counts as much as its process has positions: weights `counts[i] / sum(counts)`.",
     )
-
-    def stub(gradients, counts): ...
 
     def solution(gradients, counts):
         weights = torch.tensor(counts, dtype=gradients.dtype) / sum(counts)

@@ -8,7 +8,6 @@ runs one pair again. Make it anew with
 Every run has 400 steps of about 2,048 positions. The loss is that of held-out documents, in nats, at [MASK].
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils import checkpoints, pretraining
+from course_utils import checkpoints, commands, pretraining
 from course_utils.classroom.experiments import Options, finish, read, train_all
 from course_utils.pretraining import Settings
 from course_utils.wordpiece import WordPieceTokenizer
@@ -100,4 +99,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

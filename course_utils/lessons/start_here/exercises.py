@@ -45,8 +45,6 @@ class softmax:
         ),
     )
 
-    def stub(scores): ...
-
     def solution(scores):
         highest = max(scores)
         powers = [math.exp(score - highest) for score in scores]
@@ -115,8 +113,6 @@ class best_ids:
         "`torch.argsort(logits, descending=True)` gives all ids, the best first. Keep the first k.",
         "`.tolist()` makes a list of a tensor.",
     )
-
-    def stub(logits, k): ...
 
     def solution(logits, k):
         return logits.topk(k).indices.tolist()

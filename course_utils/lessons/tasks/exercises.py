@@ -2,6 +2,8 @@
 is.
 """
 
+import re
+
 import numpy as np
 import torch
 
@@ -32,8 +34,6 @@ class first_piece_labels:
             " `previous = word`."
         ),
     )
-
-    def stub(word_of_piece, word_labels): ...
 
     def solution(word_of_piece, word_labels):
         labels, previous = [], -1
@@ -75,40 +75,30 @@ class first_piece_labels:
             for word, follows in zip(word_of_piece, after, strict=True)
         ]
 
-    @wrong("[CLS] and [SEP] belong to no word: their label is -100, not 0.")
-    def specials_are_outside(word_of_piece, word_labels):
-        labels, previous = [], -1
-        for word in word_of_piece:
-            labels.append(0 if word == -1 else word_labels[word] if word != previous else -100)
-            previous = word
-        return labels
+    specials_are_outside = wrong(
+        "[CLS] and [SEP] belong to no word: their label is -100, not 0.",
+        "word_labels[word] if word not in (-1, previous) else -100",
+        "0 if word == -1 else word_labels[word] if word != previous else -100",
+    )
 
     @wrong("This is one label for each word: further pieces and special tokens need an entry too.")
     def words_only(word_of_piece, word_labels):
         return list(word_labels)
 
-    @wrong("The other pieces got 0, which is the number of a tag; -100 means no label.")
-    def rest_is_outside(word_of_piece, word_labels):
-        labels, previous = [], -1
-        for word in word_of_piece:
-            labels.append(-100 if word == -1 else word_labels[word] if word != previous else 0)
-            previous = word
-        return labels
+    rest_is_outside = wrong(
+        "The other pieces got 0, which is the number of a tag; -100 means no label.",
+        "word_labels[word] if word not in (-1, previous) else -100",
+        "-100 if word == -1 else word_labels[word] if word != previous else 0",
+    )
 
 
 KINDS = ("PER", "LOC", "ORG")
 
 
 def _entities(tags) -> set:
-    """The truth to compare with: an entity begins at each B and covers the I of its type that follow."""
-    found = set()
-    for begin, tag in enumerate(tags):
-        if tag.startswith("B-"):
-            end = begin + 1
-            while end < len(tags) and tags[end] == f"I-{tag[2:]}":
-                end += 1
-            found.add((tag[2:], begin, end))
-    return found
+    """The truth to compare with: in well-formed tags, every B with the I behind it."""
+    spans = [each.span() for each in re.finditer("BI*", "".join(tag[0] for tag in tags))]
+    return {(tags[begin][2:], begin, end) for begin, end in spans}
 
 
 def _sentence(check, entities: int) -> list[str]:
@@ -137,8 +127,6 @@ class entities:
         "From `begin + 1` on, as long as the tag is I- with the same type. The end of the list ends it too.",
         '`kind = tag[2:]`; `while end < len(tags) and tags[end] == f"I-{kind}": end += 1`.',
     )
-
-    def stub(tags): ...
 
     def solution(tags):
         found = set()
@@ -211,8 +199,6 @@ class entity_f1:
         "If found + true ones is 0, return 1.0.",
     )
 
-    def stub(truth, guess): ...
-
     def solution(truth, guess):
         right = sum(len(t & g) for t, g in zip(truth, guess, strict=True))
         total = sum(map(len, truth)) + sum(map(len, guess))
@@ -259,10 +245,11 @@ class entity_f1:
     def one_set(truth, guess):
         return _f1(set().union(*truth), set().union(*guess))
 
-    @wrong("Nothing to find and nothing found makes 0 / 0: that case has an answer of its own, 1.0.")
-    def nothing_at_all(truth, guess):
-        right = sum(len(t & g) for t, g in zip(truth, guess, strict=True))
-        return 2 * right / (sum(map(len, truth)) + sum(map(len, guess)))
+    nothing_at_all = wrong(
+        "Nothing to find and nothing found makes 0 / 0: that case has an answer of its own, 1.0.",
+        " if total else 1.0",
+        "",
+    )
 
     @wrong("An entity with the wrong end counts as right here; the whole tuple must agree.")
     def begins_alike(truth, guess):
@@ -270,10 +257,7 @@ class entity_f1:
             *([{each[:2] for each in one} for one in side] for side in (truth, guess))
         )
 
-    @wrong("Not half of it: F1 is 2 * right / (found + true ones).")
-    def half(truth, guess):
-        total = sum(map(len, truth)) + sum(map(len, guess))
-        return entity_f1.model_answer(truth, guess) / 2 if total else 1.0
+    half = wrong("Not half of it: F1 is 2 * right / (found + true ones).", "2 * right", "right")
 
 
 def _search(start, end, longest: int, strict: bool = False, over: int = 0) -> tuple[int, int]:
@@ -298,8 +282,6 @@ class best_answer:
         "`last` runs from `first` to `first + longest - 1`, but not past the end of the row.",
         "`max(spans, key=...)` over a list of all allowed spans; make sure that you return ints.",
     )
-
-    def stub(start, end, longest): ...
 
     def solution(start, end, longest):
         seq_len = len(start)
@@ -356,11 +338,8 @@ class best_answer:
 
 
 def _starts(length: int, room: int, stride: int) -> list[int]:
-    """The truth to compare with: windows until one reaches the end."""
-    starts = [0]
-    while starts[-1] + room < length:
-        starts.append(starts[-1] + stride)
-    return starts
+    """The truth to compare with: the last window is the first that reaches the end."""
+    return list(range(0, max(length - room, 0) + stride, stride))
 
 
 @exercise
@@ -376,8 +355,6 @@ class window_starts:
         "A window that begins at s holds the pieces s to s + room - 1. When does it reach the end?",
         "It reaches the end if s + room >= length. Until then, append s + stride.",
     )
-
-    def stub(length, room, stride): ...
 
     def solution(length, room, stride):
         starts = [0]

@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import pairwise
 
 from course_utils.classroom.engine import exercise, stage, wrong
+from course_utils.wordpiece import pair_scores
 
 CAST = (
     "the bank was robbed yesterday",
@@ -41,30 +42,16 @@ def _pieces_of_library(word: str, vocab: dict[str, int]) -> list[str]:
     return [token.value for token in WordPiece(vocab, unk_token="[UNK]").tokenize(word)]
 
 
-def _cut_shortest(word: str, vocab: dict[str, int]) -> list[str]:
-    """A slip: from the beginning, the shortest piece that fits."""
-    pieces, start = [], 0
-    while start < len(word):
-        ends = (
-            end
-            for end in range(start + 1, len(word) + 1)
-            if ("##" if start else "") + word[start:end] in vocab
-        )
-        end = next(ends, None)
-        if end is None:
-            return UNKNOWN
-        pieces.append(("##" if start else "") + word[start:end])
-        start = end
-    return pieces
-
-
-def _cut_longest(word: str, vocab: dict[str, int], mark: str = "##", give_up: bool = True) -> list[str]:
-    """Greedy longest match; with `mark=""` or `give_up=False` (letters without a piece become `[UNK]`), a
-    slip.
+def _cut(
+    word: str, vocab: dict[str, int], shortest: bool = False, mark: str = "##", give_up: bool = True
+) -> list[str]:
+    """Greedy match from the left. Each option makes a slip of it: the shortest piece that fits, no mark, or
+    `[UNK]` for single letters that have no piece.
     """
     pieces, start = [], 0
     while start < len(word):
-        for end in range(len(word), start, -1):
+        ends = range(len(word), start, -1)
+        for end in reversed(ends) if shortest else ends:
             piece = ("##" if start else "") + word[start:end]
             if piece in vocab:
                 pieces.append((mark if start else "") + word[start:end])
@@ -113,8 +100,6 @@ class longest_match:
         ),
     )
 
-    def stub(word, vocab): ...
-
     def solution(word, vocab):
         pieces = []
         start = 0
@@ -159,19 +144,19 @@ class longest_match:
 
     @wrong("Letters are pieces too, but the whole word is a longer one.")
     def shortest_first(word, vocab):
-        return _cut_shortest(word, vocab)
+        return _cut(word, vocab, shortest=True)
 
     @wrong("The pieces inside a word have lost their ##.")
     def no_marks(word, vocab):
-        return _cut_longest(word, vocab, mark="")
+        return _cut(word, vocab, mark="")
 
     @wrong("Some shorter piece was taken where a longer one fits.")
     def letters_unless_whole(word, vocab):
-        return [word] if word in vocab else _cut_shortest(word, vocab)
+        return [word] if word in vocab else _cut(word, vocab, shortest=True)
 
     @wrong("[UNK] stands for the whole word: pieces that were found before the dead end are dropped.")
     def unknown_letters(word, vocab):
-        return _cut_longest(word, vocab, give_up=False)
+        return _cut(word, vocab, give_up=False)
 
     @wrong("A shorter piece would have led to the end, but the rule never goes back.")
     def goes_back(word, vocab):
@@ -204,8 +189,6 @@ class join_pieces:
         'A piece that begins with "##" is glued on without its first two characters: `piece[2:]`.',
         "`piece.removeprefix('##')` takes off the mark and nothing else; `strip('#')` takes off every #.",
     )
-
-    def stub(pieces): ...
 
     def solution(pieces):
         text = pieces[0]
@@ -245,12 +228,9 @@ class join_pieces:
     def spaces_left(pieces):
         return " ".join(pieces).replace("##", "")
 
-    @wrong("'###' is the mark and a real #. Take off the mark only.")
-    def strips_every_sign(pieces):
-        text = pieces[0]
-        for piece in pieces[1:]:
-            text += piece.lstrip("#") if piece.startswith("##") else " " + piece
-        return text
+    strips_every_sign = wrong(
+        "'###' is the mark and a real #. Take off the mark only.", "piece[2:]", 'piece.lstrip("#")'
+    )
 
     @wrong("A space too many at the end or the beginning.")
     def trailing_space(pieces):
@@ -274,13 +254,6 @@ def _count_pairs(splits: dict[str, list[str]], word_counts: dict[str, int]) -> C
 def _first_best(scores) -> tuple[str, str]:
     """The pair with the highest score; of equals the first in alphabetical order."""
     return min(pair for pair in scores if scores[pair] == max(scores.values()))
-
-
-def _by_score(splits: dict[str, list[str]], word_counts: dict[str, int]) -> tuple[str, str]:
-    """A slip: the best pair under the score published as WordPiece."""
-    from course_utils.wordpiece import pair_scores
-
-    return _first_best(pair_scores(splits, word_counts))
 
 
 def _random_corpus(check, words: int, highest: int) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -313,8 +286,6 @@ class most_frequent_pair:
             " dictionary."
         ),
     )
-
-    def stub(splits, word_counts): ...
 
     def solution(splits, word_counts):
         counts = Counter()
@@ -357,15 +328,11 @@ class most_frequent_pair:
 
     @wrong("This is the rule with the quotient. Here the plain count decides.")
     def published_score(splits, word_counts):
-        return _by_score(splits, word_counts)
+        return _first_best(pair_scores(splits, word_counts))
 
-    @wrong("A pair that stands twice in a word counts twice.")
-    def once_a_word(splits, word_counts):
-        counts = Counter()
-        for word, pieces in splits.items():
-            for pair in set(pairwise(pieces)):
-                counts[pair] += word_counts[word]
-        return _first_best(counts)
+    once_a_word = wrong(
+        "A pair that stands twice in a word counts twice.", "in pairwise(pieces)", "in set(pairwise(pieces))"
+    )
 
     @wrong("A word that occurs nine times brings its pairs nine times: use word_counts.")
     def counts_words_once(splits, word_counts):
@@ -399,14 +366,6 @@ def _lay_out(words: list[list[str]], gaps: list[int]) -> tuple[str, list[str], l
     return text.rstrip(), pieces, offsets
 
 
-def _found_anywhere(text: str, pieces: list[str]) -> list[tuple[int, int]]:
-    """A slip: each piece where it stands in the text for the first time."""
-    starts = [text.find(piece.removeprefix("##")) for piece in pieces]
-    return [
-        (start, start + len(piece.removeprefix("##"))) for start, piece in zip(starts, pieces, strict=True)
-    ]
-
-
 def _step_by_step(pieces: list[str], mark: int = 0) -> list[tuple[int, int]]:
     """A slip: one space between words is taken for granted; with `mark=2`, the mark is measured too."""
     offsets, position = [], 0
@@ -435,8 +394,6 @@ class piece_offsets:
             " is no longer in the piece."
         ),
     )
-
-    def stub(text, pieces): ...
 
     def solution(text, pieces):
         offsets = []
@@ -483,7 +440,8 @@ class piece_offsets:
 
     @wrong("You found the first place of the word once more: go on from where the last piece ended.")
     def first_place(text, pieces):
-        return _found_anywhere(text, pieces)
+        parts = [piece.removeprefix("##") for piece in pieces]
+        return [(text.find(part), text.find(part) + len(part)) for part in parts]
 
     @wrong("Your ends are the places of the last letters; an end is the place after it.")
     def last_letter(text, pieces):
@@ -523,8 +481,6 @@ class to_input_ids:
         ),
         '`vocab.get(piece, vocab["[UNK]"])` gives the id, or that of [UNK].',
     )
-
-    def stub(pieces, vocab, max_length): ...
 
     def solution(pieces, vocab, max_length):
         kept = ["[CLS]", *pieces[: max_length - 2], "[SEP]"]

@@ -1,0 +1,117 @@
+"""`python -m course_utils.finetuning`: from a CSV file of your own to a folder with a model and its card."""
+
+import argparse
+import shlex
+import sys
+import warnings
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from course_utils import checkpoints, finetuning, own_data
+from course_utils.commands import OneLineParser, check_output
+from course_utils.tasks import TextClassification
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m course_utils.finetuning",
+        description="Fine-tune a BERT to put texts of your own into classes.",
+    )
+    parser.add_argument("file", type=Path, help="CSV in UTF-8; its first line names the columns")
+    parser.add_argument("--text", default="text", metavar="COLUMN", help="with the texts [text]")
+    parser.add_argument("--label", default="label", metavar="COLUMN", help="with the classes [label]")
+    parser.add_argument("--text-pair", metavar="COLUMN", help="with second texts, if the task has two")
+    parser.add_argument(
+        "--model", help=f"a folder or a name on the hub [that of {checkpoints.SWITCH}, or the course's own]"
+    )
+    parser.add_argument("--output", type=Path, help="folder for the model [the name of the file, -model]")
+    parser.add_argument("--overwrite", action="store_true", help="replace what --output holds")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is [cpu]")
+    parser.add_argument("--max-length", type=int, help="longest text in pieces [128]")
+    for name in ("seed", "epochs", "batch_size", "learning_rate"):
+        hint = finetuning.Settings.__dataclass_fields__[name].type
+        kind = getattr(hint, "__origin__", hint)  # a hint such as `Count` is an int with a check
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=kind, help="[what suits the size of the model]")
+    parser.add_argument("--balance", action="store_true", help="rare classes count as much as common ones")
+    return parser
+
+
+def model_card(data: own_data.Data, task: TextClassification, rows: dict[str, str], made_by: str) -> str:
+    """The card of a fine-tuned model: what it tells apart, how it was made, and how good it is."""
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    counts = Counter(example.label for example in data.train)
+    classes = "\n".join(f"| {name} | {counts[number]} |" for number, name in enumerate(data.labels))
+    notes = "".join(f"\n- {note}" for note in data.notes)
+    return f"""# A BERT that tells apart: {", ".join(data.labels)}
+
+Made by
+
+    {made_by}
+
+from {len(data.train)} texts; {len(data.dev)} more chose the epoch, and {len(data.test)} others judged it.
+Texts longer than {task.max_length} pieces are cut.
+{notes}
+
+| class | texts to learn from |
+|---|---|
+{classes}
+
+Accuracy on the texts that judged, which chose nothing, with the 95 % interval of Wilson:
+
+| | accuracy |
+|---|---|
+{table}
+
+To use it:
+
+    from course_utils import finetuning
+    model, task = finetuning.load("this folder")
+    task.predict_proba(model, ["a text"])
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = make_parser()
+    options = parser.parse_args(argv)
+    output = options.output or Path(f"{options.file.stem}-model")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
+    given = {
+        name: value
+        for name in ("seed", "epochs", "batch_size", "learning_rate", "balance")
+        if (value := getattr(options, name)) is not None
+    }
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *place: print(message, file=sys.stderr)
+        try:
+            data = own_data.read(
+                options.file, options.text, options.label, options.text_pair, options.seed or 0
+            )
+            print(*data.notes, sep="\n", end="\n" if data.notes else "")
+            print(f"{len(data.train)} to learn from, {len(data.dev)} to choose, {len(data.test)} to judge")
+            name = options.model or checkpoints.chosen()
+            if name == "embedded":
+                print(
+                    "the course's own model knows its toy language only; --model names one that knows yours"
+                )
+            check_output(parser, output, "", False, options.overwrite)
+            result, task = own_data.fine_tune(
+                data, name, max_length=options.max_length, device=options.device, **given
+            )
+        except (OSError, ValueError, FloatingPointError) as error:
+            with suppress(OSError):
+                output.rmdir()
+            parser.error(str(error))
+    shares = own_data.against_majority(result.model, task, data)
+    rows = {name: str(share) for name, share in shares.items()}
+    print("accuracy on those that judge, with the 95 % interval of Wilson:")
+    print(*(f"  {name}: {value}" for name, value in rows.items()), sep="\n")
+    card = model_card(data, task, rows, f"{parser.prog} {shlex.join(argv)}")
+    finetuning.save(output, result.model.cpu(), task, card, overwrite=True)
+    print(f"kept: epoch {result.best_epoch} of {len(result.log) - 1}, in {output}")
+    return 130 if result.interrupted else 0

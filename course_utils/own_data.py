@@ -1,0 +1,231 @@
+"""Your own texts: from a CSV file, or from (text, label) pairs, to a fine-tuned model.
+
+    file or pairs -> texts and names of classes -> numbers -> train, dev and test -> `finetuning`
+
+`read` numbers the classes by their names and leaves out what teaches nothing, and says so: rows without a
+text or a label, and texts that came before, which could stand in two parts at once. `python -m
+course_utils.finetuning data.csv` does all of it, from the file to a folder with a model and its card.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from course_utils import checkpoints, finetuning
+from course_utils.bert import BertConfig, TaskModel
+from course_utils.checks import refusal
+from course_utils.hints import Count, Seed, hold_to_hints
+from course_utils.tasks import TextClassification, name_or_number
+from course_utils.toy.tasks import LabelledText
+
+DELIMITERS = ",;\t"
+DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+e[+-]?\d+)", re.IGNORECASE)
+HELD_OUT = 0.1  # share of each class in dev, and in test
+FEWEST = 3  # examples of a class: one for each part
+SMALL = 128  # the hidden size up to which a model is as small as the course's own
+
+# Where a row stands, for messages, and its cells: text, label, perhaps text_pair.
+Place = tuple[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled texts in three parts. `labels` are the names of the classes, in the order of their numbers.
+
+    `notes` has a line for each kind of row that was left out.
+    """
+
+    train: list[LabelledText]
+    dev: list[LabelledText]
+    test: list[LabelledText]
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read(
+    source: str | Path | Iterable[Any],
+    text: str = "text",
+    label: str = "label",
+    text_pair: str | None = None,
+    seed: Seed = 0,
+) -> Data:
+    """Labelled texts from a file or a list, in three parts that have each class in the same share.
+
+    Args:
+        source: a CSV file in UTF-8 whose first line names its columns, which commas, semicolons or tabs part;
+            or a list of (text, label) or (text, label, text_pair).
+        text, label, text_pair: the columns; with `text_pair` the task has two texts.
+        seed: of the split. A tenth of each class goes to dev, a tenth to test, the rest to train.
+
+    Raises:
+        OSError: for a file that cannot be read.
+        ValueError: for rows that are not as they should be, and for classes of fewer than three examples; it
+            names the line of the file or the number of the example, counted from 0.
+    """
+    if isinstance(source, str | Path):
+        rows = rows_of_file(
+            Path(source), [column for column in (text, label, text_pair) if column is not None]
+        )
+    else:
+        rows = rows_of_list(source)
+    found: dict[tuple[str, ...], str] = {}
+    left_out: dict[str, list[str]] = {}
+    for place, (first, name, *second) in rows:
+        texts = (first, *second)
+        if DECIMAL.fullmatch(name):
+            why = "a measure has no classes: give each of its ranges a name"
+            raise refusal(f"label of {place}", "the name of a class, or a whole number", repr(name), why)
+        if not all(texts):
+            left_out.setdefault("without a text", []).append(place)
+        elif not name:
+            left_out.setdefault("without a label", []).append(place)
+        elif texts not in found:
+            found[texts] = name
+        else:
+            other = "" if found[texts] == name else " under another label"
+            left_out.setdefault(f"whose text came before{other}", []).append(place)
+    labels = numbered(Counter(found.values()))
+    examples = [LabelledText(texts[0], labels.index(name), *texts[1:]) for texts, name in found.items()]
+    train, dev, test = split(examples, seed)
+    notes = tuple(f"{len(at)} left out {why} (first: {at[0]})" for why, at in left_out.items())
+    return Data(train, dev, test, labels, notes)
+
+
+def rows_of_list(examples: Iterable[Sequence[Any]]) -> Iterator[Place]:
+    """Texts and labels of a list."""
+    for number, example in enumerate(examples):
+        if not isinstance(example, tuple | list) or len(example) not in (2, 3):
+            raise refusal(f"example {number}", "(text, label) or (text, label, text_pair)", repr(example))
+        text, label, *second = example
+        for each in (text, *second):
+            if not isinstance(each, str):
+                raise refusal(f"text of example {number}", "a string", repr(each))
+        cells = (text, str(name_or_number(label, number)), *second)
+        yield f"example {number}", [cell.strip() for cell in cells]
+
+
+def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
+    """The cells of these columns, row by row, of a CSV file."""
+    if not path.is_file():
+        raise refusal(str(path), "a file", "a folder" if path.is_dir() else "nothing of this name")
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        got = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise refusal(str(path), "a CSV file in UTF-8", got, "save it as CSV, UTF-8") from error
+    header_line = content.partition("\n")[0].strip()
+    if not header_line:
+        raise refusal(str(path), "a first line with the names of the columns", "an empty one")
+    delimiter = max(DELIMITERS, key=header_line.count)
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        header = [name.strip() for name in next(reader)]
+        for column in columns:
+            if header.count(column) != 1:
+                raise refusal(str(path), f"one column {column!r}", f"columns {', '.join(header)}")
+        wanted = [header.index(column) for column in columns]
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                why = f"a text that holds {delimiter!r} or a line end stands in double quotes"
+                raise refusal(f"{path}, line {line}", f"{len(header)} cells", len(cells), why)
+            if cells:
+                yield f"line {line}", [cells[at].strip() for at in wanted]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise refusal(f"{path}, line {line}", "cells as CSV writes them", str(error)) from error
+
+
+def numbered(counts: Counter[str]) -> tuple[str, ...]:
+    """The names of the classes in the order of their numbers: by value, or by letters if one is no number."""
+    if len(counts) < 2:
+        only = f"one class only ({next(iter(counts))})" if counts else "no labelled text"
+        raise refusal("labels", "two classes or more", only, "or nothing is to be learnt")
+    rare = [f"{name!r} {count} times" for name, count in counts.items() if count < FEWEST]
+    if rare:
+        got = ", ".join(rare[:3]) + (f" and {len(rare) - 3} more" if len(rare) > 3 else "")
+        raise refusal("labels", f"each class {FEWEST} times or more, once for each part", got)
+    are_numbers = all(name.removeprefix("-").isdecimal() for name in counts)
+    return tuple(sorted(counts, key=int if are_numbers else str))
+
+
+def split(examples: Annotated[Sequence[LabelledText], check_some], seed: Seed) -> list[list[LabelledText]]:
+    """Train, dev and test, in the order of the examples, with each class in the same share of each part."""
+    rng = np.random.default_rng(seed)
+    classes = np.array([example.label for example in examples])
+    part = np.zeros(len(examples), dtype=np.int64)
+    for label in np.unique(classes):
+        places = rng.permutation(np.flatnonzero(classes == label))
+        held_out = max(1, round(HELD_OUT * len(places)))
+        part[places[:held_out]], part[places[held_out : 2 * held_out]] = 1, 2
+    return [[example for example, own in zip(examples, part, strict=True) if own == k] for k in range(3)]
+
+
+def settings_for(config: BertConfig) -> finetuning.Settings:
+    """What suits a model of this size, the course's own small one or those of the paper (appendix A.3)."""
+    small = config.hidden_size <= SMALL
+    return finetuning.Settings() if small else finetuning.Settings(epochs=4, learning_rate=5e-5)
+
+
+def fine_tune(
+    data: Data,
+    name: str | Path | None = None,
+    *,
+    max_length: Count | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **settings: Any,
+) -> tuple[finetuning.Result, TextClassification]:
+    """Fine-tune a model on your own texts: the result, and the task that predicts with it.
+
+    Args:
+        name: a model, as for `checkpoints.load`; without one that which BERT_COURSE_MODEL names, or the
+            course's own small one. Its pretraining heads may be missing.
+        max_length: longest row in pieces; without it 128, or the positions of the model if it has fewer.
+        settings: fields of `finetuning.Settings`; the others are those of `settings_for` its size.
+
+    Raises:
+        OSError, ValueError: for a model that cannot be loaded, and for settings that do not fit it.
+    """
+    pretrained, tokenizer = checkpoints.load(name or checkpoints.chosen())
+    chosen = replace(settings_for(pretrained.config), **settings)
+    length = max_length or min(128, pretrained.config.max_position_embeddings)
+    task = TextClassification(tokenizer, data.labels, length)
+    model = finetuning.new_model(task, pretrained, chosen.seed).to(device)
+    return finetuning.finetune(model, task, data.train, data.dev, chosen, progress), task
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many right of so many, with the Wilson interval, which holds the true share with 95 %."""
+
+    right: int
+    total: int
+
+    def __str__(self) -> str:
+        from scipy.stats import binomtest
+
+        low, high = binomtest(self.right, self.total).proportion_ci(0.95, method="wilson")
+        return f"{self.right / self.total:.3f} ({low:.3f} to {high:.3f})"
+
+
+def against_majority(model: TaskModel, task: TextClassification, data: Data) -> dict[str, Share]:
+    """The accuracy on test of a model, and of always saying the class that is most frequent in train."""
+    truth = np.array([example.label for example in data.test])
+    most_frequent = np.bincount([int(example.label) for example in data.train]).argmax()
+    guesses = {
+        "fine-tuned": task.predict(model, data.test),
+        f"always {data.labels[most_frequent]!r}": np.full(len(truth), most_frequent),
+    }
+    return {name: Share(int((guess == truth).sum()), len(truth)) for name, guess in guesses.items()}
+
+
+hold_to_hints(globals())
