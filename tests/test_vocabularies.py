@@ -97,7 +97,9 @@ def assert_same(tokenizer: WordPieceTokenizer, library, lines: list[str]) -> Non
     changed = {
         tokenizer.vocab[token.content] for token in getattr(tokenizer, "added", ()) if token.normalized
     }
-    for ids in (row for row in batch["input_ids"] if not changed & set(row)):
+    for ids in batch["input_ids"][:: 1 + len(lines) // 400]:
+        if changed & set(ids):
+            continue
         for skip in (True, False):
             ours = tokenizer.decode(ids, skip_special_tokens=skip)
             assert ours == library.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
