@@ -350,7 +350,8 @@ def read_added(
             raise refusal(f"{path}: id of {token.content!r}", str(expected), index)
         tokens[token.content] = token
     for value in [*named, *listed]:
-        token = as_added(folder / SETTINGS_FILE, value, special=True)
+        file = SPECIALS_FILE if json.dumps(value) in json.dumps(specials) else SETTINGS_FILE
+        token = as_added(folder / file, value, special=True)
         tokens.setdefault(token.content, token)
     return [token for token in tokens.values() if token not in map(AddedToken, SPECIAL_TOKENS)]
 
@@ -362,7 +363,8 @@ def special_tokens(settings: Mapping[str, Any], specials: Mapping[str, Any]) -> 
     named = [
         value
         for name, value in merged.items()
-        if name.endswith("_token") and name not in REQUIRED and isinstance(value, str | dict)
+        if name.endswith("_token")
+        and (isinstance(value, dict) or isinstance(value, str) and name not in REQUIRED)
     ]
     for values in (source.get(name) or () for source in (settings, specials) for name in LISTS_OF_TOKENS):
         if isinstance(values, dict):

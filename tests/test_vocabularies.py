@@ -140,7 +140,7 @@ def test_a_saved_tokenizer_comes_back_and_the_library_reads_it(tokenizer, texts,
 # ---- Files of others -------------------------------------------------------------------------------------
 
 VOCAB = [*SPECIAL_TOKENS, "hello", "##s", "url", "<", ">", "É", "é", "e", "[", "]", "eos", "中", "文", "中文"]
-LINES = ["hello <url> Hellos <URL>", "É中文 é", "[EOS] [eos]hello", "[MASK][mask]", "[CLS] hellos [SEP]"]
+LINES = ["hello <url> Hellos <URL>", "É中文 é", "[EOS] [eos]hello", "[MASK][mask]", "[CLS] [cls]hellos [SEP]"]
 
 
 def folder_with(path: Path, settings=None, vocab=None, config=None, **files) -> Path:
@@ -200,6 +200,8 @@ def test_a_setting_is_honoured(settings, tmp_path):
         {"added_tokens": {"<URL>": len(VOCAB)}},
         {"added_tokens": {"<url>": len(VOCAB) + 1, "[EOS]": len(VOCAB)}, "settings": {"eos_token": "[EOS]"}},
         {"special_tokens_map": {"additional_special_tokens": ["<url>", "[EOS]"]}},
+        {"special_tokens_map": {"mask_token": {"content": "[MASK]", "normalized": True}}},
+        {"settings": {"cls_token": {"__type": "AddedToken", "content": "[CLS]", "normalized": True}}},
         {"special_tokens_map": {"eos_token": "[EOS]", "mask_token": {"content": "[MASK]", "lstrip": False}}},
     ],
 )
@@ -493,6 +495,10 @@ def test_what_cannot_be_followed_is_refused_by_name(settings, vocab, message, tm
         (
             {"special_tokens_map": {"unk_token": "<unk>"}},
             r"special_tokens_map\.json: unk_token: expected .*<unk>",
+        ),
+        (
+            {"special_tokens_map": {"mask_token": {"content": "[MASK]", "single_word": True}}},
+            "single_word of",
         ),
         ({"added_tokens": {"<url>": 40}}, r"added_tokens\.json: id of '<url>': expected 19, got 40"),
         ({"tokenizer_config": []}, r"tokenizer_config\.json: expected a JSON object, got list"),
