@@ -498,7 +498,7 @@ def test_what_cannot_be_followed_is_refused_by_name(settings, vocab, message, tm
         ),
         (
             {"special_tokens_map": {"mask_token": {"content": "[MASK]", "single_word": True}}},
-            "single_word of",
+            r"special_tokens_map\.json: single_word of",
         ),
         ({"added_tokens": {"<url>": 40}}, r"added_tokens\.json: id of '<url>': expected 19, got 40"),
         ({"tokenizer_config": []}, r"tokenizer_config\.json: expected a JSON object, got list"),
