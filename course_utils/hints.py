@@ -312,7 +312,7 @@ PLAIN: dict[Any, Take] = {
 def take_annotated(way: Take | None, checks: Sequence[Callable[[str, Any], None]]) -> Take:
     def annotated(name: str, value: Any) -> Any:
         number = plain_number(value) if way in (take_int, take_float) else None
-        is_number = isinstance(number, numbers.Real)
+        is_number = isinstance(number, numbers.Real) or check_count in checks and number is not None
         if not is_number and way is not None:
             value = way(name, value)
         for check in checks:  # of a number first: what makes sense says more than the kind does
@@ -337,8 +337,9 @@ def take_one_of(parts: Sequence[tuple[Any, Take | None]]) -> Take | None:
         for way in ways:
             try:
                 return way(name, value)
-            except WrongKind:
-                pass
+            except WrongKind as error:
+                if not str(error).startswith(f"{name}: "):  # the right kind of list, with a wrong value in it
+                    raise
         expected = " or ".join(dict.fromkeys(words(part) for part, _ in parts))
         raise refusal(name, expected, shown(value), kind=WrongKind)
 

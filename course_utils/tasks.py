@@ -309,7 +309,7 @@ class TextClassification(Task):
         """The most probable label of each text: (n,)."""
         return self.predict_proba(model, texts).argmax(axis=1)
 
-    def scores(self, examples: Annotated[Sequence[Any], check_some], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`accuracy` and `macro_f1` (the mean of the F1 of each class that occurs: rare ones count alike)."""
         from sklearn.metrics import accuracy_score, f1_score
 
@@ -401,7 +401,7 @@ class TokenClassification(Task):
                     tags[row.example][place] = self.labels[label]
         return [tuple(each) for each in tags]
 
-    def scores(self, examples: Annotated[Sequence[Any], check_some], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`tag_accuracy` (words), and for tags of entities `entity_f1`, `entity_precision`, `entity_recall`
         (whole entities).
         """
@@ -546,7 +546,7 @@ class QuestionAnswering(Task):
             for (score, text), none in zip(best, nothing, strict=True)
         ]
 
-    def scores(self, examples: Annotated[Sequence[Any], check_some], said: Said) -> dict[str, float]:
+    def scores(self, examples: Sequence[Any], said: Said) -> dict[str, float]:
         """`exact_match` and `span_f1`, each the best over the accepted answers ("" where there is none)."""
         examples = self.as_examples(examples)
         guess = self.read(examples, said)

@@ -41,7 +41,7 @@ from course_utils import (
     word2vec,
     wordpiece,
 )
-from course_utils.bert import BertConfig, heads, losses, model, weights
+from course_utils.bert import BertConfig, heads, losses, model, parameters, weights
 from course_utils.bert.heads import (
     BertForQuestionAnswering,
     BertForSequenceClassification,
@@ -205,6 +205,7 @@ def folder() -> Path:
     return place
 
 
+@cache
 def costs():
     return profiler.profile(CONFIG, 1, 8)
 
@@ -244,7 +245,7 @@ CALLS = {
     "files.read_tensors": lambda: c(files.read_tensors, F() / "t.safetensors"),
     # wordpiece
     "files.read_json": lambda: c(files.read_json, F() / "model" / "config.json"),
-    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "run"),
+    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "files"),
     "files.only_run": lambda: c(files.only_run, F() / "b.folder"),
     "vocabularies.fits": lambda: c(vocabularies.fits, tokenizer(), len(VOCAB)),
     "vocabularies.read_tokenizer": lambda: c(vocabularies.read_tokenizer, F() / "model", {"a": 1}),
@@ -361,7 +362,9 @@ CALLS = {
     "bert.model.BertConfig.named": lambda: c(BertConfig.named, "tiny"),
     "bert.model.BertConfig.from_dict": lambda: c(BertConfig.from_dict, TINY),
     "bert.model.attention": lambda: c(model.attention, x(2, 2, 5, 4), x(2, 2, 5, 4), x(2, 2, 5, 4), E, 0.0),
-    "bert.model.initialise_weights": lambda: c(model.initialise_weights, torch.nn.Linear(2, 2), 0.02),
+    "bert.parameters.initialise_weights": lambda: c(
+        parameters.initialise_weights, torch.nn.Linear(2, 2), 0.02
+    ),
     "bert.model.SelfAttention.split_heads": lambda: c(built(model.SelfAttention).split_heads, x(2, 5, 16)),
     "bert.model.BertEmbeddings.forward": lambda: c(built(model.BertEmbeddings), IDS, torch.zeros_like(IDS)),
     "bert.model.SelfAttention.forward": lambda: c(built(model.SelfAttention), x(2, 5, 16), E, True),
@@ -479,7 +482,7 @@ CALLS = {
         optimizer(built(model.BertPooler)),
     ),
     # pretraining
-    "bert.model.BertForPreTraining.load_state_dict": lambda: c(
+    "bert.parameters.TiedModule.load_state_dict": lambda: c(
         built(model.BertForPreTraining).load_state_dict, built(model.BertForPreTraining).state_dict()
     ),
     "pretraining.Settings": lambda: c(
@@ -587,14 +590,15 @@ CALLS = {
         finetuning.save, F() / "tuned", finetuning.new_model(text_task(), CONFIG), text_task()
     ),
     "finetuning.load": lambda: c(finetuning.load, F() / "tuned"),
-    "own_data.read": lambda: c(own_data.read, OWN, "text", "label", None, 0),
-    "own_data.rows_of_list": lambda: c(own_data.rows_of_list, OWN),
+    # texts of one's own
+    "own_data.read": lambda: c(own_data.read, OWN, seed=1),
+    "own_data.rows_of_list": lambda: c(own_data.rows_of_list, [("a film", "good")]),
     "own_data.rows_of_file": lambda: c(own_data.rows_of_file, F() / "own.csv", ["text", "label"]),
     "own_data.numbered": lambda: c(own_data.numbered, Counter({"a": 3, "b": 4})),
-    "own_data.split": lambda: c(own_data.split, TEXTS * 3, 0),
+    "own_data.split": lambda: c(own_data.split, own_data.read(OWN).train, 1),
     "own_data.settings_for": lambda: c(own_data.settings_for, CONFIG),
     "own_data.fine_tune": lambda: c(
-        own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, epochs=1, progress=False
+        own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, progress=False, epochs=1
     ),
     "own_data.against_majority": lambda: c(
         own_data.against_majority, built(BertForSequenceClassification), text_task(), own_data.read(OWN)
@@ -628,7 +632,7 @@ CALLS = {
 
 MODULES = [model, heads]
 for kind in [kind for module in MODULES for kind in vars(module).values() if inspect.isclass(kind)]:
-    if issubclass(kind, torch.nn.Module):
+    if issubclass(kind, torch.nn.Module) and "__init__" in vars(kind):
         key = kind.__module__.removeprefix("course_utils.") + "." + kind.__name__
         CALLS[key] = lambda kind=kind: c(kind, *([16] if kind is model.AddAndNorm else []), CONFIG)
 
