@@ -4,6 +4,7 @@ Nothing here imports torch before a tensor is asked for: a JSON record needs non
 """
 
 import contextlib
+import getpass
 import hashlib
 import json
 import os
@@ -44,21 +45,21 @@ class BusyError(OSError):
 
 
 @contextlib.contextmanager
-def only_writer(folder: str | Path, seconds: NotNegative = 60.0, what: str = "files") -> Iterator[None]:
+def only_writer(folder: str | Path, seconds: NotNegative = 60.0, kind: str = "files") -> Iterator[None]:
     """Held by one process at a time, for a folder whose files belong together; freed if the process dies.
 
-    The lock lies among the system's temporary files: a folder that is handed over holds nothing of it.
+    The lock is a file among the machine's temporary ones: nothing is added to the folder.
 
     Raises:
         BusyError: if another process still has it after so many seconds.
     """
     from filelock import FileLock, Timeout  # torch brings it
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    who = f"{getpass.getuser()} {kind} {Path(folder).resolve()}"
+    name = f"bert-course-{hashlib.sha256(who.encode()).hexdigest()[:16]}.lock"
     try:
-        with FileLock(Path(tempfile.gettempdir()) / f"course-{name}-{what}.lock", timeout=seconds):
+        with FileLock(Path(tempfile.gettempdir()) / name, timeout=seconds):
             yield
     except Timeout:
         raise BusyError(f"another process is writing to {folder}") from None

@@ -157,7 +157,7 @@ def numbered(counts: Counter[str]) -> tuple[str, ...]:
     return tuple(sorted(counts, key=int if are_numbers else str))
 
 
-def split(examples: Sequence[LabelledText], seed: Seed) -> list[list[LabelledText]]:
+def split(examples: Annotated[Sequence[LabelledText], check_some], seed: Seed) -> list[list[LabelledText]]:
     """Train, dev and test, in the order of the examples, with each class in the same share of each part."""
     rng = np.random.default_rng(seed)
     classes = np.array([example.label for example in examples])

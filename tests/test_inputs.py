@@ -245,7 +245,7 @@ CALLS = {
     "files.read_tensors": lambda: c(files.read_tensors, F() / "t.safetensors"),
     # wordpiece
     "files.read_json": lambda: c(files.read_json, F() / "model" / "config.json"),
-    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "run"),
+    "files.only_writer": lambda: c(files.only_writer, F() / "b.folder", 1.0, "files"),
     "files.only_run": lambda: c(files.only_run, F() / "b.folder"),
     "vocabularies.fits": lambda: c(vocabularies.fits, tokenizer(), len(VOCAB)),
     "vocabularies.read_tokenizer": lambda: c(vocabularies.read_tokenizer, F() / "model", {"a": 1}),
@@ -590,14 +590,15 @@ CALLS = {
         finetuning.save, F() / "tuned", finetuning.new_model(text_task(), CONFIG), text_task()
     ),
     "finetuning.load": lambda: c(finetuning.load, F() / "tuned"),
-    "own_data.read": lambda: c(own_data.read, OWN, "text", "label", None, 0),
-    "own_data.rows_of_list": lambda: c(own_data.rows_of_list, OWN),
+    # texts of one's own
+    "own_data.read": lambda: c(own_data.read, OWN, seed=1),
+    "own_data.rows_of_list": lambda: c(own_data.rows_of_list, [("a film", "good")]),
     "own_data.rows_of_file": lambda: c(own_data.rows_of_file, F() / "own.csv", ["text", "label"]),
     "own_data.numbered": lambda: c(own_data.numbered, Counter({"a": 3, "b": 4})),
-    "own_data.split": lambda: c(own_data.split, TEXTS * 3, 0),
+    "own_data.split": lambda: c(own_data.split, own_data.read(OWN).train, 1),
     "own_data.settings_for": lambda: c(own_data.settings_for, CONFIG),
     "own_data.fine_tune": lambda: c(
-        own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, epochs=1, progress=False
+        own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, progress=False, epochs=1
     ),
     "own_data.against_majority": lambda: c(
         own_data.against_majority, built(BertForSequenceClassification), text_task(), own_data.read(OWN)
