@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from course_utils import checkpoints, finetuning
 from course_utils.bert import BertConfig, TaskModel
 from course_utils.checks import refusal
-from course_utils.hints import Count, Seed, hold_to_hints
+from course_utils.hints import Count, Seed, check_some, hold_to_hints
 from course_utils.tasks import TextClassification, name_or_number
 from course_utils.toy.tasks import LabelledText
 
