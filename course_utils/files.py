@@ -109,15 +109,27 @@ def read_tensors(path: str | Path) -> "tuple[dict[str, Tensor], dict[str, str]]"
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    try:
-        with safe_open(path, framework="pt") as file:
-            # Copies: a tensor that looks into the file keeps it open, and Windows replaces no open file.
-            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
-            return tensors, file.metadata() or {}
-    except SafetensorError as error:
-        size = path.stat().st_size
-        problem = f"{path} ({size:,} bytes) is no whole safetensors file; copy or make it again: {error}"
-        raise ValueError(problem) from error
+    while True:
+        before = path.stat()
+        try:
+            with safe_open(path, framework="pt") as file:
+                # Copies: a tensor that looks into the file keeps it open, and Windows replaces no open file.
+                tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
+                metadata = file.metadata() or {}
+            problem = None
+        except SafetensorError as error:
+            problem = error
+        after = path.stat()
+        # The library opens a file twice, for its head and for its numbers: a file that was replaced in
+        # between is read again.
+        if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+            break
+    if problem is not None:
+        said = (
+            f"{path} ({after.st_size:,} bytes) is no whole safetensors file; copy or make it again: {problem}"
+        )
+        raise ValueError(said) from problem
+    return tensors, metadata
 
 
 hold_to_hints(globals())

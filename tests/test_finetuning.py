@@ -902,7 +902,9 @@ def test_names_of_classes_and_tuples_are_taken():
     assert REVIEWS.encode([("bad film", "negative"), ["good film", 1]]) == rows
     stars = TextClassification(TOKENIZER, ["2", "1"])  # a name that looks like a number is a name
     assert [row.target for row in stars.encode([("good", "1"), ("bad", 1), ("bad", "2")])] == [1, 1, 0]
-    with pytest.raises(ValueError, match=r"labels\[1\]: expected a whole number or a string, got 0.9"):
+    with pytest.raises(
+        ValueError, match="label of example 1: expected the name of a class, or its number, got 0.9"
+    ):
         labelled(["good", "bad"], [1, 0.9])
 
 
