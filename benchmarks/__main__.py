@@ -17,6 +17,7 @@ from importlib import import_module
 import torch
 
 from benchmarks import history, protocol, report
+from course_utils import commands
 
 LOOK_SECONDS = 3.0
 WRITTEN = (report.RESULTS, report.PAGE, report.README, history.FILE, history.PICTURE)
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

@@ -257,7 +257,7 @@ def finetune(
     device = next(model.parameters()).device
     weights = task.loss_weights(rows, settings.balance)
     if weights is not None:
-        weights = weights.to(device)
+        weights = weights.to(next(model.parameters()))
 
     freeze(model, settings.freeze)
     optimizer = torch.optim.AdamW(parameter_groups(model, settings), lr=settings.learning_rate, fused=True)
@@ -383,7 +383,7 @@ def features(
             else:
                 total = (output.last_hidden_state * mask[:, :, None]).sum(dim=1)
                 pooled = total / mask.sum(dim=1, keepdim=True)
-            vectors[chosen] = pooled.cpu()
+            vectors[chosen] = pooled.float().cpu()
     model.train(was_training)
     return vectors
 

@@ -191,7 +191,7 @@ class Task:
         rows, outputs = zip(*said, strict=True)
         logits = torch.cat([torch.atleast_2d(output) for output in outputs])
         targets = torch.from_numpy(np.concatenate([np.atleast_1d(row.target) for row in rows]))
-        weights = None if weights is None else weights.cpu()
+        weights = None if weights is None else weights.to(logits)
         return float(F.cross_entropy(logits, targets, weights, ignore_index=IGNORE_INDEX))
 
     def as_examples(self, examples: Iterable[Any]) -> list[Any]:

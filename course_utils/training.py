@@ -79,8 +79,8 @@ def update(
     optimizer.zero_grad()
     losses = backward()
     length = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    for name, found in (("loss", losses), ("length of the gradients", length)):
-        found = torch.as_tensor(found)
+    watched = {} if losses is None else {"loss": torch.as_tensor(losses)}
+    for name, found in (watched | {"length of the gradients": length}).items():
         if not found.isfinite().all():
             why = "the run has diverged: a lower learning rate or a longer warm-up helps"
             raise refusal(name, "finite numbers", found.tolist(), why, FloatingPointError)

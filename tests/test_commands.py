@@ -180,6 +180,9 @@ def test_ctrl_c_in_any_moment_of_a_run_is_one_line(tmp_path, monkeypatch):
     held_out = pretraining.held_out(TOKENIZER, documents=2)
     monkeypatch.setattr(command, "held_out", lambda tokenizer: held_out)
 
+    options = [*TINY_OPTIONS, "--documents=5", "--steps=3"]
+    command.main(["--output", str(tmp_path / "warm"), *options])  # what is imported late is imported now
+
     def interrupted_at(moment: float, folder: Path):
         calls = 0
 
@@ -192,7 +195,7 @@ def test_ctrl_c_in_any_moment_of_a_run_is_one_line(tmp_path, monkeypatch):
 
         def main():
             sys.setprofile(count)
-            code = command.main(["--output", str(folder), *TINY_OPTIONS, "--documents=5", "--steps=3"])
+            code = command.main(["--output", str(folder), *options])
             sys.setprofile(None)
             if moment == math.inf:
                 print("calls:", calls, file=sys.stderr)

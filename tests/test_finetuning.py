@@ -960,3 +960,14 @@ def test_a_model_with_more_labels_than_the_task_is_refused():
     model = finetuning.new_model(TextClassification(TOKENIZER, toy_tasks.TOPIC_LABELS), TINY)
     with pytest.raises(ValueError, match="num_labels of the model: expected the 2 of the task, got 8"):
         finetuning.finetune(model, REVIEWS, few, few, progress=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_formats_of_numbers_are_balanced_and_read_too(dtype):
+    examples = toy_tasks.reviews(8)
+    model = finetuning.new_model(REVIEWS, TINY).to(dtype)
+    settings = Settings(epochs=1, balance=True)
+    result = finetuning.finetune(model, REVIEWS, examples, examples, settings, progress=False)
+    assert np.isfinite(result.log[-1]["dev_loss"])
+    vectors = finetuning.features(model, TOKENIZER, ["good film"])
+    assert vectors.dtype == np.float32 and np.isfinite(vectors).all()

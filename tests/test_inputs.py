@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_layout import TAUGHT, entry_of
+from test_layout import PACKAGE, TAUGHT, entry_of
 from test_layout import files as modules
 
 from course_utils import (
@@ -684,6 +684,14 @@ def test_the_table_has_every_public_function():
     assert sorted(set(left) - CALLS.keys()) == []
     assert sorted(CALLS.keys() - set(left)) == []
     assert len(LEFT_OUT) <= 10
+
+
+def test_every_taught_module_holds_to_its_hints():
+    for name in modules():
+        text = (PACKAGE / name).read_text(encoding="utf-8")
+        if entry_of(name, tuple(TAUGHT)) and re.search(r"^def [a-z]", text, flags=re.MULTILINE):
+            is_left_out = name in ("checks.py", "hints.py") or name.startswith("commands/")
+            assert ("\nhold_to_hints(globals())\n" in text) != is_left_out, name
 
 
 # ---- What is put in place of an argument ------------------------------------------------------------------

@@ -56,8 +56,34 @@ def test_the_record_is_off_in_tests_and_when_switched_off(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"masks": ["causal_mask"]}', b'{"masks": {"a": 1}}']
+    "content", [b"\xff\xfe", b"notes", b"[]", b'{"masks": ["a"]}', b'{"masks": {"a": 1}}']
 )
+def test_a_file_of_another_kind_is_left_alone(path, content, capsys):
+    """JSON of something else, or no JSON at all: it is not renamed, not overwritten, not deleted."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    for _ in range(2):
+        record.record(*passing("causal_mask"))
+        assert record.passed() == {}
+    with pytest.raises(OSError, match="is no record of progress: let BERT_COURSE_PROGRESS name another file"):
+        record.forget()
+    assert [each.name for each in path.parent.glob("*.json")] == [path.name] and path.read_bytes() == content
+    assert capsys.readouterr().out.count("Your progress is not saved") == 1
+
+
+def test_what_is_no_file_is_left_alone(path, monkeypatch, capsys):
+    monkeypatch.setenv(record.VARIABLE, os.devnull)
+    assert record.file() is None
+    monkeypatch.setenv(record.VARIABLE, "~/mine.json")
+    assert record.file() == Path.home() / "mine.json"
+    path.mkdir(parents=True)
+    monkeypatch.setenv(record.VARIABLE, str(path))
+    record.record(*passing("causal_mask"))
+    assert record.passed() == {} and path.is_dir()
+    assert "is no record of progress" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"masks": {"causal'])
 def test_a_damaged_file_is_renamed_and_said_once(path, content, capsys):
     path.parent.mkdir()
     path.write_bytes(content)

@@ -85,6 +85,12 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step(loss):
     assert all(torch.equal(k, p) for k, p in zip(kept, model.parameters(), strict=True))
 
 
+def test_who_returns_no_losses_is_not_asked_for_them():
+    model = small_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    assert training.update(model, optimizer, lambda: gradients_of(model, 1.0)() and None, 0.1, 1.0) is None
+
+
 def test_a_clip_below_zero_would_train_uphill_and_is_refused():
     model = small_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

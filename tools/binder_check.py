@@ -27,6 +27,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from course_utils import commands
 from tools import ROOT, bootstrap
 from tools.notebooks import (
     CELL_TIMEOUT,
@@ -196,4 +197,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_utils import commands
 from tools import ROOT, assets, browser
 from tools.notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
 
@@ -229,4 +230,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

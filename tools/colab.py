@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from course_utils import commands
 from tools import ROOT
 from tools.notebooks import CELL_TIMEOUT
 
@@ -75,4 +76,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(prog="python -m tools.colab", description=__doc__).parse_args()
-    sys.exit(main())
+    commands.run(main)

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils import commands
 from tools import ROOT
 
 LEFT_OUT = shutil.ignore_patterns(
@@ -91,7 +92,7 @@ MUTANTS = (
 )
 
 
-def commands(mutant: Mutant) -> list[list[str]]:
+def tests_of(mutant: Mutant) -> list[list[str]]:
     """The tests that know the module, then all else that `make test` runs, each stopping at a failure."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     near = [*pytest, f"tests/{mutant.tests}.py"]
@@ -125,7 +126,7 @@ def try_mutant(mutant: Mutant, folder: Path) -> str | None:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     red = None
-    for command in commands(mutant):
+    for command in tests_of(mutant):
         done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 5):  # 5: no test was collected
             lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
@@ -156,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

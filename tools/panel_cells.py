@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils import commands
 from tools.notebooks import chosen
 
 PANELS = ("course_utils.widgets", "ipywidgets")
@@ -174,4 +175,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commands.run(main)

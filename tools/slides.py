@@ -31,6 +31,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from course_utils import commands
 from tools import ROOT, assets, browser
 from tools.lock import read_project
 from tools.notebooks import chosen
@@ -321,4 +322,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils import commands
 from tools import ROOT, assets, browser
 from tools.lock import read_project
 from tools.notebooks import FOLDER as NOTEBOOKS
@@ -215,4 +216,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -24,10 +24,10 @@ _said: set[str] = set()  # complaints are made once, not after every exercise
 def file() -> Path | None:
     """Where progress is kept; None where nothing is recorded (switched off, or a run of tests)."""
     chosen = os.environ.get(VARIABLE, "")
-    if chosen == "off" or (not chosen and "PYTEST_VERSION" in os.environ):
+    if chosen in ("off", os.devnull) or (not chosen and "PYTEST_VERSION" in os.environ):
         return None
     try:
-        return Path(chosen) if chosen else Path.home() / ".bert-course" / "progress.json"
+        return Path(chosen).expanduser() if chosen else Path.home() / ".bert-course" / "progress.json"
     except RuntimeError:  # some containers give their user no home
         return None
 
@@ -35,20 +35,34 @@ def file() -> Path | None:
 def passed() -> dict[str, dict[str, str]]:
     """For each lesson the names of those that were passed, each with the day of the first time.
 
-    A file that cannot be understood is renamed, not overwritten, and the record begins anew.
+    A record that is damaged is renamed, not overwritten, and begins anew. Whatever else the variable names is
+    left alone.
     """
     path = file()
-    if path is None:
-        return {}
     try:
-        found: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-        if not _is_record(found):
-            raise ValueError("it is no record of exercises")
-    except FileNotFoundError:
+        return {} if path is None else _read(path)
+    except OSError as error:
+        _say_once(f"Your progress cannot be read ({error.strerror or error}).")
         return {}
-    except ValueError:  # no JSON, no UTF-8, or JSON of another kind
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """What the file holds; raises OSError for one that is no record."""
+    if not path.exists():
+        return {}
+    foreign = f"{_short(path)} is no record of progress: let {VARIABLE} name another file"
+    if not path.is_file():  # a folder, a device
+        raise OSError(foreign)
+    content = path.read_bytes()
+    try:
+        found = json.loads(content.decode("utf-8"))
+    except ValueError:
+        if content.strip()[:1] not in (b"", b"{"):  # a record begins so, even half a one
+            raise OSError(foreign) from None
         _set_aside(path)
         return {}
+    if not _is_record(found):
+        raise OSError(foreign)
     return found
 
 
@@ -63,7 +77,7 @@ def record(exercise: Any, result: Any) -> None:
     lesson = exercise.module.removesuffix(".exercises").rpartition(".")[2]
     try:
         with _lock(path):  # read inside: another kernel may have written a moment ago
-            known = passed()
+            known = _read(path)
             if exercise.name not in known.setdefault(lesson, {}):
                 known[lesson][exercise.name] = date.today().isoformat()
                 write_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -74,9 +88,9 @@ def record(exercise: Any, result: Any) -> None:
 
 
 def forget() -> None:
-    """Delete the record."""
+    """Delete the record; raises OSError for a file that is none."""
     path = file()
-    if path is not None:
+    if path is not None and _read(path):
         path.unlink(missing_ok=True)
 
 

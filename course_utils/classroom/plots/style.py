@@ -163,4 +163,6 @@ def in_notebook() -> bool:
 
 def as_numbers(values) -> np.ndarray:
     """Lists, arrays and tensors (also those that want a gradient) as float64."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)
+    # NumPy has no bfloat16: a tensor is made wide before it is handed over.
+    wide = values.detach().cpu().double() if hasattr(values, "detach") else values
+    return np.asarray(wide, dtype=np.float64)
