@@ -319,7 +319,7 @@ def load(
         raise ValueError(f"{folder} has no weights for the heads {', '.join(lacking)}")
     if missing:
         advice = "which are drawn at random: good for fine-tuning, and not for what these heads say"
-        warnings.warn(f"{folder} has no weights for the heads {', '.join(missing)}, {advice}", stacklevel=2)
+        warnings.warn(f"{folder} has no weights for the heads {', '.join(missing)}, {advice}", stacklevel=3)
     return model.eval(), tokenizer
 
 

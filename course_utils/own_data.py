@@ -10,6 +10,7 @@ course_utils.finetuning data.csv` does all of it, from the file to a folder with
 import csv
 import io
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ Place = tuple[str, list[str]]
 class Data:
     """Labelled texts in three parts. `labels` are the names of the classes, in the order of their numbers.
 
-    `notes` has a line for each kind of row that was left out.
+    `notes` has a line for each kind of row that was left out; `read` warns of them.
     """
 
     train: list[LabelledText]
@@ -95,6 +96,8 @@ def read(
     examples = [LabelledText(texts[0], labels.index(name), *texts[1:]) for texts, name in found.items()]
     train, dev, test = split(examples, seed)
     notes = tuple(f"{len(at)} left out {why} (first: {at[0]})" for why, at in left_out.items())
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
     return Data(train, dev, test, labels, notes)
 
 

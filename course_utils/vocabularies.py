@@ -15,7 +15,7 @@ ids; here they are refused.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,13 +45,13 @@ FOLLOWS_WHOLE_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
 COMMON = 0.05  # the share of pieces with capitals, or accents, from which a vocabulary is taken to keep them
 SPARE_ROWS = 128
 
+LISTS_OF_TOKENS = ("additional_special_tokens", "extra_special_tokens")
 HONOURED = (
+    *LISTS_OF_TOKENS,
     "do_lower_case",
     "strip_accents",
     "tokenize_chinese_chars",
     "added_tokens_decoder",
-    "additional_special_tokens",
-    "extra_special_tokens",
     "bos_token",
     "eos_token",
     "..._token",  # any other name that ends so: one more special token
@@ -144,8 +144,8 @@ class DialectTokenizer(WordPieceTokenizer):
                 self.id_to_token.append(name)
         self.special_ids = frozenset(self.vocab[name] for name, token in tokens.items() if token.special)
         self._whole = any_of(name for name, token in tokens.items() if not token.normalized)
-        # Found in a cleaned text, such a token is one word with one piece.
-        normalized = {self._clean(name)[0]: name for name, token in tokens.items() if token.normalized}
+        # Found in a cleaned text, such a token is one word with one piece; of two that look alike, the first.
+        normalized = {self._clean(name)[0]: name for name in reversed(tokens) if tokens[name].normalized}
         if "" in normalized:
             raise refusal("added", "tokens of which cleaning leaves something", repr(normalized[""]))
         self._within = any_of(normalized)
@@ -330,40 +330,51 @@ def read_added(
 
     Raises ValueError for a token that declares another id than that of its piece, or the next one.
     """
-    named = [*special_tokens(settings), *special_tokens(specials)]
-    special_names = {*SPECIAL_TOKENS, *map(content_of, named)}
+    named, listed = special_tokens(settings, specials)
+    always = [*SPECIAL_TOKENS, *map(content_of, named)]  # special whatever their entries say
     entries: list[tuple[int, Any, Path]]
     if (declared := settings.get("added_tokens_decoder")) is not None:
         path = folder / SETTINGS_FILE
         entries = [(int(index), value, path) for index, value in declared.items()]
     else:
         path = folder / ADDED_FILE
-        entries = [(index, {"content": name}, path) for name, index in read_if_there(path).items()]
+        older, names = read_if_there(path), [*always, *map(content_of, listed)]
+        entries = [(older[name], {"content": name, "special": name in names}, path) for name in older]
         entries += [(value["id"], value, folder / WHOLE_FILE) for value in whole.get("added_tokens", ())]
     ids = {piece: index for index, piece in enumerate(pieces)}
     tokens: dict[str, AddedToken] = {}
     for index, value, path in sorted(entries, key=lambda entry: entry[0]):
-        token = as_added(path, value, special_names)
+        token = as_added(path, value, special=content_of(value) in always)
         expected = ids.setdefault(token.content, len(ids))
         if index != expected:
             raise refusal(f"{path}: id of {token.content!r}", str(expected), index)
         tokens[token.content] = token
-    for value in named:
-        token = as_added(folder / SETTINGS_FILE, value, special_names)
+    for value in [*named, *listed]:
+        file = SPECIALS_FILE if json.dumps(value) in json.dumps(specials) else SETTINGS_FILE
+        token = as_added(folder / file, value, special=True)
         tokens.setdefault(token.content, token)
     return [token for token in tokens.values() if token not in map(AddedToken, SPECIAL_TOKENS)]
 
 
-def special_tokens(settings: Mapping[str, Any]) -> Iterator[Any]:
-    """What settings name as special tokens, beside the five of BERT."""
-    for name, value in settings.items():
-        if name in ("additional_special_tokens", "extra_special_tokens"):
-            yield from value.values() if isinstance(value, dict) else value or ()
-        elif name.endswith("_token") and name not in REQUIRED and isinstance(value, str | dict):
-            yield value
+def special_tokens(settings: Mapping[str, Any], specials: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """The special tokens that settings name, beside BERT's five, and those that they list."""
+    merged: dict[str, Any] = {"bos_token": None, "eos_token": None, **settings, **specials}
+    listed: list[Any] = []
+    named = [
+        value
+        for name, value in merged.items()
+        if name.endswith("_token")
+        and (isinstance(value, dict) or isinstance(value, str) and name not in REQUIRED)
+    ]
+    for values in (source.get(name) or () for source in (settings, specials) for name in LISTS_OF_TOKENS):
+        if isinstance(values, dict):
+            named += values.values()
+        else:
+            listed += values
+    return named, listed
 
 
-def as_added(path: Path, value: Any, special_names: set[Any]) -> AddedToken:
+def as_added(path: Path, value: Any, special: bool) -> AddedToken:
     """A token as a file declares it: a string, or an object with its settings."""
     options = value if isinstance(value, dict) else {}
     content = content_of(value)
@@ -372,7 +383,7 @@ def as_added(path: Path, value: Any, special_names: set[Any]) -> AddedToken:
     for name in ("lstrip", "rstrip", "single_word"):
         if options.get(name):
             raise refusal(f"{path}: {name} of {content!r}", "false", "true", "no other is built here")
-    special = bool(options.get("special")) or content in special_names
+    special = special or bool(options.get("special"))
     return AddedToken(content, special, bool(options.get("normalized", not special)))
 
 

@@ -111,7 +111,8 @@ def test_numbers_are_ordered_by_value_and_names_by_letters():
 def test_rows_that_teach_nothing_are_left_out_and_reported(tmp_path):
     rows = [*reviews(20), ["", " ", "5"], ["", "no label", ""], ["", "", "1"]]
     rows += [[0, rows[0][1] + " ", rows[0][2]], [1, rows[1][1], "5" if rows[1][2] == "1" else "1"]]
-    data = own_data.read(write(tmp_path / "reviews.csv", rows), text="review", label="stars")
+    with pytest.warns(UserWarning, match=r"^2 left out without a text \(first: line 22\)$"):
+        data = own_data.read(write(tmp_path / "reviews.csv", rows), text="review", label="stars")
     assert data.notes == (
         "2 left out without a text (first: line 22)",
         "1 left out without a label (first: line 23)",
@@ -124,7 +125,8 @@ def test_rows_that_teach_nothing_are_left_out_and_reported(tmp_path):
 def test_tasks_of_two_texts(tmp_path):
     rows = [[f"a {n}", f"b {n % 3}", "xyz"[n % 3]] for n in range(12)] + [["a 0", "", "x"]]
     path = write(tmp_path / "pairs.csv", rows, header=("one", "two", "label"))
-    data = own_data.read(path, text="one", text_pair="two")
+    with pytest.warns(UserWarning, match="1 left out"):
+        data = own_data.read(path, text="one", text_pair="two")
     assert data.notes == ("1 left out without a text (first: line 14)",)
     assert replace(data, notes=()) == own_data.read([(one, label, two) for one, two, label in rows[:-1]])
     together = {(each.text, each.text_pair) for each in [*data.train, *data.dev, *data.test]}
@@ -234,7 +236,7 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
     options = ["--text", "review", "--label", "stars", "--model", str(encoder), "--output", str(output)]
     assert command.main([str(path), *options, "--epochs", "1"]) == 0
     shown = capsys.readouterr()
-    assert "1 left out without a text (first: line 42)" in shown.out
+    assert "1 left out without a text (first: line 42)\n" in shown.err
     assert re.search(r"fine-tuned: 0\.\d+ \(0\.\d+ to [01]\.\d+\)\n  always '[15]': 0\.\d+ \(", shown.out)
     assert "fine-tuning: 100%" in shown.err
     model, task = finetuning.load(output)

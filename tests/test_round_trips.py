@@ -175,6 +175,7 @@ def test_heads_are_asked_for_by_need(library, tmp_path, class_name, missing, mon
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         checkpoints.load(tmp_path, heads=[head for head in checkpoints.HEADS if head not in missing])
+    assert all(note.filename == __file__ for note in notes)  # where `load` was called
     names = ", ".join(missing)
     assert [f"no weights for the heads {names}, which" in str(note.message) for note in notes] == [
         True

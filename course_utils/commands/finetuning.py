@@ -92,7 +92,6 @@ def main(argv: list[str] | None = None) -> int:
             data = own_data.read(
                 options.file, options.text, options.label, options.text_pair, options.seed or 0
             )
-            print(*data.notes, sep="\n", end="\n" if data.notes else "")
             print(f"{len(data.train)} to learn from, {len(data.dev)} to choose, {len(data.test)} to judge")
             name = options.model or checkpoints.chosen()
             if name == "embedded":
