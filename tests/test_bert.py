@@ -955,3 +955,23 @@ def test_lists_are_what_the_courses_own_tokenizer_gives():
         output = model(kind(ids), attention_mask=kind(mask), labels=kind(ids))
         assert torch.equal(output.prediction_logits, expected.prediction_logits)
         assert torch.equal(output.loss, expected.loss)
+
+
+@pytest.mark.parametrize(
+    "place", ["bert", "bert.encoder", "bert.encoder.layer.0", "bert.encoder.layer.0.attention.self"]
+)
+def test_hooks_see_what_selected_positions_are_scored_from(place):
+    """A head that is silenced by a hook in the last layer is silent there too."""
+    model = bert.BertForPreTraining(bert.BertConfig(30, 16, 1, 2, 32)).eval()
+    ids = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    labels = torch.tensor([[-100, 2, -100], [4, -100, -100]])
+    seen = []
+    handle = model.get_submodule(place).register_forward_hook(lambda *_: seen.append(1))
+    scores, pairs = model.score_selected(ids, labels=labels)
+    whole = model(ids)
+    assert len(seen) == 2
+    handle.remove()
+    torch.testing.assert_close(scores, whole.prediction_logits[labels != -100])
+    torch.testing.assert_close(pairs, whole.seq_relationship_logits)
+    model.score_selected(ids, labels=labels)
+    assert len(seen) == 2

@@ -90,4 +90,4 @@ def test_a_run_stopped_early_is_the_beginning_of_the_run():
 def test_a_foolish_number_of_processes_is_refused(capsys):
     with pytest.raises(SystemExit):
         masking.main(["--processes", "0"])
-    assert "--processes is 0" in capsys.readouterr().err
+    assert "--processes: expected a whole number from 1, got 0" in capsys.readouterr().err

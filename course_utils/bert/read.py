@@ -38,6 +38,9 @@ def states_at(
     Returns:
         `(selected.sum(), hidden_size)`, row after row, and `(batch, hidden_size)`.
     """
+    if is_watched(bert):
+        output = bert(input_ids, attention_mask, token_type_ids)
+        return output.last_hidden_state[selected], output.pooler_output
     mask = check_inputs(bert.config, input_ids, attention_mask, token_type_ids)
     hidden_states = bert.embeddings(input_ids, token_type_ids)
     *layers, last = bert.encoder.layer
@@ -49,6 +52,12 @@ def states_at(
     states = layer_at(cast("BertLayer", last), hidden_states, mask, read)  # (read.sum(), hidden_size)
     assert bert.pooler is not None
     return states[selected[read]], bert.pooler(states[first[read]][:, None])
+
+
+def is_watched(bert: "BertModel") -> bool:
+    """Whether a hook waits for a module that is passed by here: whoever has set it must see every token."""
+    passed_by = (bert, bert.encoder, *bert.encoder.layer[-1].modules())
+    return any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in passed_by)
 
 
 def layer_at(layer: "BertLayer", hidden_states: Tensor, mask: Tensor | None, read: Tensor) -> Tensor:
