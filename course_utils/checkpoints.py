@@ -239,7 +239,7 @@ def folder_of(name: str | Path) -> Path:
         parts = [(path.name,) for path in weights_of(folder) if path.name not in WEIGHTS_FILES]
         return hub.fetch(match["name"], parts, revision=revision) if parts else folder
     allowed = f"{', '.join(EMBEDDED)}, an existing folder, or a model of the hub such as {DEFAULT_MODEL!r}"
-    raise ValueError(f"name is {str(name)!r}; it must be one of {allowed}")
+    raise refusal("name", f"one of {allowed}", repr(str(name)))
 
 
 def weights_of(folder: Path) -> list[Path]:

@@ -240,7 +240,7 @@ def test_weights_that_do_not_fit_are_named(copy):
 def test_unknown_names_are_refused(monkeypatch, tmp_path):
     with pytest.raises(
         ValueError,
-        match="name is 'nowhere'; it must be one of embedded, embedded-causal, an existing folder, or",
+        match="name: expected one of embedded, embedded-causal, an existing folder, or",
     ):
         checkpoints.load("nowhere")
     monkeypatch.setitem(checkpoints.EMBEDDED, "embedded", tmp_path / "gone")

@@ -49,9 +49,9 @@ def test_what_rounds_to_zero_has_no_sign(capsys):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="words has 1 entries; the matrix has 2 rows"):
+    with pytest.raises(ValueError, match="words: expected one for each of 2 rows, got 1"):
         show.rows(["a"], [[1], [2]])
-    with pytest.raises(ValueError, match="columns has 2 entries"):
+    with pytest.raises(ValueError, match="columns: expected one for each of 1 columns, got 2"):
         show.rows(["a"], [[1]], columns=["x", "y"])
 
 
@@ -77,9 +77,7 @@ def test_a_diagram_is_shown_whole_and_described(path, monkeypatch):
 
 
 def test_an_unknown_diagram_is_named():
-    with pytest.raises(
-        ValueError, match="name is 'nothing'; it must be one of architecture, attention_matrix"
-    ):
+    with pytest.raises(ValueError, match="name: expected one of architecture, attention_matrix"):
         show.diagram("nothing")
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from course_utils.checks import refusal
 from course_utils.classroom import LESSONS
 
 FOLDER = Path(__file__).parents[1] / "lessons"
@@ -50,7 +51,7 @@ def load(name: str) -> tuple[Question, ...]:
         ValueError: if there is no quiz of that name.
     """
     if name not in LESSONS:
-        raise ValueError(f"name is {name!r}; the quizzes are {', '.join(LESSONS)}")
+        raise refusal("name", f"one of {', '.join(LESSONS)}", repr(name))
     entries = json.loads((FOLDER / name / "quiz.json").read_text(encoding="utf-8"))
     return tuple(
         Question(entry["id"], entry["question"], tuple(Option(**option) for option in entry["options"]))

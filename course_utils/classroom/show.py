@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from course_utils.checks import refusal
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -24,7 +26,7 @@ def diagram(name: str) -> None:
 
     drawings = {path.stem: path for path in diagram_folder().glob("*.svg")}
     if name not in drawings:
-        raise ValueError(f"name is {name!r}; it must be one of {', '.join(sorted(drawings))}")
+        raise refusal("name", f"one of {', '.join(sorted(drawings))}", repr(name))
     content = drawings[name].read_bytes()
     root = ElementTree.fromstring(content)
     words = html.escape(f"{root.findtext(SVG + 'title')}. {root.findtext(SVG + 'desc')}")
@@ -46,9 +48,9 @@ def rows(words: Sequence[str], matrix, columns: Sequence[str] | None = None, dig
     """
     cells = [[_cell(value, digits) for value in row] for row in _to_lists(matrix)]
     if len(words) != len(cells):
-        raise ValueError(f"words has {len(words)} entries; the matrix has {len(cells)} rows")
+        raise refusal("words", f"one for each of {len(cells)} rows", len(words))
     if columns is not None and any(len(row) != len(columns) for row in cells):
-        raise ValueError(f"columns has {len(columns)} entries; the rows of the matrix have {len(cells[0])}")
+        raise refusal("columns", f"one for each of {len(cells[0])} columns", len(columns))
     lines = ([list(columns)] if columns is not None else []) + cells
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     names = ([""] if columns is not None else []) + list(words)

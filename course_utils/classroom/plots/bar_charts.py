@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from course_utils.checks import refusal
 from course_utils.classroom.plots.style import (
     BODY,
     COLOURS,
@@ -34,18 +35,18 @@ def bars(
         xlabel: what the values are, and their unit.
     """
     if not 1 <= len(series) <= 2:
-        raise ValueError(f"series has {len(series)} entries; allowed is 1 or 2")
+        raise refusal("series", "1 or 2 entries", len(series))
     values = {name: as_numbers(numbers) for name, numbers in series.items()}
     for name, numbers in values.items():
         if not labels or numbers.shape != (len(labels),) or not (numbers >= 0).all():
-            raise ValueError(
-                f"series[{name!r}] must hold one value >= 0 for each of the {len(labels)} labels"
+            wanted = f"a value from 0 for each of {len(labels) or '1 or more'} labels"
+            raise refusal(
+                f"series[{name!r}]", wanted, f"the shape {numbers.shape}, {numbers.min(initial=0)} the least"
             )
     row, thickness = 0.24 * len(series) + 0.14, 0.8 / len(series)
     if (height := row * len(labels) + 1.0) > MAX_HEIGHT:
-        raise ValueError(
-            f"labels has {len(labels)} entries, which need {height:.1f} inches; allowed is {MAX_HEIGHT}"
-        )
+        got = f"{len(labels)}, which need {height:.1f} inches of {MAX_HEIGHT}"
+        raise refusal("labels", "as many as a slide has room for", got)
     with house_style():
         figure = Figure(figsize=(6.6, height), layout="constrained")
         axes = figure.add_subplot()
@@ -86,7 +87,7 @@ def timeline(events: Sequence[tuple[str, float]], title: str | None = None) -> P
         events: (name, year) with the month as a fraction: October 2018 is 2018 + 9 / 12. At most 30.
     """
     if not 1 <= len(events) <= 30:
-        raise ValueError(f"events has {len(events)} entries; allowed is 1 to 30")
+        raise refusal("events", "1 to 30", len(events))
     ordered = sorted(events, key=lambda event: event[1])
     first, last = int(ordered[0][1]), int(ordered[-1][1]) + 1
     width = 9.0

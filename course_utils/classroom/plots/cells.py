@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from course_utils.checks import refusal
 from course_utils.classroom.plots.style import (
     COLOURS,
     GREY,
@@ -79,9 +80,7 @@ def attention_grids(
     grids = [(title, square("weights", weights, tokens)) for title, weights in named_weights]
     allowed = [square("mask", mask, tokens).astype(bool) for mask in masks or []]
     if allowed and len(allowed) != len(grids):
-        raise ValueError(
-            f"masks has {len(allowed)} entries; allowed is one for each of {len(grids)} tables of weights"
-        )
+        raise refusal("masks", f"one for each of {len(grids)} tables of weights", len(allowed))
     highest = max((float(weights.max()) for _, weights in grids), default=0) or 1.0
     note = "hatched: masked, a weight of exactly 0" if allowed else None
     figure, panels, cell = token_panels([title for title, _ in grids], tokens, note)
@@ -116,17 +115,16 @@ def moved_positions(differences: dict[str, Sequence[float]], tokens: Sequence[st
         changed: the position that was replaced.
     """
     if not differences:
-        raise ValueError("differences is empty; it needs at least one mask")
+        raise refusal("differences", "one mask or more", "none")
     if not 0 <= changed < len(tokens):
-        raise ValueError(f"changed is {changed}; allowed is 0 to {len(tokens) - 1}")
+        raise refusal("changed", f"0 to {len(tokens) - 1}", changed)
     amounts = np.stack([as_numbers(values) for values in differences.values()])
     if amounts.shape != (len(differences), len(tokens)) or not (amounts >= 0).all():
-        raise ValueError(
-            f"differences must hold {len(tokens)} amounts >= 0 for each mask, one for each token"
-        )
+        got = f"the shape {amounts.shape}, {amounts.min(initial=0)} the least"
+        raise refusal("differences", f"{len(tokens)} amounts from 0 for each mask, one a token", got)
     cell = min(1.1, (MAX_WIDTH - 0.3 - LETTER * max(map(len, differences))) / len(tokens))
     if cell < 5 * LETTER:
-        raise ValueError(f"tokens has {len(tokens)} entries; there is no room to name so many")
+        raise refusal("tokens", "as many as a slide has room to name", len(tokens))
     with house_style():
         figure = Figure(figsize=(cell * len(tokens), 0.55 * len(differences)))
         axes = figure.add_axes((0, 0, 1, 1))
@@ -161,12 +159,10 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
     """
     rows = as_numbers(table)
     if rows.ndim != 2 or len(rows) != len(names) or not 2 <= len(rows) <= 10:
-        raise ValueError(
-            f"table has the shape {rows.shape}; with {len(names)} names allowed is one row each, 2 to 10 rows"
-        )
+        raise refusal("table", f"2 to 10 rows, one for each of {len(names)} names", f"the shape {rows.shape}")
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not (lengths > 0).all() or not np.isfinite(lengths).all():
-        raise ValueError("table has a row that is all zero or not finite; it has no direction to compare")
+        raise refusal("table", "rows that have a direction", "one that is all zero or not finite")
     cosines = (rows / lengths) @ (rows / lengths).T
     cell = 0.43  # inches
     with house_style():
@@ -199,15 +195,14 @@ def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
             `##` are not drawn.
     """
     if not cuts or not all(cuts.values()):
-        raise ValueError("cuts must hold at least one row, and at least one piece in each")
+        raise refusal("cuts", "one row or more, with one piece or more in each", cuts)
     letter = 0.23  # inches: room for a wide letter and the borders of its box
     laid_out = {name: lay_out_pieces(pieces) for name, pieces in cuts.items()}
     longest = max(boxes[-1][1] for boxes in laid_out.values())
     names = LETTER * max(len(f"{name}: {len(cuts[name])}") for name in cuts) + 0.2
     if (width := longest * letter + names) > MAX_WIDTH - 0.3 or 0.5 * len(cuts) > MAX_HEIGHT - 0.3:
-        raise ValueError(
-            f"cuts has {len(cuts)} rows of up to {longest} letters and spaces; a slide has no room for them"
-        )
+        got = f"{len(cuts)} of up to {longest} letters and spaces"
+        raise refusal("cuts", "rows that a slide has room for", got)
     with house_style():
         figure = Figure(figsize=(width, 0.5 * len(cuts)))
         axes = figure.add_axes((names / width, 0, 1 - names / width, 1))
@@ -246,11 +241,9 @@ def square(name: str, table, tokens: Sequence[str]) -> np.ndarray:
     """`table` as an array `(seq_len, seq_len)` of finite numbers, or a ValueError."""
     array = as_numbers(table)
     if array.shape != (len(tokens), len(tokens)):
-        raise ValueError(
-            f"{name} has the shape {array.shape}; with {len(tokens)} tokens allowed is {(len(tokens),) * 2}"
-        )
+        raise refusal(name, f"the shape {(len(tokens),) * 2} of {len(tokens)} tokens", array.shape)
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds a value that is not finite; allowed are finite numbers")
+        raise refusal(name, "finite numbers", "one that is not")
     return array
 
 
@@ -262,7 +255,7 @@ def token_panels(
     Returns the figure, one Axes for each title, and the side of a cell in inches.
     """
     if not titles:
-        raise ValueError("there is nothing to draw; allowed is one grid or more")
+        raise refusal("grids", "one or more", "nothing to draw")
     gap, title_height, axis_label, bar = 0.25, 0.3, 0.3, 1.0  # inches
     names = (
         LETTER * max(map(len, tokens)) + 0.1
@@ -277,10 +270,8 @@ def token_panels(
 
     columns = max(range(1, len(titles) + 1), key=cell_of)
     if (cell := cell_of(columns)) < SMALLEST_CELL:
-        raise ValueError(
-            f"{len(titles)} grid(s) of {len(tokens)} tokens leave cells of {cell:.2f} inches on a slide; "
-            f"allowed is {SMALLEST_CELL} or more: draw fewer"
-        )
+        got = f"{cell:.2f} for {len(titles)} grid(s) of {len(tokens)} tokens"
+        raise refusal("grids", f"cells of {SMALLEST_CELL} inches or more on a slide", got, "draw fewer")
     rows, side = -(-len(titles) // columns), cell * len(tokens)
     left, right = axis_label + names, axis_label + names + columns * side + (columns - 1) * gap
     height = below + rows * (side + title_height) + (rows - 1) * gap

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from course_utils.checks import refusal
 from course_utils.classroom.plots.style import (
     BODY,
     COLOURS,
@@ -35,9 +36,9 @@ def loss_against_floors(
         last_step: where the axis of steps ends; the last entry's step if None.
     """
     if not log or any(key not in entry for entry in log):
-        raise ValueError(f"log has no entry, or one without {key!r}; every entry needs 'step' and {key!r}")
+        raise refusal("log", f"entries, each with 'step' and {key!r}", "none, or one without")
     if not 1 <= len(floors) <= len(DASHES):
-        raise ValueError(f"floors has {len(floors)} entries; allowed is 1 to {len(DASHES)}")
+        raise refusal("floors", f"1 to {len(DASHES)} entries", len(floors))
     steps, losses = [entry["step"] for entry in log], [float(entry[key]) for entry in log]
     name = key.replace("_", "-")
     with house_style():
@@ -134,16 +135,16 @@ def curves(
             above 0.
     """
     if not 1 <= len(series) <= len(DASHES):
-        raise ValueError(f"series has {len(series)} entries; allowed is 1 to {len(DASHES)}")
+        raise refusal("series", f"1 to {len(DASHES)} entries", len(series))
     places = as_numbers(x)
     if places.ndim != 1 or len(places) < 2 or not (np.diff(places) > 0).all():
-        raise ValueError("x must hold two numbers or more, each larger than the one before")
+        raise refusal("x", "two numbers or more, each larger than the one before", x)
     values = {name: as_numbers(numbers) for name, numbers in series.items()}
     for name, numbers in values.items():
         if numbers.shape != places.shape or not np.isfinite(numbers).all():
-            raise ValueError(f"series[{name!r}] must hold one finite number for each of the {len(places)} x")
+            raise refusal(f"series[{name!r}]", f"a finite number for each of {len(places)} x", numbers)
         if log and not ((log == "y" or places[0] > 0) and (numbers > 0).all()):
-            raise ValueError(f"log is {log!r}; allowed are only x and series[{name!r}] above 0")
+            raise refusal(f"series[{name!r}]", f"x and numbers above 0 with log={log!r}", numbers.min())
     with house_style():
         figure = Figure(figsize=(7.0, 3.8), layout="constrained")
         axes = figure.add_subplot()
@@ -199,15 +200,14 @@ def learning_curves(
     """
     places = as_numbers(sizes)
     if len(places) < 2 or places[0] < 1 or not (np.diff(places) > 0).all():
-        raise ValueError("sizes must hold two numbers or more, from 1, each larger than the one before")
+        raise refusal("sizes", "two numbers or more, from 1, each larger than the one before", sizes)
     if not 1 <= len(scores) <= len(DASHES):
-        raise ValueError(f"scores has {len(scores)} entries; allowed is 1 to {len(DASHES)}")
+        raise refusal("scores", f"1 to {len(DASHES)} entries", len(scores))
     tables = {name: as_numbers(table) for name, table in scores.items()}
     for name, table in tables.items():
         if table.ndim != 2 or len(table) != len(places) or not np.isfinite(table).all():
-            raise ValueError(
-                f"scores[{name!r}] has the shape {table.shape}; allowed is ({len(places)}, seeds)"
-            )
+            wanted = f"finite numbers of the shape ({len(places)}, seeds)"
+            raise refusal(f"scores[{name!r}]", wanted, f"the shape {table.shape}")
     with house_style():
         figure = Figure(figsize=(7.0, 4.2), layout="constrained")
         axes = figure.add_subplot()
@@ -256,10 +256,8 @@ def roofline(
     """
     numbers = [number for point in points.values() for number in point] + [peak, bandwidth]
     if not 1 <= len(points) <= 8 or not all(0 < number < float("inf") for number in numbers):
-        raise ValueError(
-            f"points has {len(points)} entries; allowed are 1 to 8, and only finite numbers above 0 in them, "
-            "in peak and in bandwidth"
-        )
+        wanted = "1 to 8 entries, and finite numbers above 0 in them, in peak and in bandwidth"
+        raise refusal("points", wanted, f"{len(points)} entries with the numbers {numbers}")
     ridge = peak / bandwidth
     low = min(intensity for intensity, _ in points.values()) / 3
     high = max(ridge, *(intensity for intensity, _ in points.values())) * 4
@@ -307,7 +305,7 @@ def row_lengths(lengths: Sequence[float], used: int, fresh: float, name: str = "
     """
     values = as_numbers(lengths)
     if values.ndim != 1 or not 1 <= used < len(values):
-        raise ValueError(f"used is {used}; allowed is 1 to one less than the {values.size} lengths")
+        raise refusal("used", f"1 to {values.size - 1}, one less than there are lengths", used)
     with house_style():
         figure = Figure(figsize=(7.0, 3.4), layout="constrained")
         axes = figure.add_subplot()

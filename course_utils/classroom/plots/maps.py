@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from course_utils.checks import refusal
 from course_utils.classroom.plots.style import (
     COLOURS,
     DASHES,
@@ -36,16 +37,12 @@ def word_maps(
         named: the word that gets a ring and its name.
     """
     if not 1 <= len(panels) <= 4 or not 3 <= len(groups) <= len(MARKERS):
-        raise ValueError(
-            f"there are {len(panels)} panels and {len(groups)} groups; allowed are 1 to 4 and 3 to"
-            f" {len(MARKERS)}"
-        )
+        wanted = f"1 to 4, and 3 to {len(MARKERS)}"
+        raise refusal("panels and groups", wanted, f"{len(panels)} and {len(groups)}")
     row = {word: i for i, word in enumerate(words)}
     wanted = [word for group in groups.values() for word in group] + [named]
     if missing := [word for word in wanted if word not in row]:
-        raise ValueError(
-            f"words lacks {listed(missing)}; every word of a group, and the named one, must be in it"
-        )
+        raise refusal("words", "every word of a group, and the named one", f"none such as {listed(missing)}")
     shown = [row[word] for word in wanted]
     moments = [(title, as_numbers(vectors)[shown]) for title, vectors in panels]
     last = as_numbers(panels[-1][1])
@@ -107,10 +104,8 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
     """
     kinds = list(dict.fromkeys(labels))
     if not 1 <= len(panels) <= 4 or not 2 <= len(kinds) <= len(MARKERS):
-        raise ValueError(
-            f"there are {len(panels)} panels and {len(kinds)} different labels; allowed are 1 to 4 and 2 to"
-            f" {len(MARKERS)}"
-        )
+        wanted = f"1 to 4, and 2 to {len(MARKERS)} different ones"
+        raise refusal("panels and labels", wanted, f"{len(panels)} and {len(kinds)}")
     side = min(2.3, (MAX_WIDTH - 0.4) / len(panels) - 0.1)
     said = []
     with house_style():
@@ -120,9 +115,8 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
         ):
             centred = as_numbers(vectors)
             if centred.ndim != 2 or len(centred) != len(labels):
-                raise ValueError(
-                    f"{title!r} has the shape {centred.shape}; with {len(labels)} labels one row each is"
-                    " wanted"
+                raise refusal(
+                    repr(title), f"one row for each of {len(labels)} labels", f"the shape {centred.shape}"
                 )
             centred = centred - centred.mean(axis=0)
             lengths, plane = np.linalg.svd(centred, full_matrices=False)[1:]
@@ -159,9 +153,7 @@ def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture
     """
     x, y = as_numbers(x).ravel(), as_numbers(y).ravel()
     if x.shape != y.shape or len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError(
-            f"x holds {len(x)} numbers and y {len(y)}; two or more finite ones in each, as many, are wanted"
-        )
+        raise refusal("x and y", "as many finite numbers, two or more", f"{len(x)} and {len(y)}")
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low or 1)
     with house_style():
