@@ -52,6 +52,7 @@ HONOURED = (
     "strip_accents",
     "tokenize_chinese_chars",
     "added_tokens_decoder",
+    "clean_up_tokenization_spaces",  # of decoded texts
     "bos_token",
     "eos_token",
     "..._token",  # any other name that ends so: one more special token
@@ -241,10 +242,13 @@ def follow_files(folder: Path, config: Mapping[str, Any]) -> WordPieceTokenizer:
     strips = lowercase if strips is None else strips
     try:
         if strips == lowercase and chinese_chars is not False and not added:
-            return WordPieceTokenizer(pieces, lowercase)
-        return DialectTokenizer(pieces, lowercase, strips, chinese_chars is not False, added)
+            tokenizer = WordPieceTokenizer(pieces, lowercase)
+        else:
+            tokenizer = DialectTokenizer(pieces, lowercase, strips, chinese_chars is not False, added)
     except ValueError as error:
         raise ValueError(f"{folder / (WHOLE_FILE if whole else VOCAB_FILE)}: {error}") from error
+    tokenizer.clean_up_tokenization_spaces = bool(settings.get("clean_up_tokenization_spaces"))
+    return tokenizer
 
 
 def is_common(flags: Iterable[bool]) -> bool:
@@ -405,6 +409,7 @@ def write_tokenizer(folder: Path, tokenizer: WordPieceTokenizer, max_length: Cou
         "tokenizer_class": FOLLOWS_SETTINGS[0],
         "do_lower_case": tokenizer.lowercase,
         "model_max_length": max_length,
+        "clean_up_tokenization_spaces": tokenizer.clean_up_tokenization_spaces,
     }
     if isinstance(tokenizer, DialectTokenizer):
         settings["strip_accents"] = tokenizer.strip_accents

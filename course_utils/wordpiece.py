@@ -273,6 +273,7 @@ class WordPieceTokenizer:
         self.id_to_token = list(vocab)
         self.vocab = {piece: index for index, piece in enumerate(vocab)}
         self.lowercase = lowercase
+        self.clean_up_tokenization_spaces = False  # in `decode`, unless it is told otherwise
         self.pad_token_id = self.vocab[PAD]
         self.unk_token_id = self.vocab[UNK]
         self.cls_token_id = self.vocab[CLS]
@@ -371,13 +372,14 @@ class WordPieceTokenizer:
         self,
         ids: Iterable[int],
         skip_special_tokens: bool = True,
-        clean_up_tokenization_spaces: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
     ) -> str:
         """Join pieces to a text with spaces, but none before a `##` piece and before `.`, `,`, `?`, `!`.
 
         Equal to the library's `decode`; to clean up is to join apostrophes and English contractions (`n't`,
-        `'s`) to what stands before them as well. The way back is not exact: capitals, accents and the spaces
-        that stood around other punctuation are gone. Skipping the special tokens skips `[UNK]` too.
+        `'s`) to what stands before them as well, and None does as the tokenizer's own setting says. The way
+        back is not exact: capitals, accents and the spaces that stood around other punctuation are gone.
+        Skipping the special tokens skips `[UNK]` too.
         Raises ValueError for an id outside the vocabulary.
         """
         tokens = self.convert_ids_to_tokens(ids)
@@ -389,6 +391,8 @@ class WordPieceTokenizer:
                 text += token.removeprefix(CONTINUATION)
             else:
                 text += token if token[0] in ".,?!" else f" {token}"
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
             for spaced in CONTRACTIONS:
                 text = text.replace(spaced, spaced.strip())

@@ -194,6 +194,19 @@ def test_a_setting_is_honoured(settings, tmp_path):
     assert set(settings) <= {*vocabularies.HONOURED, "some_token"}
 
 
+@pytest.mark.parametrize("clean_up", [True, False, None])
+def test_decoded_texts_are_cleaned_up_where_the_folder_says_so(clean_up, tmp_path):
+    settings = {"do_lower_case": True, "clean_up_tokenization_spaces": clean_up}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    folder = folder_with(tmp_path, settings, vocab="\n".join([*SPECIAL_TOKENS, *"it ' s n t .".split()]))
+    tokenizer, library = read_tokenizer(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer.encode("it ' s it n't .").input_ids
+    assert tokenizer.decode(ids) == library.decode(ids, skip_special_tokens=True)
+    assert (tokenizer.decode(ids) == "it's itn't.") == bool(clean_up)
+    vocabularies.write_tokenizer(tmp_path, tokenizer, 8)
+    assert read_tokenizer(folder).clean_up_tokenization_spaces == bool(clean_up)
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -298,7 +311,6 @@ NEUTRAL = {
     "backend": "python",
     "chat_control_tokens": ["<url>"],
     "chat_template": "{{ messages }}",
-    "clean_up_tokenization_spaces": True,
     "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True,
     "files_loaded": ["vocab.txt"],
     "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
