@@ -125,13 +125,18 @@ def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
         raise refusal(str(path), "a CSV file in UTF-8", got, "save it as CSV, UTF-8") from error
     if len(set(columns)) < len(columns):
         raise refusal("columns", "different ones", ", ".join(map(repr, columns)))
+
+    def rows_parted(delimiter: str, strict: bool = False) -> Any:
+        lines = io.StringIO(content, newline="")
+        return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=True)
+
     line = 1
     try:
         headers: dict[str, list[str]] = {
-            sign: [name.strip() for name in next(rows_parted(content, sign), [])] for sign in DELIMITERS
+            sign: [name.strip() for name in next(rows_parted(sign), [])] for sign in DELIMITERS
         }
         delimiter = max(headers, key=lambda sign: (len({*columns} & {*headers[sign]}), len(headers[sign])))
-        header, reader = headers[delimiter], rows_parted(content, delimiter, strict=True)
+        header, reader = headers[delimiter], rows_parted(delimiter, strict=True)
         next(reader, [])
         if not any(header):
             raise refusal(str(path), "a first line with the names of the columns", "an empty one")
@@ -151,12 +156,6 @@ def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
     except csv.Error as error:
         why = "a double quote in a quoted text is written twice, and one more ends the text"
         raise refusal(f"{path}, line {line}", "cells as CSV writes them", str(error), why) from error
-
-
-def rows_parted(content: str, delimiter: str, strict: bool = False) -> Any:
-    """The rows of a file if this sign stands between its cells, as a `csv.reader`."""
-    lines = io.StringIO(content, newline="")
-    return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=True)
 
 
 def numbered(counts: Counter[str]) -> tuple[str, ...]:

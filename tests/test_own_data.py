@@ -1,8 +1,10 @@
 """Your own data: what a file may hold, how it is split, and the way from it to a model that was saved."""
 
 import json
+import os
 import random
 import re
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import checkpoints, finetuning, own_data
+from course_utils import checkpoints, finetuning, own_data, training
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.commands import finetuning as command
 from course_utils.files import only_run
@@ -285,6 +287,22 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
     assert len(accuracies) == 4 and len(set(accuracies)) == 2
     assert f"python -m course_utils.finetuning {path}" in card and "without a text" in card
     assert json.loads((output / checkpoints.CONFIG_FILE).read_text())["id2label"] == {"0": "1", "1": "5"}
+
+
+def test_ctrl_c_keeps_the_best_model_and_says_so(tmp_path, capsys, monkeypatch, encoder):
+    path = write(tmp_path / "reviews.csv", reviews(40))
+    update = training.update
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return update(*args)
+
+    monkeypatch.setattr(training, "update", interrupted)
+    options = ["--text", "review", "--label", "stars", "--model", str(encoder)]
+    assert command.main([str(path), *options, "--output", str(tmp_path / "mine")]) == 130
+    end = re.search("kept: (epoch . of 1.*, stopped by Ctrl-C): ", capsys.readouterr().out)
+    assert f"Kept: {end[1]}." in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
+    assert finetuning.load(tmp_path / "mine")[1].labels == ("1", "5")
 
 
 def test_two_commands_do_not_share_a_folder(tmp_path, capsys, encoder):
