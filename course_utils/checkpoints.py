@@ -102,9 +102,11 @@ def write(
         settings: what config.json says beside the sizes.
         card: of the model; None for none.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     with only_writer(folder):
-        if not overwrite:
+        if overwrite:
+            vocabularies.make_free(folder)
+        else:
             vocabularies.check_free(folder)
             check_own(folder)
         write_files(folder, model, tokenizer, max_length, settings, card)

@@ -404,6 +404,8 @@ def occlusion(
     words = text.split()
     if len(words) < 2:
         raise refusal("text", "two words or more", repr(text))
+    if label >= len(task.labels):
+        raise refusal("label", f"the number of a class, 0 to {len(task.labels) - 1}", label)
     without = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
     whole, *others = task.predict_proba(model, [text, *without])[:, label]
     return [(word, float(whole - other)) for word, other in zip(words, others, strict=True)]
@@ -434,7 +436,7 @@ def load(folder: str | Path) -> tuple[TaskModel, Task]:
         ValueError: for a folder that holds no such model, and for files that are damaged or do not fit one
             another.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / checkpoints.CONFIG_FILE).is_file():
         raise refusal("folder", "one that `finetuning.save` wrote", repr(str(folder)))
     values, config, tokenizer, tensors = checkpoints.read(folder)

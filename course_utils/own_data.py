@@ -72,7 +72,7 @@ def read(
     """
     if isinstance(source, str | Path):
         rows = rows_of_file(
-            Path(source), [column for column in (text, label, text_pair) if column is not None]
+            Path(source).expanduser(), [column for column in (text, label, text_pair) if column is not None]
         )
     else:
         rows = rows_of_list(source)
@@ -81,7 +81,7 @@ def read(
     for place, (first, name, *second) in rows:
         texts = (first, *second)
         if DECIMAL.fullmatch(name):
-            why = "a measure has no classes: give each of its ranges a name"
+            why = "a measure has no classes: give each of its ranges a name; write 1.0 as 1"
             raise refusal(f"label of {place}", "the name of a class, or a whole number", repr(name), why)
         if not all(texts):
             left_out.setdefault("without a text", []).append(place)
@@ -92,12 +92,12 @@ def read(
         else:
             other = "" if found[texts] == name else " under another label"
             left_out.setdefault(f"whose text came before{other}", []).append(place)
+    notes = tuple(f"{len(at)} left out {why} (first: {at[0]})" for why, at in left_out.items())
+    for note in notes:  # before anything is refused for want of these rows
+        warnings.warn(note, stacklevel=3)
     labels = numbered(Counter(found.values()))
     examples = [LabelledText(texts[0], labels.index(name), *texts[1:]) for texts, name in found.items()]
     train, dev, test = split(examples, seed)
-    notes = tuple(f"{len(at)} left out {why} (first: {at[0]})" for why, at in left_out.items())
-    for note in notes:
-        warnings.warn(note, stacklevel=3)
     return Data(train, dev, test, labels, notes)
 
 
@@ -123,17 +123,27 @@ def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
     except UnicodeDecodeError as error:
         got = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise refusal(str(path), "a CSV file in UTF-8", got, "save it as CSV, UTF-8") from error
-    header_line = content.partition("\n")[0].strip()
-    if not header_line:
-        raise refusal(str(path), "a first line with the names of the columns", "an empty one")
-    delimiter = max(DELIMITERS, key=header_line.count)
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    if len(set(columns)) < len(columns):
+        raise refusal("columns", "different ones", ", ".join(map(repr, columns)))
+
+    def rows_parted(delimiter: str, strict: bool = False) -> Any:
+        lines = io.StringIO(content, newline="")
+        return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=True)
+
     line = 1
     try:
-        header = [name.strip() for name in next(reader)]
+        headers: dict[str, list[str]] = {
+            sign: [name.strip() for name in next(rows_parted(sign), [])] for sign in DELIMITERS
+        }
+        delimiter = max(headers, key=lambda sign: (len({*columns} & {*headers[sign]}), len(headers[sign])))
+        header, reader = headers[delimiter], rows_parted(delimiter, strict=True)
+        next(reader, [])
+        if not any(header):
+            raise refusal(str(path), "a first line with the names of the columns", "an empty one")
         for column in columns:
             if header.count(column) != 1:
-                raise refusal(str(path), f"one column {column!r}", f"columns {', '.join(header)}")
+                why = "" if header[1:] else "a comma, a semicolon or a tab stands between columns"
+                raise refusal(str(path), f"one column {column!r}", f"columns {', '.join(header)}", why)
         wanted = [header.index(column) for column in columns]
         line = reader.line_num + 1
         for cells in reader:
@@ -144,15 +154,18 @@ def rows_of_file(path: Path, columns: Sequence[str]) -> Iterator[Place]:
                 yield f"line {line}", [cells[at].strip() for at in wanted]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise refusal(f"{path}, line {line}", "cells as CSV writes them", str(error)) from error
+        why = "a double quote in a quoted text is written twice, and one more ends the text"
+        raise refusal(f"{path}, line {line}", "cells as CSV writes them", str(error), why) from error
 
 
 def numbered(counts: Counter[str]) -> tuple[str, ...]:
     """The names of the classes in the order of their numbers: by value, or by letters if one is no number."""
     if len(counts) < 2:
         only = f"one class only ({next(iter(counts))})" if counts else "no labelled text"
-        raise refusal("labels", "two classes or more", only, "or nothing is to be learnt")
-    rare = [f"{name!r} {count} times" for name, count in counts.items() if count < FEWEST]
+        raise refusal("labels", "two classes or more", only, "a model learns to tell classes apart")
+    rare = [
+        f"{name!r} {'once' if count == 1 else 'twice'}" for name, count in counts.items() if count < FEWEST
+    ]
     if rare:
         got = ", ".join(rare[:3]) + (f" and {len(rare) - 3} more" if len(rare) > 3 else "")
         raise refusal("labels", f"each class {FEWEST} times or more, once for each part", got)

@@ -430,4 +430,10 @@ def check_free(folder: Path) -> None:
         )
 
 
+def make_free(folder: Path) -> None:
+    """Take away what the library would read in place of the tokenizer that is written next."""
+    for name in FILES_OF_OTHERS:
+        (folder / name).unlink(missing_ok=True)
+
+
 hold_to_hints(globals())

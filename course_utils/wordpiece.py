@@ -469,7 +469,7 @@ def read_vocab(path: str | Path) -> dict[str, int]:
     lines the later one counts. A mark of byte order at the beginning, as Windows sets it, is passed over.
     Raises ValueError for a line that is no UTF-8.
     """
-    content = Path(path).read_bytes()
+    content = Path(path).expanduser().read_bytes()
     try:
         lines = content.decode("utf-8-sig").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:

@@ -42,7 +42,7 @@ def write_model(path: Path, which: int) -> None:
 
 def read_model(path: Path) -> set[int]:
     model, tokenizer = checkpoints.load(path)
-    card = int((path / checkpoints.CARD_FILE).read_text(encoding="utf-8"))
+    card = int((path.expanduser() / checkpoints.CARD_FILE).read_text(encoding="utf-8"))
     return {card, int(tokenizer.id_to_token[5] == "b0"), *(int(p.max()) for p in model.parameters())}
 
 
@@ -94,6 +94,17 @@ WRITERS = {
     "fine-tuned": (write_tuned, read_tuned),
 }
 FOLDERS = ("checkpoint", "fine-tuned")
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("bytes", "text", "experiment")])
+def test_a_path_may_begin_with_the_home_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    write, read = WRITERS[name]
+    write(Path("~/mine.json"), 1)
+    assert read(Path("~/mine.json")) == {1} and (tmp_path / "home" / "mine.json").exists()
+    assert not Path("~").exists()
 
 
 def writer(write, path: Path, which: int) -> int:

@@ -908,6 +908,18 @@ def test_names_of_classes_and_tuples_are_taken():
         labelled(["good", "bad"], [1, 0.9])
 
 
+def test_a_whole_table_is_no_list_of_texts():
+    """One of pandas has a length and items, and gives the names of its columns where a list gives values."""
+
+    class Table:
+        keys = __iter__ = lambda self: iter(["text", "label"])
+        __getitem__ = __len__ = lambda self, *place: 2
+
+    model = finetuning.new_model(REVIEWS, TINY)
+    with pytest.raises(ValueError, match="texts: expected a list, got a Table"):
+        REVIEWS.predict_proba(model, Table())
+
+
 def test_occlusion_by_hand():
     model = finetuning.new_model(REVIEWS, TINY)
     p = {text: REVIEWS.predict_proba(model, [text])[0, 1] for text in ("not bad", "not", "bad")}
@@ -918,6 +930,8 @@ def test_occlusion_by_hand():
         assert word == other and influence == pytest.approx(value, abs=1e-6)
     with pytest.raises(ValueError, match="text: expected two words or more, got 'bad'"):
         finetuning.occlusion(model, REVIEWS, "bad", 1)
+    with pytest.raises(ValueError, match="label: expected the number of a class, 0 to 1, got 2"):
+        finetuning.occlusion(model, REVIEWS, "not bad", 2)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course_utils import hints, mlm
 from course_utils.mlm import IGNORE_INDEX, corrupt, mask_tokens, shown_for
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
@@ -136,3 +137,20 @@ def test_an_id_outside_the_vocabulary_is_refused(wrong, rate):
     input_ids[1, 3] = wrong
     with pytest.raises(ValueError, match=f"input_ids: expected 0 to {len(TOKENIZER) - 1}, got {wrong}"):
         mask_tokens(input_ids, TOKENIZER, rate, seeded(0))
+
+
+def test_what_comes_in_is_looked_at_once(monkeypatch):
+    """The parts of `mask_tokens` trust one another; what it calls of somebody else's is not trusted."""
+    looked_at = []
+    plain_number = hints.plain_number
+    monkeypatch.setattr(hints, "plain_number", lambda value: looked_at.append(value) or plain_number(value))
+    ids = torch.arange(40)[None]
+    mask_tokens(ids, TOKENIZER, 0.5)
+    assert looked_at == [0.5]
+
+    class OfSomebodyElse(WordPieceTokenizer):
+        def __len__(self):
+            return len(mlm.select_positions(10, 1.5))
+
+    with pytest.raises(ValueError, match="rate: expected 0 <= rate <= 1, got 1.5"):
+        mask_tokens(ids, OfSomebodyElse(TOKENIZER.id_to_token), 0.5)

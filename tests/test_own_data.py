@@ -1,8 +1,10 @@
 """Your own data: what a file may hold, how it is split, and the way from it to a model that was saved."""
 
 import json
+import os
 import random
 import re
+import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import checkpoints, finetuning, own_data
+from course_utils import checkpoints, finetuning, own_data, training
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.commands import finetuning as command
+from course_utils.files import only_run
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -142,6 +145,10 @@ ROWS = "".join(f"{n},text {n},{n % 2}\n" for n in range(6))
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        ("id;review;stars\n1;a;1.0\n", "label of line 2: .* got '1.0'; .*; write 1.0 as 1"),
+        ("id|review|stars\n", r"got columns id\|review\|stars; a comma, a semicolon or a tab stands between"),
+        (HEAD + '1,"a "film" of",1\n', "line 2: expected cells as CSV writes them, .*; a double quote in a"),
+        (HEAD + "1,a,1\n2,a,5\n", "two classes or more, got one class only .*; a model learns to tell"),
         ("", "reviews.csv: expected a first line with the names of the columns, got an empty one"),
         (HEAD, "labels: expected two classes or more, got no labelled text"),
         ("id,text,stars\n" + ROWS, "expected one column 'review', got columns id, text, stars"),
@@ -158,7 +165,7 @@ ROWS = "".join(f"{n},text {n},{n % 2}\n" for n in range(6))
         ),
         (HEAD + ROWS + "7,a,1e3\n", "label of line 8: expected the name of a class, .* got '1e3'"),
         (HEAD + ROWS.replace(",0\n", ",1\n"), r"two classes or more, got one class only \(1\)"),
-        (HEAD + ROWS + "7,a,9\n", "expected each class 3 times or more, .* got '9' 1 times"),
+        (HEAD + ROWS + "7,a,9\n", "expected each class 3 times or more, .* got '9' once"),
         (HEAD.encode() + b"1,caf\xe9,1\n", "expected a CSV file in UTF-8, got byte 0xe9 at 21; save it"),
         (HEAD.encode("utf-16"), "expected a CSV file in UTF-8, got byte 0xff at 0"),
     ],
@@ -168,6 +175,39 @@ def test_files_that_are_refused(tmp_path, content, words):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=words):
         own_data.read(path, text="review", label="stars")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'id;"my, own, long, review";stars\n{}',
+        'id, "review", "stars"\n1, "a, b", "1"\n{}',
+        'id;review;stars\r1;"a, b, c";1\r{}',
+    ],
+    ids=["delimiters in a quoted name", "blanks before quotes", "line ends of old Macs"],
+)
+def test_dialects_of_csv(tmp_path, content):
+    sign, end = (";", "\r") if "\r" in content else (";" if ";" in content else ", ", "\n")
+    rows = ROWS.replace(",", sign).replace("\n", end)
+    path = tmp_path / "reviews.csv"
+    path.write_bytes(content.format(rows).encode())
+    data = own_data.read(path, "my, own, long, review" if "own" in content else "review", "stars")
+    assert data.labels == ("0", "1")
+    texts = {each.text for each in [*data.train, *data.dev, *data.test]}
+    assert texts >= {f"text {n}" for n in range(6)} and len(texts - {"a, b", "a, b, c"}) == 6
+
+
+def test_rows_that_are_missing_are_named_before_their_class_is_refused():
+    with (
+        pytest.warns(UserWarning, match="^8 left out whose text came before"),
+        pytest.raises(ValueError, match="got 'a' once, 'b' once"),
+    ):
+        own_data.read([("good", "a"), ("bad", "b")] * 5)
+
+
+def test_a_column_is_not_asked_for_twice(tmp_path):
+    with pytest.raises(ValueError, match="columns: expected different ones, got 'review', 'stars', 'review'"):
+        own_data.read(write(tmp_path / "a.csv", reviews(20)), "review", "stars", text_pair="review")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +287,32 @@ def test_the_command_goes_from_a_file_to_a_folder(tmp_path, capsys, encoder):
     assert len(accuracies) == 4 and len(set(accuracies)) == 2
     assert f"python -m course_utils.finetuning {path}" in card and "without a text" in card
     assert json.loads((output / checkpoints.CONFIG_FILE).read_text())["id2label"] == {"0": "1", "1": "5"}
+
+
+def test_ctrl_c_keeps_the_best_model_and_says_so(tmp_path, capsys, monkeypatch, encoder):
+    path = write(tmp_path / "reviews.csv", reviews(40))
+    update = training.update
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return update(*args)
+
+    monkeypatch.setattr(training, "update", interrupted)
+    options = ["--text", "review", "--label", "stars", "--model", str(encoder)]
+    assert command.main([str(path), *options, "--output", str(tmp_path / "mine")]) == 130
+    end = re.search("kept: (epoch . of 1.*, stopped by Ctrl-C): ", capsys.readouterr().out)
+    assert f"Kept: {end[1]}." in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
+    assert finetuning.load(tmp_path / "mine")[1].labels == ("1", "5")
+
+
+def test_two_commands_do_not_share_a_folder(tmp_path, capsys, encoder):
+    path = write(tmp_path / "reviews.csv", reviews(20))
+    options = ["--text", "review", "--label", "stars", "--model", str(encoder)]
+    with only_run(tmp_path / "mine"), pytest.raises(SystemExit) as stopped:
+        command.main([str(path), *options, "--output", str(tmp_path / "mine")])
+    shown = capsys.readouterr()
+    assert stopped.value.code == 2 and "another run is writing to" in shown.err
+    assert re.search(r"classes: 1 \(\d+\), 5 \(\d+\)\n", shown.out)
 
 
 @pytest.mark.parametrize(

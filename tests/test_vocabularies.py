@@ -20,7 +20,7 @@ from lines import (
     tokenizers,
 )
 
-from course_utils import vocabularies
+from course_utils import checkpoints, vocabularies
 from course_utils.vocabularies import AddedToken, DialectTokenizer, read_tokenizer
 from course_utils.wordpiece import SPECIAL_TOKENS, WordPieceTokenizer, split_words
 
@@ -570,6 +570,15 @@ def test_nothing_is_written_beside_the_tokenizer_of_another(tmp_path):
     folder, _ = saved_by_the_library(tmp_path)
     with pytest.raises(ValueError, match=r"folder: expected .*, got .* which has tokenizer\.json"):
         vocabularies.check_free(folder)
+
+
+def test_overwriting_takes_the_tokenizer_of_another_away(tmp_path):
+    """Its added tokens would be read in place of what is written, here and by the library."""
+    folder, _ = saved_by_the_library(tmp_path)
+    model, tokenizer = checkpoints.load()
+    checkpoints.save(folder, model, tokenizer, "", overwrite=True)
+    assert not (folder / "tokenizer.json").exists()
+    assert checkpoints.load(folder)[1].vocab == tokenizer.vocab
 
 
 # ---- Case that nobody declares ---------------------------------------------------------------------------

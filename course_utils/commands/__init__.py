@@ -23,6 +23,13 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
 
 
+def path_of(text: str) -> Path:
+    """A path; no text is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text).expanduser()
+
+
 def end_on_interrupt() -> None:
     """Until `run` begins, while modules are imported, Ctrl-C ends the process: nothing can be lost."""
 

@@ -5,13 +5,14 @@ import shlex
 import sys
 import warnings
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
 
 from course_utils import checkpoints, finetuning, own_data
-from course_utils.commands import OneLineParser, check_output
+from course_utils.commands import OneLineParser, check_output, path_of
+from course_utils.files import BusyError, only_run
 from course_utils.tasks import TextClassification
 
 
@@ -20,14 +21,14 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m course_utils.finetuning",
         description="Fine-tune a BERT to put texts of your own into classes.",
     )
-    parser.add_argument("file", type=Path, help="CSV in UTF-8; its first line names the columns")
+    parser.add_argument("file", type=path_of, help="CSV in UTF-8; its first line names the columns")
     parser.add_argument("--text", default="text", metavar="COLUMN", help="with the texts [text]")
     parser.add_argument("--label", default="label", metavar="COLUMN", help="with the classes [label]")
     parser.add_argument("--text-pair", metavar="COLUMN", help="with second texts, if the task has two")
     parser.add_argument(
         "--model", help=f"a folder or a name on the hub [that of {checkpoints.SWITCH}, or the course's own]"
     )
-    parser.add_argument("--output", type=Path, help="folder for the model [the name of the file, -model]")
+    parser.add_argument("--output", type=path_of, help="folder for the model [the name of the file, -model]")
     parser.add_argument("--overwrite", action="store_true", help="replace what --output holds")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the model is [cpu]")
     parser.add_argument("--max-length", type=int, help="longest text in pieces [128]")
@@ -40,7 +41,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def model_card(data: own_data.Data, task: TextClassification, rows: dict[str, str], made_by: str) -> str:
+def model_card(
+    data: own_data.Data, task: TextClassification, rows: dict[str, str], made_by: str, end: str
+) -> str:
     """The card of a fine-tuned model: what it tells apart, how it was made, and how good it is."""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     counts = Counter(example.label for example in data.train)
@@ -53,7 +56,7 @@ Made by
     {made_by}
 
 from {len(data.train)} texts; {len(data.dev)} more chose the epoch, and {len(data.test)} others judged it.
-Texts longer than {task.max_length} pieces are cut.
+Texts longer than {task.max_length} pieces are cut. Kept: {end}.
 {notes}
 
 | class | texts to learn from |
@@ -74,6 +77,11 @@ To use it:
 """
 
 
+def take_away_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something
+        folder.rmdir()
+
+
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = make_parser()
@@ -86,31 +94,37 @@ def main(argv: list[str] | None = None) -> int:
         for name in ("seed", "epochs", "batch_size", "learning_rate", "balance")
         if (value := getattr(options, name)) is not None
     }
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as held:
         warnings.showwarning = lambda message, *place: print(message, file=sys.stderr)
         try:
             data = own_data.read(
                 options.file, options.text, options.label, options.text_pair, options.seed or 0
             )
             print(f"{len(data.train)} to learn from, {len(data.dev)} to choose, {len(data.test)} to judge")
+            counts = Counter(example.label for part in (data.train, data.dev, data.test) for example in part)
+            print("classes:", ", ".join(f"{label} ({counts[k]})" for k, label in enumerate(data.labels)))
             name = options.model or checkpoints.chosen()
             if name == "embedded":
                 print(
                     "the course's own model knows its toy language only; --model names one that knows yours"
                 )
             check_output(parser, output, "", False, options.overwrite)
+            held.enter_context(only_run(output))
+            held.callback(take_away_empty, output)  # whatever stops the run
             result, task = own_data.fine_tune(
                 data, name, max_length=options.max_length, device=options.device, **given
             )
+        except BusyError:
+            parser.error(f"--output: another run is writing to {output}; wait for it, or name another")
         except (OSError, ValueError, FloatingPointError) as error:
-            with suppress(OSError):
-                output.rmdir()
             parser.error(str(error))
-    shares = own_data.against_majority(result.model, task, data)
-    rows = {name: str(share) for name, share in shares.items()}
-    print("accuracy on those that judge, with the 95 % interval of Wilson:")
-    print(*(f"  {name}: {value}" for name, value in rows.items()), sep="\n")
-    card = model_card(data, task, rows, f"{parser.prog} {shlex.join(argv)}")
-    finetuning.save(output, result.model.cpu(), task, card, overwrite=True)
-    print(f"kept: epoch {result.best_epoch} of {len(result.log) - 1}, in {output}")
+        shares = own_data.against_majority(result.model, task, data)
+        rows = {name: str(share) for name, share in shares.items()}
+        end = f"epoch {result.best_epoch} of {len(result.log) - 1}"
+        end += ", before any training" * (result.best_epoch == 0) + ", stopped by Ctrl-C" * result.interrupted
+        card = model_card(data, task, rows, f"{parser.prog} {shlex.join(argv)}", end)
+        finetuning.save(output, result.model.cpu(), task, card, overwrite=True)  # before a pipe may close
+        print("accuracy on those that judge, with the 95 % interval of Wilson:")
+        print(*(f"  {name}: {value}" for name, value in rows.items()), sep="\n")
+        print(f"kept: {end}: {output}")
     return 130 if result.interrupted else 0

@@ -7,14 +7,13 @@ import string
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from course_utils import checkpoints
-from course_utils.commands import OneLineParser, check_output
+from course_utils.commands import OneLineParser, check_output, path_of
 from course_utils.files import BusyError, only_run, write_text
 from course_utils.pretraining import (
     LOG_FILE,
@@ -44,13 +43,6 @@ COMMAND_HELP = {
     "dropout": "of hidden states and attention weights",
     "log_every": "updates between two entries of the log, and between two saved states",
 }
-
-
-def path_of(text: str) -> Path:
-    """A path; no text is none."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, got ''")
-    return Path(text).expanduser()
 
 
 def make_parser() -> argparse.ArgumentParser:
