@@ -208,7 +208,7 @@ def test_the_last_layer_where_it_is_read_gives_the_states_of_the_plain_path(
 
 
 def test_nobody_asks_in_the_last_layer_whom_nobody_reads():
-    """Seen from within, by an activation that notes down what it is given: with a hook all would be computed."""
+    """Seen by an activation that notes down what it is given: with a hook all would be computed."""
     _, ours = library_and_ours(**SMALL)
     batch, seen = make_batch(61, 4, 11), []
     last = ours.bert.encoder.layer[-1].intermediate
