@@ -24,7 +24,7 @@ from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
-from tools import bootstrap
+from tools import setting_up
 
 TOKENIZER = WordPieceTokenizer.from_file(VOCAB_FILE)
 
@@ -351,11 +351,11 @@ def test_some_goals_are_printed_and_nothing_is_written(monkeypatch, capsys):
 
 def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
     prepared, called = [], []
-    monkeypatch.setattr(bootstrap, "prepare", lambda groups, torch: prepared.extend(groups))
+    monkeypatch.setattr(setting_up, "prepare", lambda groups, torch: prepared.extend(groups))
     monkeypatch.setattr(
-        bootstrap, "subprocess", SimpleNamespace(call=lambda command, cwd: called.append(command) or 0)
+        setting_up, "subprocess", SimpleNamespace(call=lambda command, cwd: called.append(command) or 0)
     )
-    assert bootstrap.main(["bench", "P2"]) == 0
+    assert setting_up.main(["bench", "P2"]) == 0
     assert prepared == ["lab", "bench"]
     assert called[0][1:] == ["-m", "benchmarks", "P2"]
 
@@ -363,7 +363,7 @@ def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
 def test_bench_packages_are_pinned_above_their_lower_bounds():
     from tools import lock
 
-    lines = (lock.ROOT / bootstrap.EXTRA_REQUIREMENTS["bench"]).read_text(encoding="utf-8").splitlines()
+    lines = (lock.ROOT / setting_up.EXTRA_REQUIREMENTS["bench"]).read_text(encoding="utf-8").splitlines()
     # A pin begins a line, its digests follow on indented ones.
     listed = [Requirement(line.removesuffix("\\")) for line in lines if line[:1].isalnum()]
     pins = {requirement.name: next(iter(requirement.specifier)).version for requirement in listed}

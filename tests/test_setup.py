@@ -22,7 +22,7 @@ from packaging.version import Version
 from rattler import BuildString, MatchSpec, PackageRecord
 
 import course_utils
-from tools import bootstrap, check, colab, lock, notebooks
+from tools import check, colab, lock, notebooks, setting_up
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -33,7 +33,7 @@ CONDA_SPECS = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, 
 CONDA_TO_PIP = {"huggingface_hub": "huggingface-hub", "pytorch-cpu": "torch"}
 
 
-LISTS = ["requirements.txt", *bootstrap.EXTRA_REQUIREMENTS.values()]
+LISTS = ["requirements.txt", *setting_up.EXTRA_REQUIREMENTS.values()]
 
 
 def entries(name: str) -> list[tuple[Requirement, list[str]]]:
@@ -124,7 +124,7 @@ def test_no_range_holds_the_next_major_version():
 def test_conda_takes_one_channel_and_a_python_of_the_course():
     assert ENVIRONMENT["channels"] == ["conda-forge"]
     minor = int(next(re.fullmatch(r"python=3\.(\d+)", line) for line in CONDA_SPECS if "python=" in line)[1])
-    assert bootstrap.OLDEST[1] <= minor <= bootstrap.NEWEST[1]
+    assert setting_up.OLDEST[1] <= minor <= setting_up.NEWEST[1]
 
 
 def test_conda_environment_names_every_dependency_with_the_same_lower_bound():
@@ -242,9 +242,9 @@ def test_threads_that_wait_do_not_spin_in_any_way_in(monkeypatch):
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     seen = []
     monkeypatch.setattr(os, "environ", {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"})
-    monkeypatch.setattr(bootstrap, "prepare", lambda *_, **__: None)
-    monkeypatch.setattr(bootstrap, "run_lab", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")))
-    bootstrap.main(["lab"])
+    monkeypatch.setattr(setting_up, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(setting_up, "run_lab", lambda: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+    setting_up.main(["lab"])
     binder = 'export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"' in (ROOT / "start").read_text("utf-8")
     ways = [*seen, ENVIRONMENT["variables"]["OMP_WAIT_POLICY"], container["containerEnv"]["OMP_WAIT_POLICY"]]
     assert binder and {*ways, notebooks.KERNEL_ENVIRONMENT["OMP_WAIT_POLICY"]} == {"PASSIVE"}
@@ -253,7 +253,7 @@ def test_threads_that_wait_do_not_spin_in_any_way_in(monkeypatch):
 def test_codespaces_sets_itself_up_with_the_same_script():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     script, command = re.fullmatch(r"python (\S+) (\w+)", container["postCreateCommand"]).groups()
-    assert (ROOT / script).is_file() and command in bootstrap.GROUPS
+    assert (ROOT / script).is_file() and command in setting_up.GROUPS
     assert all((ROOT / name).is_file() for name in container["customizations"]["codespaces"]["openFiles"])
     assert re.search(r"python:3\.1[1-3]$", container["image"])
 
@@ -320,12 +320,12 @@ def test_readme_map_says_which_notebooks_exist():
         assert all(f"](notebooks/{name})" in row for name in files), f"row {number} does not link to {files}"
 
 
-# --- bootstrap
+# --- The set-up
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty project for bootstrap, with a `.venv` that is made of nothing but a Python that starts."""
+    """An empty project to set up, with a `.venv` that is made of nothing but a Python that starts."""
     for name in ("requirements-torch.txt", "requirements.txt", "requirements-test.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name, path in [
@@ -336,89 +336,89 @@ def folder(tmp_path, monkeypatch):
         ("LOG", tmp_path / "log"),
         ("LOCK", tmp_path / "lock"),
     ]:
-        monkeypatch.setattr(bootstrap, name, path)
+        monkeypatch.setattr(setting_up, name, path)
 
     def create_venv(python):
-        bootstrap.venv_python().parent.mkdir(parents=True)
-        bootstrap.venv_python().touch()
+        setting_up.venv_python().parent.mkdir(parents=True)
+        setting_up.venv_python().touch()
 
-    monkeypatch.setattr(bootstrap, "create_venv", create_venv)
-    monkeypatch.setattr(bootstrap, "works", lambda python: Path(python).exists())
-    monkeypatch.setattr(bootstrap, "index_answers", lambda address, seconds: False)
+    monkeypatch.setattr(setting_up, "create_venv", create_venv)
+    monkeypatch.setattr(setting_up, "works", lambda python: Path(python).exists())
+    monkeypatch.setattr(setting_up, "index_answers", lambda address, seconds: False)
     return tmp_path
 
 
 @pytest.fixture
 def pip_calls(monkeypatch):
     calls = []
-    monkeypatch.setattr(bootstrap, "pip", calls.append)
+    monkeypatch.setattr(setting_up, "pip", calls.append)
     return calls
 
 
 def test_second_call_installs_nothing(folder, pip_calls):
-    bootstrap.prepare(["lab"])
-    assert bootstrap.pinned("requirements.txt") in pip_calls
-    assert not bootstrap.MARKER.exists()
+    setting_up.prepare(["lab"])
+    assert setting_up.pinned("requirements.txt") in pip_calls
+    assert not setting_up.MARKER.exists()
     pip_calls.clear()
-    bootstrap.prepare(["lab"])
+    setting_up.prepare(["lab"])
     assert pip_calls == []
 
 
 def test_test_packages_come_only_when_they_are_wanted(folder, pip_calls):
-    bootstrap.prepare(["lab"])
+    setting_up.prepare(["lab"])
     pip_calls.clear()
-    bootstrap.prepare(["lab", "test"])
-    assert pip_calls == [bootstrap.pinned("requirements-test.txt")]
+    setting_up.prepare(["lab", "test"])
+    assert pip_calls == [setting_up.pinned("requirements-test.txt")]
 
 
 def test_changed_requirements_are_installed(folder, pip_calls):
-    bootstrap.prepare(["lab"])
+    setting_up.prepare(["lab"])
     pip_calls.clear()
     with (folder / "requirements.txt").open("a", encoding="utf-8") as file:
         file.write("another==1.0\n")
-    bootstrap.prepare(["lab"])
-    assert bootstrap.pinned("requirements.txt") in pip_calls
+    setting_up.prepare(["lab"])
+    assert setting_up.pinned("requirements.txt") in pip_calls
 
 
 @pytest.mark.parametrize("damage", ["killed", "no python", "moved"])
 def test_unfinished_venv_is_made_again(folder, pip_calls, damage):
-    bootstrap.prepare(["lab"])
-    (bootstrap.VENV / "leftover").touch()
+    setting_up.prepare(["lab"])
+    (setting_up.VENV / "leftover").touch()
     if damage == "killed":
-        bootstrap.MARKER.touch()
+        setting_up.MARKER.touch()
     elif damage == "no python":
-        bootstrap.venv_python().unlink()
+        setting_up.venv_python().unlink()
     else:
-        bootstrap.write_stamp(bootstrap.read_stamp() | {"place": "elsewhere"})
+        setting_up.write_stamp(setting_up.read_stamp() | {"place": "elsewhere"})
     pip_calls.clear()
-    bootstrap.prepare(["lab"])
-    assert bootstrap.pinned("requirements.txt") in pip_calls
-    assert not (bootstrap.VENV / "leftover").exists()
-    assert bootstrap.missing_groups(["lab"], None) == []
+    setting_up.prepare(["lab"])
+    assert setting_up.pinned("requirements.txt") in pip_calls
+    assert not (setting_up.VENV / "leftover").exists()
+    assert setting_up.missing_groups(["lab"], None) == []
 
 
 def test_failure_leaves_no_half_made_venv(folder, monkeypatch):
     def fail(arguments):
-        raise bootstrap.SetupError("no network")
+        raise setting_up.SetupError("no network")
 
-    monkeypatch.setattr(bootstrap, "pip", fail)
-    with pytest.raises(bootstrap.SetupError):
-        bootstrap.prepare(["lab"])
-    assert not bootstrap.VENV.exists()
+    monkeypatch.setattr(setting_up, "pip", fail)
+    with pytest.raises(setting_up.SetupError):
+        setting_up.prepare(["lab"])
+    assert not setting_up.VENV.exists()
 
 
 def test_failed_update_keeps_the_old_venv(folder, pip_calls, monkeypatch):
-    bootstrap.prepare(["lab"])
-    stamp = bootstrap.read_stamp()
+    setting_up.prepare(["lab"])
+    stamp = setting_up.read_stamp()
 
     def fail(arguments):
-        raise bootstrap.SetupError("no network")
+        raise setting_up.SetupError("no network")
 
-    monkeypatch.setattr(bootstrap, "pip", fail)
-    with pytest.raises(bootstrap.SetupError):
-        bootstrap.prepare(["lab", "test"])
-    assert bootstrap.read_stamp() == stamp
-    assert bootstrap.missing_groups(["lab"], None) == []
+    monkeypatch.setattr(setting_up, "pip", fail)
+    with pytest.raises(setting_up.SetupError):
+        setting_up.prepare(["lab", "test"])
+    assert setting_up.read_stamp() == stamp
+    assert setting_up.missing_groups(["lab"], None) == []
 
 
 # A process that sets up its folder with an installer that only takes its time, and writes down what it does.
@@ -426,24 +426,24 @@ SET_UP = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, "tools")  # it runs by its path, before anything is installed
-import bootstrap
+import setting_up
 
 def create_venv(python):
-    bootstrap.venv_python().parent.mkdir(parents=True)
-    bootstrap.venv_python().touch()
+    setting_up.venv_python().parent.mkdir(parents=True)
+    setting_up.venv_python().touch()
 
 def pip(arguments):
     with open("calls", "a", encoding="utf-8") as file:
         file.write(sys.argv[1] + " ")
     time.sleep(float(sys.argv[2]))
 
-bootstrap.create_venv, bootstrap.pip = create_venv, pip
-bootstrap.works = lambda python: Path(python).exists()
-bootstrap.index_answers = lambda address, seconds: False
-bootstrap.check_space = lambda torch: None
+setting_up.create_venv, setting_up.pip = create_venv, pip
+setting_up.works = lambda python: Path(python).exists()
+setting_up.index_answers = lambda address, seconds: False
+setting_up.check_space = lambda torch: None
 try:
-    bootstrap.prepare(["lab"])
-except bootstrap.SetupError as error:
+    setting_up.prepare(["lab"])
+except setting_up.SetupError as error:
     sys.exit(str(error))
 """
 
@@ -452,7 +452,7 @@ except bootstrap.SetupError as error:
 def set_up(tmp_path):
     """Start a set-up in a folder of its own: `set_up(name, seconds)`, the seconds for each call of pip."""
     (tmp_path / "tools").mkdir()
-    for name in ("requirements.txt", "requirements-torch.txt", "pyproject.toml", "tools/bootstrap.py"):
+    for name in ("requirements.txt", "requirements-torch.txt", "pyproject.toml", "tools/setting_up.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     processes = []
 
@@ -506,12 +506,12 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(set_up, tmp_path):
 
 
 def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
-    bootstrap.prepare(["lab"])
+    setting_up.prepare(["lab"])
     pip_calls.clear()
-    bootstrap.prepare(["lab"], torch="cu130")
+    setting_up.prepare(["lab"], torch="cu130")
     assert pip_calls[0][-1].endswith("+cu130")
     pip_calls.clear()
-    bootstrap.prepare(["lab"])
+    setting_up.prepare(["lab"])
     assert pip_calls == []
 
 
@@ -519,52 +519,52 @@ def test_another_build_of_torch_is_installed_and_then_kept(folder, pip_calls):
     ("torch", "free", "needed"), [(None, 1e9, 4), ("cu130", 5e9, 12), ("default", 5e9, 12)]
 )
 def test_full_disk_is_refused_before_anything_is_made(folder, pip_calls, monkeypatch, torch, free, needed):
-    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-    with pytest.raises(bootstrap.SetupError, match=rf"needs {needed} GB .* has {free / 1e9:.1f} GB free"):
-        bootstrap.prepare(["lab"], torch=torch)
+    monkeypatch.setattr(setting_up.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    with pytest.raises(setting_up.SetupError, match=rf"needs {needed} GB .* has {free / 1e9:.1f} GB free"):
+        setting_up.prepare(["lab"], torch=torch)
     assert pip_calls == []
-    assert not bootstrap.VENV.exists()
+    assert not setting_up.VENV.exists()
 
 
 def test_a_larger_build_of_torch_is_refused_where_the_small_one_fitted(folder, pip_calls, monkeypatch):
-    bootstrap.prepare(["lab"])
-    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e9))
+    setting_up.prepare(["lab"])
+    monkeypatch.setattr(setting_up.shutil, "disk_usage", lambda path: SimpleNamespace(free=5e9))
     pip_calls.clear()
-    with pytest.raises(bootstrap.SetupError, match=r"needs 12 GB"):
-        bootstrap.prepare(["lab"], torch="cu130")
+    with pytest.raises(setting_up.SetupError, match=r"needs 12 GB"):
+        setting_up.prepare(["lab"], torch="cu130")
     assert pip_calls == []
-    assert bootstrap.missing_groups(["lab"], None) == []
+    assert setting_up.missing_groups(["lab"], None) == []
 
 
 def test_python_is_chosen_among_the_tested_ones(monkeypatch):
-    monkeypatch.setattr(bootstrap, "works", lambda python: True)
+    monkeypatch.setattr(setting_up, "works", lambda python: True)
     on_path = {"python3.12": "/bin/python3.12", "python3.11": "/bin/python3.11"}.get
-    assert bootstrap.choose_python((3, 12), on_path) == sys.executable
-    assert bootstrap.choose_python((3, 14), on_path) == sys.executable
-    assert bootstrap.choose_python((3, 9), on_path) == "/bin/python3.12"
-    assert bootstrap.choose_python((3, 15), on_path) == "/bin/python3.12"
+    assert setting_up.choose_python((3, 12), on_path) == sys.executable
+    assert setting_up.choose_python((3, 14), on_path) == sys.executable
+    assert setting_up.choose_python((3, 9), on_path) == "/bin/python3.12"
+    assert setting_up.choose_python((3, 15), on_path) == "/bin/python3.12"
 
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 15)])
 def test_an_untested_python_is_refused_in_one_sentence_that_names_it(monkeypatch, version):
-    monkeypatch.setattr(bootstrap.sys, "executable", "/somewhere/python")
+    monkeypatch.setattr(setting_up.sys, "executable", "/somewhere/python")
     sentence = (
         f"^This is Python 3.{version[1]} \\(/somewhere/python\\) and the course needs 3.11 to 3.14: install"
         " one of these, then run the command again.$"
     )
-    with pytest.raises(bootstrap.SetupError, match=sentence):
-        bootstrap.choose_python(version, lambda name: None)
+    with pytest.raises(setting_up.SetupError, match=sentence):
+        setting_up.choose_python(version, lambda name: None)
 
 
 def test_every_place_that_names_the_pythons_names_the_same():
-    minors = range(bootstrap.OLDEST[1], bootstrap.NEWEST[1] + 1)
+    minors = range(setting_up.OLDEST[1], setting_up.NEWEST[1] + 1)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.findall(r"python3\.(\d+)", makefile) == [str(minor) for minor in reversed(minors)]
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
     tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert tested == [f"3.{minor}" for minor in minors]
     span = f"3.{minors[0]} to 3.{minors[-1]}"
-    for name in ("README.md", "Makefile", "requirements.txt", "tools/bootstrap.py"):
+    for name in ("README.md", "Makefile", "requirements.txt", "tools/bootstrap.py", "tools/setting_up.py"):
         assert span in (ROOT / name).read_text(encoding="utf-8"), name
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"3.{minors[0]}")
 
@@ -575,18 +575,18 @@ def test_torch_comes_from_the_cpu_index_only_when_it_answers():
     answers_at = {"at once": [True], "at the second try": [False, True], "never": [False, False]}
     for when, answers in answers_at.items():
         replies = iter(answers)
-        asked = bootstrap.torch_arguments("cpu", "linux", lambda address, seconds: next(replies))  # noqa: B023
+        asked = setting_up.torch_arguments("cpu", "linux", lambda address, seconds: next(replies))  # noqa: B023
         where = [] if when == "never" else ["--index-url", index + "cpu"]
         # Without PyTorch's index it is the same build or none: never the several GB of the one for GPUs.
         assert asked == ["--no-deps", *where, pin + "+cpu"], when
         assert list(replies) == []
-    assert bootstrap.torch_arguments("cpu", "darwin") == ["--no-deps", pin]
-    assert bootstrap.torch_arguments("cu130", "linux") == ["--index-url", index + "cu130", pin + "+cu130"]
-    assert bootstrap.torch_arguments("default", "linux") == [pin]
+    assert setting_up.torch_arguments("cpu", "darwin") == ["--no-deps", pin]
+    assert setting_up.torch_arguments("cu130", "linux") == ["--index-url", index + "cu130", pin + "+cu130"]
+    assert setting_up.torch_arguments("default", "linux") == [pin]
 
 
 def test_probe_of_a_closed_port_says_no():
-    assert not bootstrap.index_answers("http://127.0.0.1:9", 3.0)
+    assert not setting_up.index_answers("http://127.0.0.1:9", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -605,16 +605,30 @@ def test_probe_of_a_closed_port_says_no():
     ],
 )
 def test_failure_of_pip_becomes_one_line(output, message):
-    explained = bootstrap.explain(output)
+    explained = setting_up.explain(output)
     assert message in explained
     assert "\n" not in explained
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 5, 10)])
+def test_a_python_from_long_ago_is_told_which_one_is_needed(monkeypatch, version):
+    """The door itself must be readable for it: no word in it that Python 2 does not know."""
+    source = (ROOT / "tools" / "bootstrap.py").read_text(encoding="utf-8")
+    old = (ast.Module, ast.Expr, ast.Constant, ast.Import, ast.ImportFrom, ast.alias, ast.If, ast.Compare)
+    old += (ast.Attribute, ast.Name, ast.Load, ast.Lt, ast.Eq, ast.Tuple, ast.Call, ast.BinOp, ast.Mod)
+    old += (ast.Subscript, ast.Slice)
+    assert source.isascii() and all(isinstance(node, old) for node in ast.walk(ast.parse(source)))
+    monkeypatch.setattr(sys, "version_info", version)
+    with pytest.raises(SystemExit, match=f"needed, and this is Python {version[0]}.{version[1]}"):
+        runpy.run_path(str(ROOT / "tools" / "bootstrap.py"), run_name="__main__")
 
 
 def test_no_index_means_one_line_and_exit_code_1(tmp_path):
     """The real thing: a clone whose package index is a closed port."""
     clone = tmp_path / "clone"
     (clone / "tools").mkdir(parents=True)
-    shutil.copy(ROOT / "tools" / "bootstrap.py", clone / "tools")
+    for name in ("bootstrap.py", "setting_up.py"):
+        shutil.copy(ROOT / "tools" / name, clone / "tools")
     (clone / "requirements-torch.txt").write_text("torch==0.0.1\n", encoding="utf-8")
     (clone / "requirements.txt").touch()
     (clone / "pyproject.toml").touch()
@@ -642,8 +656,8 @@ def test_no_index_means_one_line_and_exit_code_1(tmp_path):
 def test_lab_stays_on_this_machine_behind_its_token(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
-    command = bootstrap.lab_command()
+    monkeypatch.setattr(setting_up.sys, "platform", "linux")
+    command = setting_up.lab_command()
     assert "--ServerApp.ip=127.0.0.1" in command
     assert "--no-browser" in command
     assert not any("token" in argument or "password" in argument for argument in command)
@@ -678,11 +692,11 @@ def test_binder_and_make_lab_pass_the_settings_of_jupyterlab(monkeypatch):
         given.update(env)
         return SimpleNamespace(wait=lambda: 0, terminate=lambda: None, pid=0)
 
-    monkeypatch.setattr(bootstrap.subprocess, "Popen", start)
-    monkeypatch.setattr(bootstrap.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(bootstrap.sys, "stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr(setting_up.subprocess, "Popen", start)
+    monkeypatch.setattr(setting_up.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(setting_up.sys, "stdin", SimpleNamespace(isatty=lambda: False))
     monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
-    assert bootstrap.run_lab() == 0
+    assert setting_up.run_lab() == 0
     assert given["JUPYTER_CONFIG_PATH"] == str(ROOT / "tools" / "jupyter")
 
 

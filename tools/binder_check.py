@@ -28,7 +28,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from course_utils import commands
-from tools import ROOT, bootstrap
+from tools import ROOT, setting_up
 from tools.notebooks import (
     CELL_TIMEOUT,
     KERNEL_ENVIRONMENT,
@@ -89,7 +89,7 @@ def start_server(environment: dict[str, str], home: Path) -> tuple[subprocess.Po
     command = [
         sys.executable,
         "-c",
-        bootstrap.START_LAB,
+        setting_up.START_LAB,
         "--no-browser",
         "--allow-root",
         "--ServerApp.ip=127.0.0.1",

@@ -9,7 +9,7 @@ pyproject.toml allows; it is fetched into a folder of its own for that. A packag
 needs keeps its version until its line is taken out.
 
 torch stands in none of the lists, but alone in requirements-torch.txt, without digests: which build of it
-comes, and from which index, is settled at set-up (tools/bootstrap.py). What the CPU build needs is in the
+comes, and from which index, is settled at set-up (tools/setting_up.py). What the CPU build needs is in the
 lists, what the builds for GPUs need beyond that is not.
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import bootstrap, browser
+from tools import browser, setting_up
 from tools.check import OFFLINE
 from tools.notebooks import KERNEL_ENVIRONMENT
 
@@ -87,7 +87,7 @@ def lab(tmp_path_factory):
     environment = os.environ | KERNEL_ENVIRONMENT | {name: str(path) for name, path in folders.items()}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(OFFLINE)}  # two notebooks run side by side
     port, token = free_port(), secrets.token_hex(16)
-    command = [sys.executable, "-c", bootstrap.START_LAB, "--no-browser", "--allow-root"]
+    command = [sys.executable, "-c", setting_up.START_LAB, "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={home / 'course'}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # so that a test can change the theme
