@@ -39,9 +39,7 @@ MAX_WORD_LENGTH = 100
 _WORD_CACHE_SIZE = 100_000
 
 
-# ------------------------------------------------------------------------------------------------------------
-# Characters
-# ------------------------------------------------------------------------------------------------------------
+# ---- Characters ----------------------------------------------------------------------------------------
 
 CJK_RANGES = (
     (0x4E00, 0x9FFF),
@@ -125,9 +123,7 @@ def clean_char(char: str, lowercase: bool = True) -> str:
     return strip_accents(char).lower() if lowercase else char
 
 
-# ------------------------------------------------------------------------------------------------------------
-# From text to pieces
-# ------------------------------------------------------------------------------------------------------------
+# ---- From text to pieces -------------------------------------------------------------------------------
 
 
 def clean_text(text: str, lowercase: bool = True) -> tuple[str, list[int]]:
@@ -222,9 +218,7 @@ def truncated_lengths(first: Natural, second: Natural, room: Natural) -> tuple[i
     return (long, short) if first > second else (short, long)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# The same, fast: a tokenizer that cuts each word once, and knows special tokens and offsets
-# ------------------------------------------------------------------------------------------------------------
+# ---- The same, fast: a tokenizer that cuts each word once, and knows special tokens and offsets --------
 
 
 @dataclass
@@ -503,9 +497,7 @@ def _check_vocab(vocab: list[str]) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------------------------
-# Where a vocabulary comes from
-# ------------------------------------------------------------------------------------------------------------
+# ---- Where a vocabulary comes from ---------------------------------------------------------------------
 
 
 def initial_splits(word_counts: dict[str, int]) -> dict[str, list[str]]:
