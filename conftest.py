@@ -17,6 +17,7 @@ def without_views(outputs):
 
 def pytest_itemcollected(item):
     if type(item).__name__ == "IPyNbCell":
+        item.output_timeout = 60  # seconds for what a cell has printed: nbval's 5 are few beside other work
         compare = item.compare_outputs
         item.compare_outputs = lambda test, reference: compare(without_views(test), reference)
 
