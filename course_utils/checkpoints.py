@@ -265,7 +265,7 @@ def read(folder: str | Path) -> tuple[dict[str, Any], BertConfig, WordPieceToken
     Raises:
         ValueError: for a folder whose files are missing, damaged, or do not fit one another.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     weights = weights_of(folder)
     vocabulary = folder / vocabularies.WHOLE_FILE
     needed = [folder / CONFIG_FILE, vocabulary if vocabulary.is_file() else folder / VOCAB_FILE]

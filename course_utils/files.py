@@ -82,7 +82,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         ValueError: naming the file, if it holds anything else.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except ValueError as error:
         raise refusal(f"{path}", "JSON", "something else", str(error)) from error
     if not isinstance(value, dict):

@@ -192,7 +192,7 @@ def read_tokenizer(folder: str | Path, config: Mapping[str, Any] | None = None) 
     Raises:
         ValueError: naming the file and the setting, the token or the line that cannot be followed.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     try:
         return follow_files(folder, config or {})
     except (AttributeError, KeyError, TypeError, ValueError) as error:

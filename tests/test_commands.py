@@ -16,7 +16,7 @@ import pytest
 from test_pretraining import TINY_OPTIONS
 
 import course_utils
-from course_utils import commands, files, pretraining
+from course_utils import checkpoints, commands, files, pretraining
 from course_utils.commands import pretraining as command
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
@@ -97,6 +97,10 @@ def test_nothing_that_is_there_is_replaced_without_a_word(tmp_path, capsys):
     own.mkdir()
     (own / "README.md").write_text("mine", encoding="utf-8")
     assert "is not empty (README.md); name another folder" in refusal_of(capsys, "--output", own)
+    (own / checkpoints.WEIGHTS_FILE).touch()
+    assert "the run of this folder is finished" in refusal_of(
+        capsys, "--output", own, "--resume", *TINY_OPTIONS
+    )
     stopped = tmp_path / "stopped"
     stopped.mkdir()
     (stopped / pretraining.STATE_FILE).write_bytes(b"steps")

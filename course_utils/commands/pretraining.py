@@ -140,7 +140,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(str(error))
     state_file = options.output / STATE_FILE
     if options.resume and not state_file.is_file():
-        parser.error(f"--resume: there is no {state_file}; start without --resume first")
+        finished = (options.output / checkpoints.WEIGHTS_FILE).is_file()
+        advice = "the run of this folder is finished" if finished else "start without --resume first"
+        parser.error(f"--resume: there is no {state_file}; {advice}")
     if options.threads is not None:
         if options.threads < 1:
             parser.error(f"--threads: expected a whole number from 1, got {options.threads}")

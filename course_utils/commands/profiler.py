@@ -19,7 +19,7 @@ def find_config(model: str) -> BertConfig:
     name = model.removeprefix("bert-").removesuffix("-uncased")
     if name in NAMED_SIZES:
         return BertConfig.named(name)
-    path = Path(model)
+    path = Path(model).expanduser()
     if path.is_dir():
         path = path / "config.json"
     if not path.is_file():
