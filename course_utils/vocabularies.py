@@ -57,6 +57,7 @@ HONOURED = (
     "eos_token",
     "..._token",  # any other name that ends so: one more special token
 )
+KNOWN_TOKENS = ("bos_token", "eos_token", *(f"{name}_token" for name in ("pad", "unk", "cls", "sep", "mask")))
 # With any other value than these, it would be another tokenizer. Where nothing is said, the first one counts.
 REQUIRED: dict[str, tuple[Any, ...]] = {
     "tokenizer_class": (
@@ -343,6 +344,11 @@ def read_added(
     else:
         path = folder / ADDED_FILE
         older, names = read_if_there(path), [*always, *map(content_of, listed)]
+        # A token of no known name, added there as well, is found in its cleaned form too and then decoded so.
+        for name, value in {**settings, **specials}.items():
+            is_own = name.endswith("_token") and name not in KNOWN_TOKENS
+            if is_own and content_of(value) in older:
+                raise refusal(f"{folder / SETTINGS_FILE}: {name}", f"a token that {path.name} lacks", value)
         entries = [(older[name], {"content": name, "special": name in names}, path) for name in older]
         entries += [(value["id"], value, folder / WHOLE_FILE) for value in whole.get("added_tokens", ())]
     ids = {piece: index for index, piece in enumerate(pieces)}

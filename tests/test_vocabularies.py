@@ -194,6 +194,16 @@ def test_a_setting_is_honoured(settings, tmp_path):
     assert set(settings) <= {*vocabularies.HONOURED, "some_token"}
 
 
+def test_a_token_of_ones_own_that_older_files_add_as_well_is_refused_by_name(tmp_path):
+    """The library finds it in its cleaned form too, in a folder that it then writes otherwise."""
+    added = {"<URL>": len(VOCAB)}
+    folder = folder_with(tmp_path, {"do_lower_case": True, "some_token": "<URL>"}, added_tokens=added)
+    with pytest.raises(ValueError, match="some_token: expected a token that added_tokens.json lacks"):
+        read_tokenizer(folder)
+    folder = folder_with(tmp_path, {"do_lower_case": True, "eos_token": "<URL>"}, added_tokens=added)
+    assert our_ids(folder) == ids_of_the_library(folder)
+
+
 @pytest.mark.parametrize("clean_up", [True, False, None])
 def test_decoded_texts_are_cleaned_up_where_the_folder_says_so(clean_up, tmp_path):
     settings = {"do_lower_case": True, "clean_up_tokenization_spaces": clean_up}
