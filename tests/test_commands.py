@@ -167,6 +167,19 @@ def test_a_closed_pipe_is_quiet():
         os.close(write)
 
 
+def test_a_pipe_that_closes_where_bad_values_are_looked_for_is_quiet():
+    """Output that is not buffered meets the closed pipe at once, and a broken pipe is an OSError."""
+    parser = commands.OneLineParser()
+
+    def main():
+        try:
+            raise BrokenPipeError
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+
+    assert in_a_child(lambda: commands.run(main)) == (1, "")
+
+
 def test_a_full_disk_is_one_line():
     def main():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/mine")

@@ -20,6 +20,8 @@ class OneLineParser(argparse.ArgumentParser):
     """Answers a mistake with the one line that says what is wrong; the usage is for --help."""
 
     def error(self, message: str) -> NoReturn:
+        if isinstance(problem := sys.exception(), BrokenPipeError):
+            raise problem  # no mistake: nobody reads on, and `run` ends quietly
         self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
 
 
