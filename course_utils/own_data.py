@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from course_utils import checkpoints, finetuning
+from course_utils import checkpoints, finetuning, training
 from course_utils.bert import BertConfig, TaskModel
 from course_utils.checks import refusal
 from course_utils.hints import Count, Seed, check_some, hold_to_hints
@@ -110,7 +110,8 @@ def rows_of_list(examples: Iterable[Sequence[Any]]) -> Iterator[Place]:
         for each in (text, *second):
             if not isinstance(each, str):
                 raise refusal(f"text of example {number}", "a string", repr(each))
-        cells = (text, str(name_or_number(label, number)), *second)
+        named = str(label) if isinstance(label, bool | np.bool_) else name_or_number(label, number)
+        cells = (text, str(named), *second)
         yield f"example {number}", [cell.strip() for cell in cells]
 
 
@@ -215,7 +216,7 @@ def fine_tune(
     chosen = replace(settings_for(pretrained.config), **settings)
     length = max_length or min(128, pretrained.config.max_position_embeddings)
     task = TextClassification(tokenizer, data.labels, length)
-    model = finetuning.new_model(task, pretrained, chosen.seed).to(device)
+    model = finetuning.new_model(task, pretrained, chosen.seed).to(training.usable_device(device))
     return finetuning.finetune(model, task, data.train, data.dev, chosen, progress), task
 
 

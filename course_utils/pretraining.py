@@ -325,7 +325,7 @@ class Pretrainer:
         data: list[Batch] | None = None,
         device: str = "cpu",
     ):
-        self.settings, self.tokenizer, self.device = settings, tokenizer, torch.device(device)
+        self.settings, self.tokenizer, self.device = settings, tokenizer, training.usable_device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             self.model = BertForPreTraining(settings.bert_config(len(tokenizer))).to(self.device)

@@ -33,6 +33,19 @@ DIGEST = "sha256"
 Losses = TypeVar("Losses")
 
 
+def usable_device(name: str) -> torch.device:
+    """The device of that name, such as "cpu" or "cuda:1".
+
+    Raises:
+        ValueError: if this machine, or this build of torch, has none.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise refusal("device", "one that this build of torch finds here", repr(name), reason) from error
+
+
 def schedule(step: Natural, total: Count, warmup: Natural) -> float:
     """Share of the learning rate at a step, 0 to `total` - 1: up in a line, then down towards 0 in a line.
 

@@ -453,6 +453,7 @@ CALLS = {
     "checkpoints.read_pickled": lambda: c(checkpoints.read_pickled, F() / "pickled.bin"),
     "checkpoints.folder_of": lambda: c(checkpoints.folder_of, "embedded"),
     "checkpoints.load": lambda: c(checkpoints.load, F() / "model", ["mlm"]),
+    "training.usable_device": lambda: c(training.usable_device, "cpu"),
     "training.schedule": lambda: c(training.schedule, 1, 4, 2),
     "training.parameter_groups": lambda: c(training.parameter_groups, [torch.nn.Parameter(x(2, 2))], 0.1),
     "training.update": lambda: c(

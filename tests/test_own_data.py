@@ -109,6 +109,9 @@ def test_numbers_are_ordered_by_value_and_names_by_letters():
     assert own_data.read(zip(texts, [10, 9, -1] * 3, strict=True)).labels == ("-1", "9", "10")
     assert own_data.read(zip(texts, ["10", "9", "b"] * 3, strict=True)).labels == ("10", "9", "b")
     assert own_data.read(zip(texts, np.array([1, 0, 2] * 3), strict=True)).labels == ("0", "1", "2")
+    answers = [True, False, True] * 3  # as a CSV file would have them
+    assert own_data.read(zip(texts, answers, strict=True)).labels == ("False", "True")
+    assert own_data.read(zip(texts, np.array(answers), strict=True)).labels == ("False", "True")
 
 
 def test_rows_that_teach_nothing_are_left_out_and_reported(tmp_path):

@@ -190,3 +190,11 @@ def test_a_state_brings_weights_moments_and_notes_back(tmp_path):
     for m, o in ((model, optimizer), (other, fresh)):
         training.update(m, o, gradients_of(m, 0.5), 0.1, clip=1.0)
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_a_device_that_is_not_there_is_refused_in_one_line():
+    assert training.usable_device("cpu") == torch.device("cpu")
+    for name in ("cuda:99", "gpu"):
+        with pytest.raises(ValueError, match=f"^device: expected one that .* got '{name}'; ") as refused:
+            training.usable_device(name)
+        assert "\n" not in str(refused.value)

@@ -8,8 +8,6 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import torch
-
 from course_utils import checkpoints, finetuning, own_data
 from course_utils.commands import OneLineParser, check_output, path_of
 from course_utils.files import BusyError, only_run
@@ -47,9 +45,10 @@ def model_card(
     """The card of a fine-tuned model: what it tells apart, how it was made, and how good it is."""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     counts = Counter(example.label for example in data.train)
-    classes = "\n".join(f"| {name} | {counts[number]} |" for number, name in enumerate(data.labels))
+    names = [" ".join(name.split()).replace("|", "\\|") for name in data.labels]  # as a cell of the table
+    classes = "\n".join(f"| {name} | {counts[number]} |" for number, name in enumerate(names))
     notes = "".join(f"\n- {note}" for note in data.notes)
-    return f"""# A BERT that tells apart: {", ".join(data.labels)}
+    return f"""# A BERT that tells apart: {", ".join(names)}
 
 Made by
 
@@ -87,8 +86,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     output = options.output or Path(f"{options.file.stem}-model")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
     given = {
         name: value
         for name in ("seed", "epochs", "batch_size", "learning_rate", "balance")

@@ -26,6 +26,7 @@ from course_utils.pretraining import (
     run,
 )
 from course_utils.toy.language import ToyLanguage
+from course_utils.training import usable_device
 from course_utils.wordpiece import WordPieceTokenizer, train_vocab
 
 COMMAND_HELP = {
@@ -136,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings(**{name: getattr(options, name) for name in Settings.__dataclass_fields__})
         tokenizer = WordPieceTokenizer.from_file(options.vocab)
         settings.bert_config(len(tokenizer))  # refuses sizes that fit no model
+        usable_device(options.device)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     state_file = options.output / STATE_FILE
@@ -147,8 +149,6 @@ def main(argv: list[str] | None = None) -> int:
         if options.threads < 1:
             parser.error(f"--threads: expected a whole number from 1, got {options.threads}")
         torch.set_num_threads(options.threads)
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: this build of torch finds no GPU; leave it out, or install a GPU build")
     device = options.device
     if "RANK" in os.environ:  # started by torchrun
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
