@@ -117,7 +117,10 @@ class Panel:
         before, start = self.shown(), control.get_attribute("aria-valuenow")
         changed = any(self.after(lambda action=action: action(control)) != before for action in actions)
         if control.get_attribute("role") == "slider":
-            self.after(lambda: move_to(control, float(start)))
+            for _ in range(3):  # what is still on its way from the kernel can move it once more
+                self.after(lambda: move_to(control, float(start)))
+                if control.get_attribute("aria-valuenow") == start:
+                    break
         return changed
 
 
@@ -138,6 +141,10 @@ def move_to(slider, value: float) -> None:
         if abs(now - value) < 1e-6:
             return
         slider.page.keyboard.press("ArrowRight" if now < value else "ArrowLeft")
+        for _ in range(15):  # until it has moved: a key pressed before that would go too far
+            if float(slider.get_attribute("aria-valuenow")) != now:
+                break
+            slider.page.wait_for_timeout(20)
     raise AssertionError(f"a slider does not come back to {value}")
 
 
