@@ -47,7 +47,7 @@ KERNEL_ENVIRONMENT = {
     "BERT_COURSE_PROGRESS": "off",  # what a run passes is no progress of a reader
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "2",
-    "OMP_WAIT_POLICY": "PASSIVE",  # as in tools/setting_up.py
+    "GOMP_SPINCOUNT": "30000",  # as in tools/setting_up.py
     "TOKENIZERS_PARALLELISM": "false",
 }
 
