@@ -161,8 +161,10 @@ def click_at(share: float):
     """A click on the track of a slider, at a share of its length."""
 
     def action(handle):
-        box = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]").bounding_box()
-        handle.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        # Playwright scrolls it into view and waits until it stands still: what is drawn above can move it.
+        track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
+        box = track.bounding_box()
+        track.click(position={"x": share * box["width"], "y": box["height"] / 2})
 
     return action
 
