@@ -602,6 +602,10 @@ def test_probe_of_a_closed_port_says_no():
         ),
         ("ERROR: No matching distribution found for torch==0", "No matching distribution found for torch==0"),
         ("ERROR: No matching distribution found for torch==2.13.0+cpu", "accept the build for GPUs"),
+        (
+            "ERROR: Cannot install torch==2.13.0+cpu because versions conflict.\nERROR: see pip.pypa.io",
+            "accept the build for GPUs",
+        ),
     ],
 )
 def test_failure_of_pip_becomes_one_line(output, message):

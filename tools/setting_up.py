@@ -73,7 +73,8 @@ POLL_SECONDS = 0.2
 START_LAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()"
 
 NO_SPACE = re.compile(r"No space left on device|Errno 28|not enough space on the disk", re.IGNORECASE)
-NO_CPU_BUILD = re.compile(r"No matching distribution found for torch==\S+\+cpu")
+# What pip says of it, the second where a file of constraints names torch as well.
+NO_CPU_BUILD = re.compile(r"(No matching distribution found for|Cannot install) torch==\S+\+cpu")
 NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|NameResolutionError"
     r"|Max retries exceeded"
