@@ -42,6 +42,20 @@ def test_the_counts_are_those_of_the_full_vocabulary(standard):
     )
 
 
+def test_the_pieces_that_no_merge_can_have_made(standard):
+    ordinary = {p for p in standard.vocab if p not in SPECIAL_TOKENS and not p.startswith("[unused")}
+    longer, alone = [], []
+    for piece in ordinary:
+        mark = CONTINUATION if len(piece) > 2 and piece.startswith(CONTINUATION) else ""
+        word = piece.removeprefix(mark)
+        halves = [{mark + word[:i], CONTINUATION + word[i:]} for i in range(1, len(word))]
+        longer += [piece] * bool(halves)
+        alone += [piece] * (bool(halves) and not any(each <= ordinary for each in halves))
+    assert (FACTS["longer"], FACTS["not_joined"]) == (len(longer), len(alone))
+    assert FACTS["single"] == len(ordinary) - len(longer)
+    assert set(FACTS["examples_not_joined"]) <= set(alone)
+
+
 TEXTS = [*FACTS["texts"], *FACTS["languages"].values()]
 
 

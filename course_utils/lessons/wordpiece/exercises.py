@@ -79,7 +79,8 @@ class longest_match:
 
     Take the longest piece of `vocab` (a dict, piece to id) that the word begins with, then do the same with
     the rest. Pieces inside the word carry `##`, in `vocab` and in your list. If some rest begins with no
-    piece at all, the answer is ["[UNK]"], for the whole word. The word has at least one letter.
+    piece at all, the answer is ["[UNK]"], for the whole word. The word has at least one letter; `vocab` may
+    lack "[UNK]".
     """
 
     hints = (
@@ -215,6 +216,7 @@ class join_pieces:
             for signs in (1, 2):
                 pieces = [letters, *["###"] * signs, "b"]
                 check.equal(check.call(pieces), letters + "#" * signs + " b")
+                check.equal(check.call([letters, "##" + "#" * signs, "##b"]), letters + "#" * signs + "b")
                 loose = [letters, *["#"] * signs, "b"]
                 check.equal(
                     check.call(loose), letters + " #" * signs + " b", "A lone # is a word, not a mark."
@@ -285,6 +287,7 @@ class fooled:
         )
         word, pieces = check.answer
         check.expect(isinstance(word, str) and word != "", "The first of the two is the word, a string.")
+        check.expect(len(word) <= 100, "A word of more than 100 letters is [UNK] straight away.")
         check.expect(
             isinstance(pieces, list | tuple | set | frozenset | dict)
             and all(isinstance(piece, str) for piece in pieces),
