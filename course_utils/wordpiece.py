@@ -508,9 +508,10 @@ def initial_splits(word_counts: dict[str, int]) -> dict[str, list[str]]:
 def pair_scores(splits: dict[str, list[str]], word_counts: dict[str, int]) -> dict[tuple[str, str], Fraction]:
     """count(pair) / (count(first) * count(second)) for each pair of neighbouring pieces, as exact fractions.
 
-    This is the score that is published under the name WordPiece. Unlike the plain count of BPE (Sennrich et
-    al. 2016), it asks whether two pieces meet more often than their own counts would lead one to expect.
-    Google's training code was never published, so no one outside can say whether it is what Google ran.
+    Unlike the plain count of BPE (Sennrich et al. 2016), it asks whether two pieces meet more often than
+    their own counts would lead one to expect: it is e to the power of their PMI, times a constant. The
+    Hugging Face course teaches it as its best guess at WordPiece; the papers speak of the likelihood of the
+    text, and Google's training code was never published.
     """
     piece_counts: Counter[str] = Counter()
     pair_counts: Counter[tuple[str, str]] = Counter()

@@ -11,9 +11,7 @@ from course_utils.wordpiece import (
     CONTINUATION,
     SPECIAL_TOKENS,
     WordPieceTokenizer,
-    clean_text,
-    greedy_pieces,
-    split_words,
+    plain_tokenize,
 )
 
 FILE = Path(course_utils.__file__).parent / "data" / "standard_ids.json"
@@ -44,16 +42,30 @@ def test_the_counts_are_those_of_the_full_vocabulary(standard):
     )
 
 
-@pytest.mark.parametrize("text", FACTS["texts"])
-def test_the_few_pieces_cut_these_texts_as_all_pieces_do(standard, text):
+def test_the_pieces_that_no_merge_can_have_made(standard):
+    ordinary = {p for p in standard.vocab if p not in SPECIAL_TOKENS and not p.startswith("[unused")}
+    longer, alone = [], []
+    for piece in ordinary:
+        mark = CONTINUATION if len(piece) > 2 and piece.startswith(CONTINUATION) else ""
+        word = piece.removeprefix(mark)
+        halves = [{mark + word[:i], CONTINUATION + word[i:]} for i in range(1, len(word))]
+        longer += [piece] * bool(halves)
+        alone += [piece] * (bool(halves) and not any(each <= ordinary for each in halves))
+    assert (FACTS["longer"], FACTS["not_joined"]) == (len(longer), len(alone))
+    assert FACTS["single"] == len(ordinary) - len(longer)
+    assert set(FACTS["examples_not_joined"]) <= set(alone)
+
+
+TEXTS = [*FACTS["texts"], *FACTS["languages"].values()]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_few_pieces_split_these_texts_as_all_pieces_do(standard, text):
     """A longer piece that the table lacks could change a greedy match; for these texts none does."""
-    cleaned, _ = clean_text(text)
-    words = [cleaned[start:end] for start, end in split_words(cleaned)]
-    pieces = [piece for word in words for piece in greedy_pieces(word, FACTS["ids"])]
+    pieces = plain_tokenize(text, FACTS["ids"])
     assert [FACTS["ids"][piece] for piece in pieces] == standard.encode(text).input_ids[1:-1]
 
 
 def test_no_piece_stands_there_without_need():
-    cleaned = " ".join(FACTS["texts"]).lower().replace("!", " ! ")
-    used = {piece for word in cleaned.split() for piece in greedy_pieces(word, FACTS["ids"])}
+    used = {piece for text in TEXTS for piece in plain_tokenize(text, FACTS["ids"])}
     assert set(FACTS["ids"]) == used | set(SPECIAL_TOKENS)

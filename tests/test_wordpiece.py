@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import math
 import os
 import random
 import subprocess
 import sys
 import unicodedata
+from collections import Counter
 from fractions import Fraction
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lines import CODE_POINTS, assert_equal_to_library, characters, generated_lines
 
+from course_utils.toy.language import ToyLanguage
 from course_utils.wordpiece import (
     SPECIAL_TOKENS,
     WordPieceTokenizer,
@@ -401,6 +404,43 @@ def test_trainer_merges_by_count_not_by_score():
     assert characters_and_specials == [*SPECIAL_TOKENS, *"bghnpsu", *(f"##{char}" for char in "bghnpsu")]
     # ("##u", "##g") occurs 20 times and has score 1/36; ("##g", "##s") occurs 5 times and has score 1/20.
     assert train_vocab(texts, 5 + 2 * 7 + 1)[-1] == "##ug"
+
+
+def test_lists_of_the_exercise_are_those_of_the_three_rules():
+    from course_utils.lessons.wordpiece.exercises import MERGES
+
+    documents = ToyLanguage(seed=1).documents(500)
+    sentences = [
+        each.text for document in documents if document.topic != "film" for each in document.sentences
+    ]
+    counts = Counter(" ".join(sentences).split())
+
+    def pairs_of(splits):
+        pairs = Counter()
+        for word, pieces in splits.items():
+            for pair in itertools.pairwise(pieces):
+                pairs[pair] += counts[word]
+        return pairs
+
+    def log_likelihood(splits):
+        pieces = Counter()
+        for word, parts in splits.items():
+            pieces.update({piece: counts[word] * parts.count(piece) for piece in parts})
+        return sum(n * math.log(n / pieces.total()) for n in pieces.values())
+
+    rules = {
+        "count": lambda splits: pairs_of(splits),
+        "quotient": lambda splits: pair_scores(splits, counts),
+        "likelihood": lambda splits: {p: log_likelihood(apply_merge(p, splits)) for p in pairs_of(splits)},
+    }
+    for name, merges in MERGES.items():
+        splits, made = initial_splits(counts), []
+        for _ in merges:
+            scores = rules[name](splits)
+            first, second = max(scores, key=scores.get)
+            splits = apply_merge((first, second), splits)
+            made.append(first + second.removeprefix("##"))
+        assert tuple(made) == merges
 
 
 def test_trained_vocabulary_is_the_same_in_every_process():

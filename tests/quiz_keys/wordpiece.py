@@ -44,6 +44,11 @@ def offset() -> str:
     return f"{start} to {end}"
 
 
+def decoded() -> str:
+    tokenizer = WordPieceTokenizer([*SPECIAL_TOKENS, "the", "was", "robbed"])
+    return tokenizer.decode(tokenizer.encode("the \N{PENGUIN} was robbed").input_ids)
+
+
 def larger() -> str:
     text = "the bank was robbed yesterday and the river bank was wet"
     small, large = (WordPieceTokenizer(train_vocab([text], size)) for size in (45, 60))

@@ -188,15 +188,15 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
 
 
 def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
-    """How vocabularies cut one text: a row for each, a box for each piece. Boxes of one word touch.
+    """How vocabularies split one text: a row for each, a box for each piece. Boxes of one word touch, and
+    those that continue a word are shaded and keep their `##`.
 
     Args:
-        cuts: for each row's name the pieces of the text, as from `WordPieceTokenizer.tokenize`. The marks
-            `##` are not drawn.
+        cuts: for each row's name the pieces of the text, as from `WordPieceTokenizer.tokenize`.
     """
     if not cuts or not all(cuts.values()):
         raise refusal("cuts", "one row or more, with one piece or more in each", cuts)
-    letter = 0.23  # inches: room for a wide letter and the borders of its box
+    letter = 0.2  # inches: room for a wide letter and the borders of its box
     laid_out = {name: lay_out_pieces(pieces) for name, pieces in cuts.items()}
     longest = max(boxes[-1][1] for boxes in laid_out.values())
     names = LETTER * max(len(f"{name}: {len(cuts[name])}") for name in cuts) + 0.2
@@ -207,8 +207,8 @@ def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
         figure = Figure(figsize=(width, 0.5 * len(cuts)))
         axes = figure.add_axes((names / width, 0, 1 - names / width, 1))
         for row, boxes in enumerate(laid_out.values()):
-            for i, (start, end, part) in enumerate(boxes):
-                fill = HEAT(0.2) if i % 2 else PAPER
+            for start, end, part in boxes:
+                fill = HEAT(0.2) if part.startswith("##") else PAPER
                 box = Rectangle(
                     (start, row + 0.15), end - start, 0.7, facecolor=fill, edgecolor=COLOURS["navy"]
                 )
@@ -226,14 +226,17 @@ def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
     return Picture(figure, f"One text in pieces. {'; '.join(rows)}.")
 
 
-def lay_out_pieces(pieces: Sequence[str]) -> list[tuple[int, int, str]]:
-    """(start, end, letters) of each piece in a line, in letters: a gap of one before each new word."""
-    boxes, end = [], 0
+def lay_out_pieces(pieces: Sequence[str]) -> list[tuple[float, float, str]]:
+    """(start, end, piece) of each piece in a line, in letters: a gap of one before each new word. The mark
+    takes a little more room than a letter.
+    """
+    boxes: list[tuple[float, float, str]] = []
+    end = 0.0
     for piece in pieces:
         part = piece.removeprefix("##")
         start = end + (end > 0 and part == piece)
-        end = start + len(part)
-        boxes.append((start, end, part))
+        end = start + len(part) + (0 if part == piece else 1.25)
+        boxes.append((start, end, piece))
     return boxes
 
 

@@ -1,13 +1,10 @@
-"""Exercises of notebook 02: cut words into pieces, join them again, find the next merge, offsets and ids.
+"""Exercises of notebook 02: split words into pieces, join them again, fool the longest match, tell three
+training rules apart, offsets and ids.
 
 Pieces inside a word carry `##`. A vocabulary is a dict from piece to id.
 """
 
-from collections import Counter
-from itertools import pairwise
-
 from course_utils.classroom.engine import exercise, stage, wrong
-from course_utils.wordpiece import pair_scores
 
 CAST = (
     "the bank was robbed yesterday",
@@ -82,7 +79,8 @@ class longest_match:
 
     Take the longest piece of `vocab` (a dict, piece to id) that the word begins with, then do the same with
     the rest. Pieces inside the word carry `##`, in `vocab` and in your list. If some rest begins with no
-    piece at all, the answer is ["[UNK]"], for the whole word. The word has at least one letter.
+    piece at all, the answer is ["[UNK]"], for the whole word. The word has at least one letter; `vocab` may
+    lack "[UNK]".
     """
 
     hints = (
@@ -125,7 +123,7 @@ class longest_match:
     @stage("the longest piece first, then the rest, as the library does; also in every cast sentence")
     def longest_first(check):
         words = [_random_word(check, "abc", 2, 2 + i // 4) for i in range(24)]
-        cast = sorted({word for sentence in CAST for word in sentence.split()}, key=len)
+        cast = sorted({word for sentence in CAST for word in sentence.split()}, key=lambda w: (len(w), w))
         for word in [*words, *cast]:
             alphabet = "abc" if word in words else "".join(sorted(set(word)))
             middle = [word[i : i + 2] for i in range(len(word) - 1)] + [word[:3], word[1:4]]
@@ -141,6 +139,9 @@ class longest_match:
             check.equal(check.call(word, vocab), _pieces_of_library(word, vocab))
             longer = "z" + word
             check.equal(check.call(longer, vocab), UNKNOWN, "The first letter has no piece.")
+        for vocab in ({}, {"[UNK]": 0}, {"a": 0, "##b": 1}):
+            for word in ("a", "abbbb", "abbbbbbbbbbba"):
+                check.equal(check.call(word, vocab), _pieces_of_library(word, vocab | {"[UNK]": len(vocab)}))
 
     @wrong("Letters are pieces too, but the whole word is a longer one.")
     def shortest_first(word, vocab):
@@ -215,6 +216,11 @@ class join_pieces:
             for signs in (1, 2):
                 pieces = [letters, *["###"] * signs, "b"]
                 check.equal(check.call(pieces), letters + "#" * signs + " b")
+                check.equal(check.call([letters, "##" + "#" * signs, "##b"]), letters + "#" * signs + "b")
+                loose = [letters, *["#"] * signs, "b"]
+                check.equal(
+                    check.call(loose), letters + " #" * signs + " b", "A lone # is a word, not a mark."
+                )
 
     @wrong("The words run together: one space stands between them.")
     def no_spaces(pieces):
@@ -242,116 +248,141 @@ class join_pieces:
         )
 
 
-def _count_pairs(splits: dict[str, list[str]], word_counts: dict[str, int]) -> Counter:
-    """Copy after copy of each word, pair after pair: slow, and hard to get wrong."""
-    pairs = Counter()
-    for word, pieces in splits.items():
-        for _ in range(word_counts[word]):
-            pairs.update(pairwise(pieces))
-    return pairs
-
-
-def _first_best(scores) -> tuple[str, str]:
-    """The pair with the highest score; of equals the first in alphabetical order."""
-    return min(pair for pair in scores if scores[pair] == max(scores.values()))
-
-
-def _random_corpus(check, words: int, highest: int) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Words of two letters or more, all different, in letters, and how often each occurs (1 to `highest`)."""
-    found = set()
-    while len(found) < words:
-        found.add(_random_word(check, "abcn", 2, 6))
-    splits = {word: [word[0], *("##" + letter for letter in word[1:])] for word in sorted(found)}
-    return splits, {word: int(check.rng.integers(1, highest + 1)) for word in splits}
+def _fewest(word: str, vocab) -> int | None:
+    """The smallest number of pieces of `vocab` that cover `word`; None if nothing covers it."""
+    fewest: dict[int, int] = {0: 0}
+    for end in range(1, len(word) + 1):
+        counts = [
+            fewest[start] + 1
+            for start in range(end)
+            if start in fewest and ("##" if start else "") + word[start:end] in vocab
+        ]
+        if counts:
+            fewest[end] = min(counts)
+    return fewest.get(len(word))
 
 
 @exercise
-class most_frequent_pair:
-    """Write `most_frequent_pair(splits, word_counts)`: the pair of neighbouring pieces that occurs most
-    often.
-
-    `splits` is a dict from word to its list of pieces, `word_counts` a dict from word to how often it occurs
-    in the text. Return the pair as a tuple (first, second). If several occur equally often, return the one
-    that comes first in alphabetical order (Python's order of tuples: `min`).
+class fooled:
+    """Find `fooled = (word, pieces)`: a word, and a vocabulary (a list of pieces) with which greedy longest
+    match covers the word, but with at least twice as many pieces as are needed.
     """
 
     hints = (
-        "`itertools.pairwise(pieces)`, or `zip(pieces, pieces[1:])`, gives the neighbours within one word.",
+        "The rule looks at the beginning only. Which first piece is long, and leaves a hard rest?",
         (
-            "Add `word_counts[word]` to the count of a pair each time that the pair stands in the word. A"
-            " `Counter` begins at 0."
+            "Let two pieces cover the word: a short first one and a long second one. Now add a first piece"
+            " that is one letter longer, so that the long second one never gets its turn."
         ),
+        "After the tempting piece only single letters may be left to take: four letters, four pieces.",
+    )
+
+    solution = ("ababc", ["a", "##babc", "ab", "##a", "##b", "##c"])
+
+    @stage("a word, and a list of pieces")
+    def form(check):
+        check.expect(
+            isinstance(check.answer, tuple | list) and len(check.answer) == 2,
+            "Two things are asked for, in this order: a word and a list of pieces.",
+        )
+        word, pieces = check.answer
+        check.expect(isinstance(word, str) and word != "", "The first of the two is the word, a string.")
+        check.expect(len(word) <= 100, "A word of more than 100 letters is [UNK] straight away.")
+        check.expect(
+            isinstance(pieces, list | tuple | set | frozenset | dict)
+            and all(isinstance(piece, str) for piece in pieces),
+            "The second of the two is a list of pieces, each of them a string.",
+        )
+
+    @stage("longest match covers the word, without [UNK]")
+    def covered(check):
+        word, pieces = check.answer
+        check.expect(
+            _cut(word, set(pieces)) != UNKNOWN,
+            "Longest match runs into a dead end: the word becomes [UNK]. (Pieces inside a word carry ##.)",
+        )
+
+    @stage("and half as many pieces would do, or fewer")
+    def twice(check):
+        word, pieces = check.answer
+        taken, fewest = len(_cut(word, set(pieces))), _fewest(word, set(pieces))
+        check.expect(
+            taken >= 2 * fewest,
+            f"Longest match takes {taken} here, and the fewest that cover the word are {fewest}.",
+        )
+
+    dead_end = wrong("This word becomes [UNK]: the rule cannot go back.")(("hugs", ["hu", "hug", "##gs"]))
+    without_marks = wrong("A piece inside a word needs its ##, in the vocabulary too.")(
+        ("hugs", ["h", "hug", "ugs", "s"])
+    )
+    best_already = wrong("Here longest match does as well as anything can.")(
+        ("hugs", ["h", "##u", "##g", "##s", "hug"])
+    )
+    one_more = wrong("One piece too many is a start; twice as many are asked for.")(
+        ("hard", ["h", "##ard", "ha", "##r", "##d"])
+    )
+    exchanged = wrong("The word comes first, then the pieces.")((["a", "##babc", "ab", "##a"], "ababc"))
+
+
+MERGES = {
+    "quotient": ("ex", "##bb", "exc", "qu"),
+    "count": ("##he", "the", "##er", "wa"),
+    "likelihood": ("th", "the", "to", "of"),
+}
+
+
+@exercise
+class rule_of:
+    """Find `rule_of`, a tuple: for each of the lists A, B and C of the notebook the rule that made it.
+
+    A rule is "count", "quotient" or "likelihood".
+    """
+
+    hints = (
+        "One rule divides by the counts of both pieces. What kind of pair does that favour?",
+        "Which letters are neighbours most often in English, in any word? `count` asks nothing else.",
         (
-            "Of all pairs with the highest count take `min`: tuples of strings compare like words in a"
-            " dictionary."
+            "The likelihood weighs the count by the PMI: it wants pairs that are frequent and belong"
+            " together. `##h ##e` occurs in the and in she; but `t` is followed by `##h` far more often"
+            " than by chance."
         ),
     )
 
-    def solution(splits, word_counts):
-        counts = Counter()
-        for word, pieces in splits.items():
-            for pair in pairwise(pieces):
-                counts[pair] += word_counts[word]
-        highest = max(counts.values())
-        return min(pair for pair in counts if counts[pair] == highest)
+    solution = ("quotient", "count", "likelihood")
 
-    @stage("the pair with the highest count, when every word occurs once")
-    def once(check):
-        tried = 0
-        while tried < 12:
-            splits, word_counts = _random_corpus(check, 4 + tried // 3, 1)
-            counts = _count_pairs(splits, word_counts)
-            if list(counts.values()).count(max(counts.values())) > 1:
-                continue
-            tried += 1
-            check.equal(check.call(splits, word_counts), _first_best(counts))
+    @stage("three rules, each of them once")
+    def form(check):
+        check.expect(
+            isinstance(check.answer, tuple | list)
+            and list(map(type, check.answer)) == [str] * 3
+            and set(check.answer) == set(MERGES),
+            'Three strings are asked for, "count", "quotient" and "likelihood", in the order of the lists.',
+        )
 
-    @stage("each word counts as often as it occurs")
-    def weighted(check):
-        tried = 0
-        while tried < 12:
-            splits, word_counts = _random_corpus(check, 3 + tried // 3, 9)
-            counts = _count_pairs(splits, word_counts)
-            if list(counts.values()).count(max(counts.values())) > 1:
-                continue
-            tried += 1
-            got = check.call(splits, word_counts)
-            check.equal(got, _first_best(counts))
+    @stage("the rule that made list A, with its rare letters")
+    def rare(check):
+        check.expect(
+            check.answer[0] == "quotient",
+            "List A joins x, q and doubled letters, which are rare. Which rule divides by the counts?",
+        )
 
-    @stage("of pairs that occur equally often, the first in alphabetical order")
-    def ties(check):
-        for size in range(2, 9):
-            letters = check.rng.permutation(list("abcdefgh"))[:size].tolist()
-            splits = {f"{letter}x": [letter, "##x"] for letter in letters}
-            expected = (min(letters), "##x")
-            check.equal(check.call(splits, dict.fromkeys(splits, 3)), expected)
+    @stage("the rules that made lists B and C")
+    def others(check):
+        check.expect(
+            check.answer[1] == "count",
+            "B and C have changed places: `##h ##e` is the most frequent pair, in the and in she.",
+        )
 
-    @wrong("This is the rule with the quotient. Here the plain count decides.")
-    def published_score(splits, word_counts):
-        return _first_best(pair_scores(splits, word_counts))
-
-    once_a_word = wrong(
-        "A pair that stands twice in a word counts twice.", "in pairwise(pieces)", "in set(pairwise(pieces))"
+    every_frequent = wrong("Rare letters are never the most frequent neighbours.")(
+        ("count", "quotient", "likelihood")
     )
-
-    @wrong("A word that occurs nine times brings its pairs nine times: use word_counts.")
-    def counts_words_once(splits, word_counts):
-        return _first_best(_count_pairs(splits, dict.fromkeys(splits, 1)))
-
-    @wrong("Another pair occurs as often and comes before it.")
-    def first_met(splits, word_counts):
-        counts = _count_pairs(splits, word_counts)
-        return max(counts, key=counts.get)
-
-    @wrong("This is the last one in alphabetical order.")
-    def last_of_ties(splits, word_counts):
-        counts = _count_pairs(splits, word_counts)
-        return max(counts, key=lambda pair: (counts[pair], pair))
-
-    @wrong("This pair is the rarest.")
-    def rarest(splits, word_counts):
-        counts = _count_pairs(splits, word_counts)
-        return min(counts, key=counts.get)
+    likelihood_of_rare = wrong("The likelihood asks for frequent pairs too: it weighs the PMI by the count.")(
+        ("likelihood", "count", "quotient")
+    )
+    changed_places = wrong("Count `##h ##e` and `t ##h`: the first pair occurs more often.")(
+        ("quotient", "likelihood", "count")
+    )
+    one_rule_twice = wrong("Three lists, three rules: each made one of them.")(("quotient", "count", "count"))
 
 
 def _lay_out(words: list[list[str]], gaps: list[int]) -> tuple[str, list[str], list[tuple[int, int]]]:
@@ -380,7 +411,7 @@ def _step_by_step(pieces: list[str], mark: int = 0) -> list[tuple[int, int]]:
 
 @exercise
 class piece_offsets:
-    """Write `piece_offsets(text, pieces)`: a list of (start, end), one for each piece.
+    """Repair `piece_offsets(text, pieces)`: a list of (start, end), one for each piece.
 
     `text[start:end]` is the piece without its mark. The text is in small letters, words stand apart by one
     space or more, and the pieces cover all its letters from left to right; none is [UNK].
@@ -394,6 +425,13 @@ class piece_offsets:
             " is no longer in the piece."
         ),
     )
+
+    def stub(text, pieces):
+        offsets = []
+        for piece in pieces:
+            start = text.find(piece)
+            offsets.append((start, start + len(piece)))
+        return offsets
 
     def solution(text, pieces):
         offsets = []
@@ -412,6 +450,7 @@ class piece_offsets:
             words = [[letter * int(check.rng.integers(1, 4))] for letter in letters]
             text, pieces, offsets = _lay_out(words, [1] * count)
             check.equal(check.call(text, pieces), offsets)
+        check.equal(check.call("", []), [], "No pieces, no offsets.")
 
     @stage("a word that stands in the text twice has two places")
     def repeated_words(check):
@@ -493,6 +532,9 @@ class to_input_ids:
             pieces = check.rng.choice(["a", "b", "##a", "##b"], size=count).tolist()
             framed = ["[CLS]", *pieces, "[SEP]"]
             check.equal(check.call(pieces, vocab, count + 3), _ids(framed, vocab))
+        check.equal(
+            check.call([], vocab, 4), _ids(["[CLS]", "[SEP]"], vocab), "No pieces: [CLS] and [SEP] are left."
+        )
 
     @stage("the id of [UNK] for a piece that is not in the vocabulary")
     def with_unknown(check):
