@@ -60,7 +60,9 @@ import torch
 from course_utils.classroom import explain
 from course_utils.classroom.deadline import OutOfTime, Stop, run_with_deadline
 
-TIME_LIMIT_SECONDS = 5.0  # for one stage, and for naming a slip; an exercise may set its own `time_limit`
+TIME_LIMIT_SECONDS = (
+    5.0  # for one stage, and at least for naming a slip; an exercise may set its `time_limit`
+)
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -80,6 +82,8 @@ class Result:
     """False if the answer is still the stub."""
     calls: dict[str, int] = field(default_factory=dict)
     """For each stage that ran, by title: how many times it called the answer."""
+    misconception: str = ""
+    """The sentence of the wrong answer that does the same, if there is exactly one."""
 
     def __bool__(self) -> bool:
         return self.passed
@@ -265,15 +269,19 @@ class Exercise:
 
         Raises RuntimeError if an answer, while it is being checked, calls a check itself.
         """
-        if _prints.get() is not None:
-            raise RuntimeError("a check is called inside an answer: call it in a cell of its own")
-        calls: dict[str, int] = {}
-        with _one_at_a_time, _catch_prints() as printed, _no_input():
-            result = self._run(answer, calls, printed)
+        result = self.judge(answer)
         _say(_prose(result.message))
         for callback in on_result:
             callback(self, result)
         return result
+
+    def judge(self, answer: object) -> Result:
+        """What `check` would say, in silence; nobody is told, and nothing is written down."""
+        if _prints.get() is not None:
+            raise RuntimeError("a check is called inside an answer: call it in a cell of its own")
+        calls: dict[str, int] = {}
+        with _one_at_a_time, _catch_prints() as printed, _no_input():
+            return self._run(answer, calls, printed)
 
     def _run(self, answer: object, calls: dict[str, int], printed: "_Prints") -> Result:
         passed = []
@@ -293,7 +301,7 @@ class Exercise:
             note = printed.note()  # before the answer is run once more
             sentence = self._name_slip(answer, current) if current and refusal.facts else ""
             message = self._refusal(refusal.told(sentence), passed, current, note)
-            return Result(False, message, current and current.title, calls=calls)
+            return Result(False, message, current and current.title, calls=calls, misconception=sentence)
         return Result(True, self._praise(calls, printed.note()), calls=calls)
 
     def _run_stage(self, current: _Stage, check: "Check") -> None:
@@ -349,7 +357,7 @@ class Exercise:
             named.extend(self.sentences[slip] for slip in alike)
 
         with contextlib.suppress(OutOfTime):
-            run_with_deadline(run, self.time_limit)
+            run_with_deadline(run, max(self.time_limit, TIME_LIMIT_SECONDS))
         return named[0] if len(named) == 1 else ""
 
     def _story(
