@@ -357,6 +357,7 @@ def verdict(session: Session, exercise: Exercise, limits: Limits) -> Verdict:
     """The best of what the hand-in gave as an answer, the last one first."""
     allowed = copy.copy(exercise)
     allowed.time_limit = limits.stage_seconds or exercise.time_limit
+    allowed.naming_limit = exercise.time_limit
     best = None
     for told in reversed(session.found.get(exercise.name, [])[-3:]):
         one = judged(session, allowed, told)
