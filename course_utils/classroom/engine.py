@@ -60,9 +60,7 @@ import torch
 from course_utils.classroom import explain
 from course_utils.classroom.deadline import OutOfTime, Stop, run_with_deadline
 
-TIME_LIMIT_SECONDS = (
-    5.0  # for one stage, and for naming a slip; an exercise may set its own `time_limit`
-)
+TIME_LIMIT_SECONDS = 5.0  # for one stage, and for naming a slip; an exercise may set its own `time_limit`
 
 
 # ----------------------------------------------------------------------------------------------------------
