@@ -63,18 +63,18 @@ def to_html(questions: tuple[Question, ...]) -> str:
     """The questions as HTML; the texts may hold `code` between backticks and nothing else."""
     blocks = []
     for number, question in enumerate(questions, start=1):
-        lines = [f"<p><strong>{number}. {_inline(question.question)}</strong></p>"]
+        lines = [f"<p><strong>{number}. {inline(question.question)}</strong></p>"]
         for letter, option in zip("ABCDEFGH", question.options, strict=False):
             verdict = "Right." if option.correct else "No."
             lines.append(
-                f"<details><summary>{letter}. {_inline(option.text)}</summary>"
-                f"<p><em>{verdict}</em> {_inline(option.because)}</p></details>"
+                f"<details><summary>{letter}. {inline(option.text)}</summary>"
+                f"<p><em>{verdict}</em> {inline(option.because)}</p></details>"
             )
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     parts = html.escape(text, quote=False).split("`")
     return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from course_utils.classroom import engine
 from course_utils.classroom.grading import wire
@@ -112,9 +112,8 @@ def take_out_solutions(given: Given) -> None:
 
 def run_cells(cells: list[str], cell_seconds: float) -> tuple[dict[str, object], list[tuple[int, str]]]:
     """Run the cells, each whatever came of those before; the names afterwards, and the errors by cell."""
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
+    HistoryManager.enabled = False
+    shell = InteractiveShell.instance()
     shell.showtraceback = lambda *args, **kwargs: None
     shell.showsyntaxerror = lambda *args, **kwargs: None
     errors = []
