@@ -76,6 +76,7 @@ HANDED_IN = {
     "wrong, transposed": ([WRONG + CHECK], False, SLIP),
     "wrong, one off": ([f"{HEAD}return {ONES}.tril(-1)" + CHECK], False, SLIP),
     "wrong in its own way": ([f"{HEAD}return {ONES}" + CHECK], False, ""),
+    "wrong with an error": ([f"{HEAD}return nowhere" + CHECK], False, "NameError: name 'nowhere'"),
     "wrong number of parameters": ([f"def causal_mask():\n    return {ONES}" + CHECK], False, "parameters"),
     "stub": ([STUB], False, NO_ATTEMPT),
     "stub with pass": ([HEAD + "pass" + CHECK], False, NO_ATTEMPT),

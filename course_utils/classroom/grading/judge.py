@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import pickle
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -369,6 +370,15 @@ def verdict(session: Session, exercise: Exercise, limits: Limits) -> Verdict:
     return best or Verdict(exercise.name, False, note="not there")
 
 
+def reason(message: str) -> str:
+    """The line of a refusal that says most to the one who grades: the error, if there was one."""
+    lines = [line for line in message.splitlines() if not line.startswith(("Passed before", "Stuck?"))]
+    errors = [line for line in lines if re.match(r"[A-Z]\w*(Error|Exception|Interrupt|Exit)\b", line)]
+    if errors:
+        return errors[0]
+    return lines[1] if len(lines) > 1 else lines[0]
+
+
 NOT_ATTEMPTED = "not attempted"
 
 
@@ -389,6 +399,6 @@ def judged(session: Session, exercise: Exercise, told: dict) -> Verdict:
     note = "" if result.attempted else NOT_ATTEMPTED
     if result and module.startswith("course_utils"):
         note = f"taken from {module}"
-    if not result and result.attempted and result.stage is None:
-        note = result.message.split(": not yet. ")[-1].split("\n")[-2 if "\nStuck?" in result.message else -1]
+    if not result and result.attempted and not result.misconception:
+        note = reason(result.message)
     return Verdict(exercise.name, bool(result), result.misconception, note)
