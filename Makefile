@@ -8,7 +8,7 @@ BOOTSTRAP = $(FOUND_PYTHON) tools/bootstrap.py
 # TORCH=cu130 chooses a GPU build of torch; NAMES="02 03" runs only some notebooks; STEPS="lint" only some steps.
 export TORCH
 
-.PHONY: help lab update models test browser explore bench notebooks pages slides site mutants lock
+.PHONY: help lab update models test browser explore bench notebooks pages slides site exam mutants lock
 
 help:
 	@echo "make lab        open the course in JupyterLab (the first call sets everything up)"
@@ -22,6 +22,7 @@ help:
 	@echo "make pages      draw the diagrams of img/ and write GLOSSARY.md anew"
 	@echo "make slides     make the lecture, decks to show without a network; CHECK=yes looks at every slide"
 	@echo "make site       make the reading site; CHECK=yes follows every link and looks at every page"
+	@echo "make exam       draw an exam and its key from the bank, as pages to print; SEED=7 for another, QUESTIONS=12 for fewer"
 	@echo "make mutants    break one constant at a time and see that a test turns red (long)"
 	@echo "make lock       pin the versions installed in .venv in the requirement files, with digests"
 
@@ -60,6 +61,9 @@ slides:
 
 site:
 	@$(BOOTSTRAP) site $(if $(CHECK),--check)
+
+exam:
+	@$(BOOTSTRAP) run -m tools.exam $(if $(SEED),--seed $(SEED)) $(if $(QUESTIONS),--questions $(QUESTIONS))
 
 mutants:
 	@$(BOOTSTRAP) run -m tools.mutants $(NAMES)

@@ -15,7 +15,8 @@ if sys.argv[:1] == ["-m"]:  # `python -m course_utils....`: a command is about t
 
     commands.end_on_interrupt()
 
-if os.environ.get("CPU_LIMIT") or os.environ.get("MEM_LIMIT"):  # a shared server, such as Binder
+# A shared server, such as Binder, or a notebook, which is rarely the only program of its machine.
+if os.environ.get("CPU_LIMIT") or os.environ.get("MEM_LIMIT") or "ipykernel" in sys.modules:
     from course_utils import machine
 
     machine.settle()

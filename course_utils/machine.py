@@ -7,6 +7,10 @@ On a shared server, such as Binder, the variables CPU_LIMIT and MEM_LIMIT say wh
 the machine itself shows all its cores and memory. There `settle`, which runs when the package is imported,
 holds torch to the cores, and says so when memory is nearly used up: a kernel that takes more is ended by the
 server without a word.
+
+In every other notebook `settle` lets torch have as many threads as the machine has cores free, looked at
+again before each cell. Two kernels with two threads each on two cores are in each other's way: every step
+waits for a thread that waits for its core.
 """
 
 import json
@@ -14,6 +18,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,15 +94,57 @@ def memory_in_use() -> int:
 
 
 def settle() -> None:
-    """Keep to the limits of a shared server. Without CPU_LIMIT and MEM_LIMIT this does nothing."""
+    """Keep to the limits of a shared server, and in a notebook to the cores that are free.
+
+    A number of threads that somebody has chosen stays: in OMP_NUM_THREADS, or in a cell.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and not os.environ.get("CPU_LIMIT") and "OMP_NUM_THREADS" not in os.environ:
+        shell.events.register("pre_run_cell", FreeCores().take)
     if os.environ.get("CPU_LIMIT") and "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(cores())  # torch reads it when it is loaded
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(cores())
-    if os.environ.get("MEM_LIMIT") and "IPython" in sys.modules:
-        shell = sys.modules["IPython"].get_ipython()
-        if shell is not None:
-            shell.events.register("post_run_cell", warn_if_full)
+    if os.environ.get("MEM_LIMIT") and shell is not None:
+        shell.events.register("post_run_cell", warn_if_full)
+
+
+class FreeCores:
+    """Lets torch have as many threads as there are cores that no other program uses."""
+
+    ENOUGH = 0.7  # of a core free: a thread for it
+
+    def __init__(self) -> None:
+        self.chosen: int | None = None  # by `take`
+        self._before = self._seconds()
+
+    def _seconds(self) -> tuple[float, float, float]:
+        """So far: of the clock, of all cores at work, and of those that this process had at work."""
+        import psutil
+
+        every, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle = every.idle + getattr(every, "iowait", 0.0)
+        everything = sum(every) - getattr(every, "guest", 0.0) - getattr(every, "guest_nice", 0.0)
+        return time.monotonic(), everything - idle, own.user + own.system
+
+    def count(self) -> int:
+        """How many cores were free since the last look, one at least."""
+        before, now = self._before, self._seconds()
+        if now[0] - before[0] < 0.05:  # too short to say anything
+            return self.chosen or cores()
+        self._before = now
+        clock, busy, own = (b - a for a, b in zip(before, now, strict=True))
+        others = max(0.0, busy - own) / clock
+        free = (os.cpu_count() or 1) - others
+        return max(1, min(cores(), int(free + 1 - self.ENOUGH)))
+
+    def take(self, *_: object) -> None:
+        """Set torch's number of threads, unless somebody has set another one since."""
+        if (torch := sys.modules.get("torch")) is None or not hasattr(torch, "set_num_threads"):
+            return
+        if self.chosen is None or torch.get_num_threads() == self.chosen:
+            self.chosen = self.count()
+            torch.set_num_threads(self.chosen)
 
 
 def warn_if_full(*_) -> bool:

@@ -1,5 +1,6 @@
 """The exam bank: every question has its key, and every key that can be computed is computed here."""
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -10,8 +11,11 @@ from torch.nn import functional as F
 
 from course_utils import masks, nsp, profiler
 from course_utils.bert import BertConfig
+from course_utils.classroom import quiz
 from course_utils.pretraining import LIVE, learning_rate_at
 from course_utils.wordpiece import WordPieceTokenizer
+from tools import exam, exam_numbers, website
+from tools.exam_numbers import CAN_CHANGE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 ENTRY = re.compile(r"^- \*\*(?P<id>\d\d\.\d)\*\* (?P<text>.+)$", re.MULTILINE)
@@ -137,6 +141,136 @@ COMPUTED = {
 def test_key_is_the_computed_one(number):
     for value in COMPUTED[number]():
         assert re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", KEYS[number]), (value, KEYS[number])
+
+
+# --- An exam that is drawn
+
+
+@pytest.mark.parametrize("number", CAN_CHANGE)
+def test_with_its_first_numbers_a_question_is_that_of_the_bank(number):
+    assert CAN_CHANGE[number].with_numbers(0) == (QUESTIONS[number], KEYS[number])
+
+
+def numbers_in(text: str) -> list[float]:
+    return [float(found.replace(",", "")) for found in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text)]
+
+
+def bound(flops: float, bandwidth: float, at: float) -> str:
+    return "memory-bound" if at * bandwidth < flops else "compute-bound"
+
+
+def adamw_moves(rate: float, *gradients: float) -> set[float]:
+    moved = set()
+    for gradient in gradients:
+        weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        weight.grad = torch.full((1,), gradient, dtype=torch.float64)
+        torch.optim.AdamW([weight], lr=rate, weight_decay=0.0).step()
+        moved.add(round(abs(weight.item()), 5))
+    return moved
+
+
+def peak_to_step(peak: float, warmup: float, steps: float, step: float) -> float:
+    settings = dataclasses.replace(LIVE, learning_rate=peak, warmup_steps=int(warmup), steps=int(steps))
+    return learning_rate_at(int(step), settings)
+
+
+# The same by another way, from the numbers that stand in the question: the first numbers of the key.
+AGAIN = {
+    "01.1": lambda n: [math.dist((1, 0), (0, 1))],
+    "01.3": lambda n: [math.log(n[0] / 100) - 2 * math.log(n[1] / 100)],
+    "01.4": lambda n: [n[1] - math.log(n[0])],
+    "02.3": lambda n: [],
+    "03.2": lambda n: [],
+    "03.5": lambda n: [F.dropout(torch.ones(1000), n[0]).max().item()],
+    "04.1": lambda n: torch.tensor([0, 0, n[2]]).log().nan_to_num(neginf=0).softmax(0).tolist(),
+    "04.2": lambda n: [n[0] ** 0.5, 1],
+    "07.1": lambda n: [n[0] * 0.15, n[0] * 0.15 * 0.8, n[0] * 0.15 * 0.1, n[0] * 0.15 * 0.1],
+    "07.4": lambda n: [F.cross_entropy(torch.zeros(1, int(n[0])), torch.tensor([0])).item()],
+    "09.1": lambda n: sorted(adamw_moves(*n)),
+    "09.2": lambda n: [peak_to_step(*n[:4])],
+    "09.3": lambda n: [1 / torch.tensor(n[:3]).norm().item()],
+    "10.2": lambda n: [
+        torch.tensor([n[0], 0.0]).softmax(0)[0].item(),
+        F.cross_entropy(torch.tensor([[n[0], 0.0]]), torch.tensor([1])).item(),
+    ],
+    "10.3": lambda n: [n[0] / n[1]],
+    "13.1": lambda n: [n[0] * n[1] * n[2]],
+    "13.4": lambda n: [n[0] / n[1]],
+}
+
+
+@pytest.mark.parametrize("number", AGAIN)
+def test_the_key_of_every_number_is_what_comes_out_by_another_way(number):
+    each = CAN_CHANGE[number]
+    for place in range(len(each.numbers)):
+        question, key = each.with_numbers(place)
+        expected = AGAIN[number](numbers_in(question))
+        signed = key.replace("−1.00", "-1.00")
+        found = [float(text) for text in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", signed)]
+        assert found[: len(expected)] == pytest.approx(expected, rel=0.02), (question, key)
+
+
+def test_keys_in_words_come_out_too():
+    for place in range(len(CAN_CHANGE["13.4"].numbers)):
+        question, key = CAN_CHANGE["13.4"].with_numbers(place)
+        assert bound(*numbers_in(question)) in key
+    for a, b, ab, c, ac in CAN_CHANGE["02.3"].numbers:
+        freq = {"hu": a, "##g": b, "##gs": c}
+        scores = {"hu ##g": ab / (a * b), "hu ##gs": ac / (a * c)}
+        key = CAN_CHANGE["02.3"].key(a, b, ab, c, ac)
+        assert f"{max(scores, key=scores.get)} comes first" in key and min(freq.values()) >= max(ac, 1)
+        assert all(f"{score:.3f}" in key for score in scores.values())
+    for place in range(len(CAN_CHANGE["03.2"].numbers)):
+        question, key = CAN_CHANGE["03.2"].with_numbers(place)
+        assert key.startswith(layer_norm(*numbers_in(question)))
+    for name, token in CAN_CHANGE["05.3"].numbers:
+        count = exam_numbers.moved(name, token)
+        size = next(number for number, word in exam_numbers.WORDS.items() if word == name)
+        assert count.startswith(f"{int(masks.causal_mask(size)[:, token].sum())}:")
+    for (name,) in CAN_CHANGE["05.1"].numbers:
+        size = next(number for number, word in exam_numbers.WORDS.items() if word == name.lower())
+        assert exam_numbers.looks(name).startswith(f"{int(masks.causal_mask(size).sum())}:")
+    assert CAN_CHANGE.keys() == AGAIN.keys() | {"04.4", "05.1", "05.3"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_exam_asks_about_every_notebook_and_is_drawn_again_from_its_seed(seed):
+    drawn = exam.draw(seed, 20)
+    assert drawn == exam.draw(seed, 20) and len({number for number, *_ in drawn}) == 20
+    assert {number[:2] for number, *_ in drawn} == {number[:2] for number in QUESTIONS}
+    assert [number for number, *_ in drawn] == sorted(number for number, *_ in drawn)
+
+
+def test_seeds_draw_different_exams_and_the_bank_can_be_drawn_whole():
+    assert len({str(exam.draw(seed, 20)) for seed in range(20)}) == 20
+    assert [number for number, *_ in exam.draw(0, len(QUESTIONS))] == list(QUESTIONS)
+    changed = [q for number, q, _ in exam.draw(7, 60) if q != QUESTIONS[number]]
+    assert len(changed) >= 8
+
+
+def test_the_paper_holds_no_key_and_the_key_both(tmp_path):
+    paper, key = (path.read_text(encoding="utf-8") for path in exam.write(7, 20, tmp_path))
+    for number, question, answer in exam.draw(7, 20):
+        assert quiz.inline(question) in paper and quiz.inline(question) in key
+        assert f"<strong>{quiz.inline(answer)}</strong> ({number})" in key
+        assert len(answer) < 12 or quiz.inline(answer) not in paper
+    assert paper.count('class="room"') == 20 and "<strong>" not in paper
+    assert "@page" in paper and "http" not in paper
+
+
+def test_no_key_is_on_the_public_site(tmp_path, monkeypatch):
+    """Neither the page, nor a key that says more than a number, on any page beside the notebooks."""
+    monkeypatch.setattr(website.assets, "fetch", lambda name: tmp_path)
+    (tmp_path / "es5").mkdir()
+    (tmp_path / "es5" / "tex-svg.js").touch()
+    website.gather(tmp_path / "source")
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "source").glob("*.md")}
+    assert "exam_questions.md" in pages and "exam_keys.md" not in pages
+    assert "exam_keys" not in pages["index.md"]
+    assert not [name for name, text in pages.items() if re.search(r"\]\([^)]*exam_keys", text)]
+    told = [key for key in KEYS.values() if len(key) > 40]
+    assert len(told) > 20
+    assert not [(name, key) for name, text in pages.items() for key in told if key in text]
 
 
 def test_list_of_misconceptions_is_the_one_that_the_exercises_make():

@@ -5,6 +5,7 @@ import builtins
 import copy
 import functools
 import linecache
+import logging
 import math
 import os
 import random
@@ -1006,6 +1007,35 @@ def test_prints_are_kept_out_of_the_way_and_mentioned(capsys):
     assert capsys.readouterr().out.count("x is") <= 3
     assert "Your code also prints (only what it returns is checked)" in result.message
     assert "x is [0.0, 1.0]" in result.message
+
+
+def test_warnings_are_kept_out_of_the_way_and_mentioned(capfd):
+    """A platform that grades a cell takes any word on standard error for a failure."""
+
+    def warns(x):
+        warnings.warn("this way is old", DeprecationWarning, stacklevel=1)
+        warnings.warn("this way is slow", UserWarning, stacklevel=1)
+        print("lost", file=sys.stderr)
+        logging.getLogger("mine").warning("logged")
+        return x + 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = add_one.check(warns)
+    assert result and capfd.readouterr().err == ""
+    assert "It also warns:\n    DeprecationWarning: this way is old" in result.message
+    assert "UserWarning: this way is slow" in result.message and "lost" in result.message
+    assert warnings.showwarning.__module__ != engine.__name__
+
+
+def test_a_warning_of_torch_costs_nothing(capfd):
+    def warns(x):
+        return torch.nn.functional.softmax(x) * 0 + x + 1  # without a dim
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert add_one.check(warns)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("impatient")

@@ -17,7 +17,7 @@ PACKAGE = Path(course_utils.__file__).parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 TAUGHT = re.findall(r"^\| \[`([\w/.]+)`\]", README.split("## What teaches")[0], flags=re.MULTILINE)
 PLACES = re.findall(r"^\| .+ \| `([\w/.]+)`(?:: `([\w.]+)`)? \|$", README, flags=re.MULTILINE)
-DOORS = ("plots.py", "widgets.py", "progress.py", "toy_language.py", "exercises/")
+DOORS = ("plots.py", "widgets.py", "progress.py", "toy_language.py", "grade.py", "quizzes.py", "exercises/")
 TEACHES = ("classroom/", "lessons/", *DOORS)  # each may import what stands before it
 NETWORK = {"aiohttp", "http", "httpx", "huggingface_hub", "requests", "socket", "ssl", "urllib", "urllib3"}
 SHOWS = {"IPython", "ipywidgets", "matplotlib", "sklearn", "transformers"}
@@ -131,7 +131,7 @@ for module in {modules}:
     loaded = set(done.stdout.split())
     assert set(modules) <= loaded
     assert not {each.split(".")[0] for each in loaded} & (SHOWS | {"huggingface_hub", "requests", "httpx"})
-    doors = {"classroom", "lessons", "exercises", "plots", "widgets", "progress"}
+    doors = {"classroom", "lessons", "exercises", "plots", "widgets", "progress", "grade", "quizzes"}
     assert not {each for each in loaded if each.startswith("course_utils.") and each.split(".")[1] in doors}
 
 

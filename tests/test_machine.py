@@ -149,6 +149,7 @@ def test_the_warning_comes_after_every_cell_of_a_notebook(monkeypatch):
     registered = []
     events = SimpleNamespace(register=lambda name, call: registered.append((name, call)))
     monkeypatch.setenv("MEM_LIMIT", "2000000000")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setitem(
         sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(events=events))
     )
@@ -159,3 +160,93 @@ def test_the_warning_comes_after_every_cell_of_a_notebook(monkeypatch):
 def test_jupyterlab_is_not_asked_for():
     """Colab has none, and where a notebook runs, something runs it."""
     assert "jupyterlab" not in {finding.name for finding in machine.find()}
+
+
+# --- Beside other programs
+
+
+@pytest.fixture
+def four_cores(monkeypatch):
+    """A machine of four cores whose clock and whose programs stand still until they are moved."""
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 4)
+    spent = [0.0, 0.0, 0.0]
+    monkeypatch.setattr(machine.FreeCores, "_seconds", lambda self: tuple(spent))
+    return spent
+
+
+@pytest.mark.parametrize(
+    ("busy", "own", "threads"),
+    [
+        (0, 0, 4),
+        (4, 4, 4),
+        (1, 0, 3),
+        (1.2, 0, 3),
+        (1.5, 0, 2),
+        (4, 0, 1),
+        (4, 2, 2),
+        (4.2, 0.1, 1),
+        (9, 0, 1),
+    ],
+)
+def test_a_thread_for_each_core_that_is_free(four_cores, busy, own, threads):
+    free = machine.FreeCores()
+    four_cores[:] = [10.0, 10 * busy, 10 * own]
+    assert free.count() == threads
+
+
+def test_two_kernels_on_one_machine_end_with_half_of_it_each(four_cores, monkeypatch):
+    """Each begins with all cores, sees the other one, and takes what is left."""
+    kernels, threads = [machine.FreeCores(), machine.FreeCores()], [4, 4]
+    own = [0.0, 0.0]
+    look = {id(kernels[0]): 0, id(kernels[1]): 1}
+    monkeypatch.setattr(
+        machine.FreeCores, "_seconds", lambda self: (four_cores[0], sum(own), own[look[id(self)]])
+    )
+    for kernel in kernels:
+        kernel._before = (0.0, 0.0, 0.0)
+    for _ in range(4):
+        four_cores[0] += 10
+        scale = min(1.0, 4 / sum(threads))  # the system shares four cores among all threads
+        own[:] = [done + 10 * scale * count for done, count in zip(own, threads, strict=True)]
+        threads = [kernel.count() for kernel in kernels]
+    assert threads == [2, 2]
+
+
+def test_a_look_that_is_too_short_changes_nothing(four_cores):
+    free = machine.FreeCores()
+    four_cores[:] = [0.01, 0.04, 0.0]
+    assert free.count() == 4
+
+
+KERNEL = """
+import psutil, torch
+from course_utils import machine
+def look(): print(torch.get_num_threads(), end=" ")
+machine.cores = lambda: 8
+machine.FreeCores.count = lambda self: 3
+---
+look()
+machine.FreeCores.count = lambda self: 2
+---
+look()
+torch.set_num_threads(5)
+---
+look()
+"""
+
+
+@pytest.mark.parametrize(("chosen", "seen"), [({}, "3 2 5"), ({"OMP_NUM_THREADS": "1"}, "1 1 5")])
+def test_a_notebook_looks_again_before_each_cell_and_keeps_what_was_chosen(monkeypatch, chosen, seen):
+    import nbclient
+    import nbformat
+
+    for name in ("CPU_LIMIT", "MEM_LIMIT", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    cells = [nbformat.v4.new_code_cell(source) for source in KERNEL.split("---")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    printed = "".join(output.text for cell in cells for output in cell.outputs)
+    assert printed.split() == seen.split()

@@ -29,6 +29,7 @@ from tools.notebooks import FOLDER as NOTEBOOKS
 SOURCE = ROOT / "build" / "site-source"
 SITE = ROOT / "build" / "site"
 SERIOUS = {"serious", "critical"}
+NOT_PUBLIC = ("exam_keys.md",)  # pages of docs/ that stay in the repository, with those who teach
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
@@ -83,7 +84,7 @@ def task_line(task: str) -> str:
 def gather(folder: Path = SOURCE) -> None:
     """Put everything that becomes a page into one folder, anew."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", folder)
+    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns(*NOT_PUBLIC))
     for page in [ROOT / "GLOSSARY.md", *ROOT.glob("LEDGER*.md")]:
         shutil.copy(page, folder)
     shutil.copytree(ROOT / "img", folder / "img", ignore=shutil.ignore_patterns("*.py", "__pycache__"))

@@ -80,6 +80,8 @@ class Result:
     """False if the answer is still the stub."""
     calls: dict[str, int] = field(default_factory=dict)
     """For each stage that ran, by title: how many times it called the answer."""
+    misconception: str = ""
+    """The sentence of the wrong answer that does the same, if there is exactly one."""
 
     def __bool__(self) -> bool:
         return self.passed
@@ -202,6 +204,7 @@ class Exercise:
         self.stub = parts.get("stub", ...)
         self.model_answer = parts["solution"]
         self.time_limit = parts.get("time_limit", TIME_LIMIT_SECONDS)
+        self.naming_limit: float | None = None  # None for the same
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
         slips = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
         self.sentences = {name: slip.sentence for name, slip in slips.items()}
@@ -265,15 +268,19 @@ class Exercise:
 
         Raises RuntimeError if an answer, while it is being checked, calls a check itself.
         """
-        if _prints.get() is not None:
-            raise RuntimeError("a check is called inside an answer: call it in a cell of its own")
-        calls: dict[str, int] = {}
-        with _one_at_a_time, _catch_prints() as printed, _no_input():
-            result = self._run(answer, calls, printed)
+        result = self.judge(answer)
         _say(_prose(result.message))
         for callback in on_result:
             callback(self, result)
         return result
+
+    def judge(self, answer: object) -> Result:
+        """What `check` would say, in silence; nobody is told, and nothing is written down."""
+        if _prints.get() is not None:
+            raise RuntimeError("a check is called inside an answer: call it in a cell of its own")
+        calls: dict[str, int] = {}
+        with _one_at_a_time, _catch_prints() as printed, _no_input():
+            return self._run(answer, calls, printed)
 
     def _run(self, answer: object, calls: dict[str, int], printed: "_Prints") -> Result:
         passed = []
@@ -290,11 +297,11 @@ class Exercise:
         except Refused as refusal:
             if not refusal.attempted:
                 return Result(False, self._not_attempted(), attempted=False, calls=calls)
-            note = printed.note()  # before the answer is run once more
+            note = printed.notes()  # before the answer is run once more
             sentence = self._name_slip(answer, current) if current and refusal.facts else ""
             message = self._refusal(refusal.told(sentence), passed, current, note)
-            return Result(False, message, current and current.title, calls=calls)
-        return Result(True, self._praise(calls, printed.note()), calls=calls)
+            return Result(False, message, current and current.title, calls=calls, misconception=sentence)
+        return Result(True, self._praise(calls, printed.notes()), calls=calls)
 
     def _run_stage(self, current: _Stage, check: "Check") -> None:
         """Run one stage; whatever happens in it ends as None or as `Refused`."""
@@ -349,7 +356,7 @@ class Exercise:
             named.extend(self.sentences[slip] for slip in alike)
 
         with contextlib.suppress(OutOfTime):
-            run_with_deadline(run, self.time_limit)
+            run_with_deadline(run, self.naming_limit or self.time_limit)
         return named[0] if len(named) == 1 else ""
 
     def _story(
@@ -800,6 +807,7 @@ def _put_back():
     before = [(ask, put, ask()) for ask, put in _SETTINGS]
     try:
         with warnings.catch_warnings():
+            _short_warnings()
             yield
     finally:
         for ask, put, value in before:
@@ -841,21 +849,24 @@ _prints: contextvars.ContextVar["_Prints | None"] = contextvars.ContextVar("prin
 
 
 class _Prints(io.TextIOBase):
-    """Stands in for standard output during a check and keeps what the answer prints.
+    """Stands in for standard output during a check, or for standard error, and keeps what the answer writes.
 
-    An answer runs on hundreds of inputs, and its prints would bury the message. What other threads print
-    goes on as usual.
+    An answer runs on hundreds of inputs, and its prints would bury the message; and a platform that grades
+    takes any word on standard error for a failure. What other threads write goes on as usual.
     """
 
     KEPT = 400  # characters: enough to recognise one's own print
 
-    def __init__(self, real):
+    def __init__(self, real, title: str, output: "_Prints | None" = None):
         super().__init__()
         self.real = real
+        self.title = title
+        self.output = output or self  # that of this check
+        self.complaints: _Prints | None = None
         self.text = ""
 
     def write(self, text: str) -> int:
-        if _prints.get() is not self:
+        if _prints.get() is not self.output:
             return self.real.write(text)
         if len(self.text) <= self.KEPT:
             self.text += text[: self.KEPT + 1]
@@ -865,13 +876,17 @@ class _Prints(io.TextIOBase):
         self.real.flush()
 
     def note(self) -> list[str]:
-        """Lines for the message: what was printed, or nothing."""
+        """Lines for the message: what was written, or nothing."""
         if not self.text.strip():
             return []
         text = self.text[: self.KEPT].strip()
         first = "\n".join(text.splitlines()[:3])
         more = "\n..." if first != self.text.strip() else ""
-        return [_block("Your code also prints (only what it returns is checked)", first + more)]
+        return [_block(self.title, first + more)]
+
+    def notes(self) -> list[str]:
+        """The same, and what was written to standard error."""
+        return self.note() + (self.complaints.note() if self.complaints else [])
 
 
 def _printed_so_far() -> bool:
@@ -881,10 +896,24 @@ def _printed_so_far() -> bool:
 
 @contextlib.contextmanager
 def _catch_prints():
-    prints = _Prints(sys.stdout)
+    prints = _Prints(sys.stdout, "Your code also prints (only what it returns is checked)")
+    prints.complaints = _Prints(sys.stderr, "It also warns", prints)
     token = _prints.set(prints)
     try:
-        with contextlib.redirect_stdout(prints):
+        with contextlib.redirect_stdout(prints), contextlib.redirect_stderr(prints.complaints):
             yield prints
     finally:
         _prints.reset(token)
+
+
+def _short_warnings() -> None:
+    """Let what an answer warns of be its kind and its words; the file and the line are the reader's own."""
+    real = warnings.showwarning
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if _prints.get() is None:  # the warning of another thread
+            real(message, category, filename, lineno, file, line)
+        else:
+            sys.stderr.write(f"{category.__name__}: {message}\n")
+
+    warnings.showwarning = show

@@ -1,22 +1,32 @@
 """The record of what was passed: one small JSON file on your own machine.
 
-Every `ex.name.check(...)` that passes is written down; nothing else is, and nothing leaves the machine. The
-file is `.bert-course/progress.json` in your home folder: JSON, a few lines, yours to read, to copy or to
-delete. The environment variable BERT_COURSE_PROGRESS names another file, or switches the record off with the
-value `off`. Tests record nothing. `classroom.progress` shows what is in it.
+Every `ex.name.check(...)` that passes is written down, with what it asked, and every question that `quiz.ask`
+put to you, with whether your answer was right; nothing else is, and nothing leaves the machine. The file is
+`.bert-course/progress.json` in your home folder: JSON, a few lines, yours to read, to copy or to delete. The
+environment variable BERT_COURSE_PROGRESS names another file, or switches the record off with the value `off`.
+Tests record nothing. `classroom.progress` shows what is in it.
 """
 
 import json
 import os
+import sys
+import zlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from course_utils import __version__
 from course_utils.files import write_text
 
 VARIABLE = "BERT_COURSE_PROGRESS"
 LOCK_SECONDS = 2.0  # how long one kernel waits for another one to finish its few milliseconds of writing
+
+# Beside the lessons: what each exercise asked when it was passed, those that were passed and are no longer
+# there, the last answer to each question, and the version of the course.
+KNOWN, GONE, QUIZ, COURSE = "_known", "_gone", "_quiz", "_course"
+RIGHT, WRONG = "right", "wrong"
 
 _said: set[str] = set()  # complaints are made once, not after every exercise
 
@@ -38,12 +48,29 @@ def passed() -> dict[str, dict[str, str]]:
     A record that is damaged is renamed, not overwritten, and begins anew. Whatever else the variable names is
     left alone.
     """
+    return {lesson: days for lesson, days in everything().items() if not lesson.startswith("_")}
+
+
+def everything() -> dict[str, dict[str, str]]:
+    """The same and what stands beside it: `KNOWN`, `QUIZ` and `COURSE`."""
     path = file()
     try:
         return {} if path is None else _read(path)
     except OSError as error:
         _say_once(f"Your progress cannot be read ({error.strerror or error}).")
         return {}
+
+
+def fingerprint(exercise: Any) -> str:
+    """Of what an exercise asks: its task and the titles of its stages."""
+    asked = [getattr(exercise, "task", ""), *(each.title for each in getattr(exercise, "stages", ()))]
+    return f"{zlib.crc32(chr(10).join(asked).encode()):08x}"
+
+
+def answered_wrong() -> list[str]:
+    """The questions, as "lesson.id", whose last answer was wrong, the longest ago first."""
+    last = everything().get(QUIZ, {})
+    return sorted((name for name, said in last.items() if said.endswith(WRONG)), key=last.get)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
@@ -71,20 +98,82 @@ def record(exercise: Any, result: Any) -> None:
 
     A record that cannot be written is said once and is never an error: the exercise matters, not the file.
     """
-    path = file()
-    if path is None or not result.passed:
+    if not result.passed:
         return
     lesson = exercise.module.removesuffix(".exercises").rpartition(".")[2]
+
+    def note(known: dict[str, dict[str, str]]) -> None:
+        known.setdefault(lesson, {}).setdefault(exercise.name, date.today().isoformat())
+        asked = known.setdefault(KNOWN, {})
+        if not any(name.startswith(f"{lesson}.") for name in asked):  # what there was beside it
+            module = vars(sys.modules.get(exercise.module, sys))
+            others = [part for part in module.values() if type(part) is type(exercise)]
+            asked |= {f"{lesson}.{other.name}": fingerprint(other) for other in others}
+        asked[f"{lesson}.{exercise.name}"] = fingerprint(exercise)
+
+    _write(note, "The exercise counts all the same.")
+
+
+def answered(lesson: str, question: str, right: bool) -> None:
+    """Write down the answer to a question of a quiz."""
+    said = f"{datetime.now().isoformat(timespec='seconds')} {RIGHT if right else WRONG}"
+    _write(lambda known: known.setdefault(QUIZ, {}).update({f"{lesson}.{question}": said}))
+
+
+def _write(change: Callable[[dict[str, dict[str, str]]], None], comfort: str = "") -> None:
+    """Change the record; one that cannot be written is said once, and is no error."""
+    path = file()
+    if path is None:
+        return
     try:
-        with _lock(path):  # read inside: another kernel may have written a moment ago
-            known = _read(path)
-            if exercise.name not in known.setdefault(lesson, {}):
-                known[lesson][exercise.name] = date.today().isoformat()
-                write_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+        update(path, change)
     except OSError as error:  # a full disk, a read-only home, a lock that is never given back
-        _say_once(
-            f"Your progress is not saved ({error.strerror or error}). The exercise counts all the same."
-        )
+        _say_once(f"Your progress is not saved ({error.strerror or error}). {comfort}".strip())
+
+
+def update(path: Path, change: Callable[[dict[str, dict[str, str]]], None]) -> None:
+    """Change the record in one stroke, whoever else writes to it; raises OSError where it cannot be."""
+    with _lock(path):  # read inside: another kernel may have written a moment ago
+        known = _read(path)
+        before = json.dumps(known, sort_keys=True)
+        known.setdefault(COURSE, {}).setdefault("version", __version__)
+        change(known)
+        if json.dumps(known, sort_keys=True) != before:
+            write_text(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def merged(ours: dict[str, dict[str, str]], theirs: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Two records as one: the first day of what was passed, the last answer to each question."""
+    both = {lesson: dict(entries) for lesson, entries in ours.items()}
+    for lesson, entries in theirs.items():
+        mine = both.setdefault(lesson, {})
+        for name, said in entries.items():
+            if lesson in (COURSE, KNOWN):
+                mine.setdefault(name, said)
+            else:
+                mine[name] = (max if lesson == QUIZ else min)(said, mine.get(name, said))
+    for name, asked in theirs.get(KNOWN, {}).items():  # as it was when it was passed there, and only there
+        lesson, _, exercise = name.partition(".")
+        if exercise in theirs.get(lesson, {}) and exercise not in ours.get(lesson, {}):
+            both[KNOWN][name] = asked
+    return both
+
+
+def read(path: Path) -> dict[str, dict[str, str]]:
+    """What another record holds, such as one from another machine.
+
+    Raises:
+        OSError: if there is none, or it is none.
+    """
+    if not path.is_file():
+        raise OSError(f"{_short(path)}: expected a record of progress, got no file")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not _is_record(found):
+        raise OSError(f"{_short(path)}: expected a record of progress, got another file")
+    return found
 
 
 def forget() -> None:
