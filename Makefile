@@ -50,6 +50,7 @@ notebooks:
 pages:
 	@$(BOOTSTRAP) run img/build.py
 	@$(BOOTSTRAP) run -m tools.glossary
+	@$(BOOTSTRAP) run -m tools.minutes
 	@$(BOOTSTRAP) run -m tools.ledger
 	@$(BOOTSTRAP) run -m tools.misconceptions
 

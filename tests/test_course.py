@@ -15,7 +15,7 @@ from course_utils.bert import BertConfig, BertForPreTraining, BertModel
 from course_utils.toy import tasks as toy_tasks
 from course_utils.toy.language import VOCAB_FILE
 from course_utils.wordpiece import WordPieceTokenizer
-from tools import glossary, panel_cells, taught
+from tools import glossary, minutes, notebooks, panel_cells, taught
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -244,11 +244,53 @@ def test_glossary_is_what_the_notebooks_say():
     assert glossary.PAGE.read_text(encoding="utf-8") == glossary.page(), "run `make pages`"
 
 
-def test_a_term_without_an_introduction_is_found():
-    cell = nbformat.v4.new_markdown_cell(
-        "A **mask** is a table. It says more.\n\n**New terms**: **mask**, **query**."
+NOTEBOOK_WITH_TERMS = nbformat.v4.new_notebook(
+    cells=[
+        nbformat.v4.new_markdown_cell(
+            "A **mask** is a table that a query sees, in nats.\n\n**New terms**: **mask**, **query**."
+        )
+    ]
+)
+
+
+def test_terms_and_their_definitions_belong_together():
+    whole = {"mask": "A table.", "query": "What asks."}
+    found = glossary.problems_of(NOTEBOOK_WITH_TERMS, whole)
+    assert found == ["'query' is listed as new and nowhere introduced in bold"]
+    NOTEBOOK_WITH_TERMS.cells[0].source = NOTEBOOK_WITH_TERMS.cells[0].source.replace(
+        "a query", "a **query**"
     )
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    assert glossary.terms_of(notebook) == ["mask", "query"]
-    assert glossary.introduction(notebook, "mask") == "A mask is a table."
-    assert glossary.introduction(notebook, "query") is None
+    assert glossary.terms_of(NOTEBOOK_WITH_TERMS) == ["mask", "query"]
+    assert glossary.problems_of(NOTEBOOK_WITH_TERMS, whole | {"nat": "The unit of ln."}) == []
+
+
+@pytest.mark.parametrize(
+    ("definitions", "words"),
+    [
+        ({"mask": "A table."}, "'query' is listed as new and has no definition"),
+        ({"mask": "A table.", "query": "asks"}, "'query': expected whole sentences, got 'asks'"),
+        ({"mask": "A table.", "query": "Asks.", "key": "Is asked."}, "'key' is defined, and the notebook"),
+    ],
+)
+def test_a_definition_that_does_not_fit_is_found(definitions, words):
+    assert any(
+        problem.startswith(words) for problem in glossary.problems_of(NOTEBOOK_WITH_TERMS, definitions)
+    )
+
+
+# --- The minutes
+
+
+def test_minutes_are_those_of_the_rule_everywhere():
+    for path, page in minutes.pages().items():
+        expected = page if isinstance(page, str) else notebooks.to_bytes(page).decode()
+        assert path.read_text(encoding="utf-8") == expected, f"{path.name}: run `make pages`"
+
+
+def test_minutes_count_words_code_and_exercises():
+    cells = [
+        nbformat.v4.new_markdown_cell("word " * 1600 + "[a](https://example.org/many-more-words)"),
+        nbformat.v4.new_code_cell("a = 1\n\n" * 99 + "ex.one.check(a)"),
+        nbformat.v4.new_code_cell("left out\n" * 500, metadata={"tags": ["remove-cell"]}),
+    ]
+    assert minutes.minutes(nbformat.v4.new_notebook(cells=cells)) == 20  # 10 + 5 + 4, to five minutes

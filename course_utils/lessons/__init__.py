@@ -2,6 +2,7 @@
 
     exercises.py      the exercises, which notebooks import as `course_utils.exercises.<lesson>`
     quiz.json         the quiz
+    terms.toml        its new terms, defined for the glossary
     panel.py          the panel of controls
     experiment.py     of some: an experiment too long for a notebook, its result in `experiment.json`
 
