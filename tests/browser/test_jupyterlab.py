@@ -117,10 +117,12 @@ class Panel:
         before, start = self.shown(), control.get_attribute("aria-valuenow")
         changed = any(self.after(lambda action=action: action(control)) != before for action in actions)
         if control.get_attribute("role") == "slider":
-            for _ in range(3):  # what is still on its way from the kernel can move it once more
+            for _ in range(10):  # what is still on its way from the kernel can move it once more
                 self.after(lambda: move_to(control, float(start)))
                 if control.get_attribute("aria-valuenow") == start:
                     break
+                self.page.wait_for_timeout(100)
+            assert control.get_attribute("aria-valuenow") == start, "a slider does not stay where it is put"
         return changed
 
 
