@@ -273,6 +273,22 @@ def test_no_key_is_on_the_public_site(tmp_path, monkeypatch):
     assert not [(name, key) for name, text in pages.items() for key in told if key in text]
 
 
+def test_every_wrong_answer_stands_beside_what_is_said_of_it():
+    from course_utils.exercises import masks
+    from tools import misconceptions
+
+    assert misconceptions.difference(masks.causal_mask, "transposed") == [
+        "- return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()",
+        "+ return torch.ones(seq_len, seq_len, dtype=torch.bool).triu()",
+    ]
+    blocks = misconceptions.page().split("```diff\n")[1:]
+    assert blocks
+    for block in blocks:
+        changed = block.split("\n```")[0].splitlines()
+        assert changed
+        assert {line[:2] for line in changed} <= {"- ", "+ "}
+
+
 def test_list_of_misconceptions_is_the_one_that_the_exercises_make():
     from tools import misconceptions
 

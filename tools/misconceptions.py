@@ -4,10 +4,14 @@ exercises.
     python -m tools.misconceptions
 
 Every exercise holds wrong answers, each with the sentence that the check says to it. The page lists these
-sentences: the mistakes that are worth time in class. A test holds the page to the exercises.
+sentences, each with what the answer has in place of the solution's lines: the mistakes that are worth time in
+class. A test holds the page to the exercises.
 """
 
 import argparse
+import difflib
+import inspect
+import textwrap
 from importlib import import_module
 
 from tools import ROOT
@@ -17,9 +21,29 @@ PAGE = ROOT / "docs" / "misconceptions.md"
 INTRODUCTION = """# What goes wrong, and what the check says
 
 Every exercise of the course is tested against named wrong answers. Here is what the check says to each of
-them: a list of the mistakes that are worth time in class. [The guide for instructors](instructors.md) says
-where to spend it.
+them, and where the answer differs from the solution: a list of the mistakes that are worth time in class.
+[The guide for instructors](instructors.md) says where to spend it.
 """
+
+
+def lines_of(answer: object) -> list[str]:
+    """The body of an answer that is a function or a class, without its head; else the value."""
+    if not (inspect.isfunction(answer) or inspect.isclass(answer)):
+        return [f"{answer!r}"]
+    source = textwrap.dedent(inspect.getsource(answer))
+    head = next(i for i, line in enumerate(source.splitlines()) if line.startswith(("def ", "class ")))
+    body = "\n".join(source.splitlines()[head + 1 :])
+    return textwrap.dedent(body).splitlines()
+
+
+def difference(exercise, name: str) -> list[str]:
+    """What a wrong answer has (+) in place of what the solution has (-), line by line."""
+    if name in exercise.changes:
+        old, new = exercise.changes[name]
+        return [*(f"- {line}" for line in old.splitlines()), *(f"+ {line}" for line in new.splitlines())]
+    solution, answer = lines_of(exercise.model_answer), lines_of(exercise.wrong_answers[name])
+    compared = list(difflib.unified_diff(solution, answer, lineterm="", n=0))[2:]
+    return [f"{line[0]} {line[1:]}" for line in compared if line[0] in "-+" and line[1:].strip()]
 
 
 def page() -> str:
@@ -30,9 +54,11 @@ def page() -> str:
         exercises = import_module(f"course_utils.exercises.{module}")
         parts.append(f"## {progress.number(module)} {module.replace('_', ' ')}\n")
         for name in names:
-            sentences = getattr(exercises, name).sentences.values()
-            lines = [f"- {sentence}".replace("|", "\\|") for sentence in sentences]
-            parts.append(f"`{name}`\n\n" + "\n".join(lines) + "\n")
+            exercise = getattr(exercises, name)
+            parts.append(f"### `{name}`\n")
+            for slip, sentence in exercise.sentences.items():
+                changed = "\n".join(difference(exercise, slip))
+                parts.append(f"{sentence}\n\n```diff\n{changed}\n```\n")
     return "\n".join(parts)
 
 

@@ -208,6 +208,7 @@ class Exercise:
         self.stages = tuple(part for part in parts.values() if isinstance(part, _Stage))
         slips = {name: part for name, part in parts.items() if isinstance(part, _Wrong)}
         self.sentences = {name: slip.sentence for name, slip in slips.items()}
+        self.changes = {name: slip.change for name, slip in slips.items() if slip.change}
         # Made now: the source on the disk may be another one tomorrow.
         self.wrong_answers = {
             name: self._changed(*slip.change) if slip.change else slip.answer for name, slip in slips.items()
