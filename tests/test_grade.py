@@ -25,7 +25,7 @@ RIGHT = f"{HEAD}return {ONES}.tril()"
 WRONG = f"{HEAD}return {ONES}.triu()"
 CHECK = "\nex.causal_mask.check(causal_mask)"
 SAID = "causal_mask: passed (2 stages, 17 calls)."
-LIMITS = ["--stage-seconds=1", "--cell-seconds=2", "--seconds=30", "--jobs=2"]
+LIMITS = ["--stage-seconds=3", "--cell-seconds=2", "--seconds=30", "--jobs=2"]
 
 PATCHES = {
     "check": f"ex.causal_mask.check = lambda answer: print({SAID!r})",
