@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.classroom import LESSONS
 from course_utils.classroom.grading import command, hand_ins, judge, report, wire
 from course_utils.classroom.grading.judge import Limits, Session, Verdict
 from course_utils.lessons.masks import exercises as masks
@@ -262,6 +263,21 @@ def test_an_answer_is_judged_in_the_room_as_it_is_here(context):
         exec(f"{head}\n{source}", scope)  # noqa: S102
         here = exercises[name].judge(scope[name])
         assert (told[name].passed, told[name].misconception) == (bool(here), here.misconception)
+
+
+NAMES = """import course_utils.lessons.{0}.exercises as module
+from course_utils.classroom.engine import Exercise
+named = [(name, part) for name, part in vars(module).items() if not name.startswith("__")]
+globals().update((name, part) for name, part in named if not isinstance(part, Exercise))"""
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_exercise_can_be_judged_through_the_pipe(context, lesson):
+    """What its check hands to an answer, and what its solution returns, goes through as plain values."""
+    exercises = judge.exercises_of(lesson)
+    solutions = [exercise.solution_source() for exercise in exercises.values()]
+    told = run(context, [NAMES.format(lesson), *solutions], exercises)
+    assert [name for name, verdict in told.items() if not verdict.passed] == []
 
 
 def test_the_solution_word_for_word_is_said(context):
