@@ -127,11 +127,11 @@ def to_html(graded: list[Graded], warning: str = "") -> str:
         [count, exercise, sentence.replace("`", "")]
         for count, exercise, _, sentence in misconceptions(graded)
     ]
-    notes = [
-        [who, exercise or what, note]
-        for who, what, exercise, _, _, note in rows(graded)
-        if note.startswith(BY_HAND)
-    ]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for who, what, exercise, _, _, note in rows(graded):
+        if note.startswith(BY_HAND):
+            alike.setdefault((who, note), []).append(exercise or what)
+    notes = [[who, ", ".join(where), note] for (who, note), where in alike.items()]
     notes += [
         [each.hand_in.student, notebook_of(each.hand_in.lesson), f"code cell {number} failed: {text}"]
         for each in graded
