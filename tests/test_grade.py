@@ -108,6 +108,11 @@ HANDED_IN = {
     "the model answer": (["causal_mask = ex.causal_mask.model_answer" + CHECK], False, ""),
     "the solution pasted": ([masks.causal_mask.solution_source() + CHECK], True, ""),
     "sent down the pipe": ([FORGERY], False, "it sent what no"),
+    "at other people's files": (
+        [f"import pathlib; pathlib.Path('MARKER').touch()\n{RIGHT}", RIGHT],
+        True,
+        "",
+    ),
     "a process that ends": ([RIGHT, "import os; os._exit(0)"], False, "its process has ended"),
     "too much memory": ([MEMORY, RIGHT], True, ""),
 }
@@ -151,7 +156,7 @@ def context():
 
 @pytest.fixture(scope="module")
 def closed(context) -> bool:
-    return judge.can_close_network(context)
+    return judge.walls(context)[0]
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +222,13 @@ def test_the_network_is_closed(graded, server, closed):
         pytest.skip("no network namespace for this account")
     assert server[1] == []
     assert "=knocking" in graded["page"] and "Network is unreachable" in graded["page"]
+
+
+def test_nothing_outside_its_folder_is_changed(graded, context):
+    if not judge.walls(context)[1]:
+        pytest.skip("no Landlock here")
+    assert "code cell 2 failed: PermissionError" in graded["page"]
+    assert not (graded["folder"] / "exploded").exists()
 
 
 def test_nothing_that_is_sent_is_run(graded):
@@ -422,7 +434,7 @@ def test_wrong_options_are_refused_in_one_line(tmp_path, capsys):
 @pytest.mark.parametrize("answer", ["no", "", None])
 def test_where_the_network_cannot_be_closed_it_says_so_and_asks(tmp_path, capsys, monkeypatch, answer):
     write(tmp_path / "a.ipynb", [IMPORT, RIGHT])
-    monkeypatch.setattr(command, "can_close_network", lambda context: False)
+    monkeypatch.setattr(command, "walls", lambda context: (False, False))
     monkeypatch.setattr(command, "grade", None)  # none is run
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
     if answer is not None:
