@@ -105,7 +105,13 @@ HANDED_IN = {
         SLIP,
     ),
     "equal to everything": ([f"{YES}{HEAD}return {ONES}.triu().as_subclass(Yes)"], False, SLIP),
-    "the model answer": (["causal_mask = ex.causal_mask.model_answer" + CHECK], False, ""),
+    "the model answer": (["causal_mask = ex.causal_mask.model_answer" + CHECK], False, "not there"),
+    "the model answer inside": ([HEAD + "return ex.causal_mask.model_answer(seq_len)"], False, ""),
+    "the model answer, kept": (
+        [f"kept = ex.causal_mask.model_answer\n{HEAD}return kept(seq_len)", "assert kept(2).sum() == 3"],
+        False,
+        "this is the solution of the course",
+    ),
     "the solution pasted": ([masks.causal_mask.solution_source() + CHECK], True, ""),
     "sent down the pipe": ([FORGERY], False, "it sent what no"),
     "at other people's files": (

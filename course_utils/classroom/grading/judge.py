@@ -84,11 +84,13 @@ def processes() -> multiprocessing.context.BaseContext:
     if context.get_start_method() == "forkserver":
         lessons = [f"course_utils.lessons.{lesson}.exercises" for lesson in LESSONS]
         context.set_forkserver_preload(["course_utils.classroom.grading.room", "matplotlib.pyplot", *lessons])
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
         before = dict(os.environ)
-        os.environ["OMP_NUM_THREADS"] = "1"
+        os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         try:
+            resource_tracker.ensure_running()  # would speak of what rooms leave behind when they are ended
+            del os.environ["PYTHONWARNINGS"]
             forkserver.ensure_running()
         finally:
             os.environ.clear()

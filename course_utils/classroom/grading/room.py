@@ -3,7 +3,8 @@
 Nothing here decides. Before the first cell the process closes what it can close: the network (a network
 namespace of its own, where the system has them), files outside its own folder, memory, and how long it may
 compute. In the exercises that
-the notebook imports, `check` writes down what it is given and says nothing, and solutions are taken out.
+the notebook imports, `check` also writes down what it is given. After the last cell, before the first call,
+solutions are taken out.
 
 What the process sends is read as plain values (`wire`), so a notebook that writes to the pipe itself can
 return numbers from its own functions, as it could anyway.
@@ -126,23 +127,36 @@ class Given:
         answers[:] = [other for other in answers if other is not answer][1 - CANDIDATES :] + [answer]
 
 
-def take_out_solutions(given: Given) -> None:
-    """Exercises that write down what they are given. A stub stays, to tell what is no attempt."""
+def listen(given: Given) -> None:
+    """Let every check write down what it is given, before it does what it always does."""
+    check = engine.Exercise.check
 
-    def check(self, answer):
+    def listening(self: engine.Exercise, answer: object) -> engine.Result:
         given.note(self.name, answer)
-        return engine.Result(True, "to be judged")
+        return check(self, answer)
 
-    def quiet(self):
-        return None
+    engine.Exercise.check = listening
 
-    engine.Exercise.check, engine.Exercise.judge = check, check
-    engine.Exercise.hint = engine.Exercise.solution = quiet
-    engine.Exercise.solution_source = lambda self: ""
+
+def take_out_solutions() -> list[object]:
+    """Leave no solution of the course that could be called; returns what they were.
+
+    Notebooks may use one while they run. Afterwards every name that still leads to one leads to an error.
+    """
+
+    def gone(*args, **kwargs):
+        raise RuntimeError("this is the solution of the course, and no answer")
+
+    found = []
     for module in [part for name, part in sys.modules.items() if name.startswith("course_utils.lessons.")]:
         for exercise in [part for part in vars(module).values() if isinstance(part, engine.Exercise)]:
+            if callable(exercise.model_answer):
+                found.append(exercise.model_answer)
+                with contextlib.suppress(AttributeError, ValueError):  # a class, or one with a closure
+                    exercise.model_answer.__code__ = gone.__code__
             exercise.model_answer = exercise._definition = ...
             exercise.wrong_answers, exercise.stages, exercise._patterns = {}, (), {}
+    return found
 
 
 def run_cells(cells: list[str], cell_seconds: float) -> tuple[dict[str, object], list[tuple[int, str]]]:
@@ -266,14 +280,16 @@ def main(
     torch.set_num_threads(1)
     given, room = Given(), Room(connection)
     stub_of = {name: getattr(import_module(module), name).stub for name, module in stubs.items()}
-    take_out_solutions(given)
+    listen(given)
     limit(memory, seconds)
     names, errors = run_cells(cells, cell_seconds)
+    official = take_out_solutions()
     found = {}
     for name, stub in stub_of.items():
         if name in names and not isinstance(names[name], engine.Exercise):
             given.note(name, names[name])
-        found[name] = [describe(answer, stub, room.keep) for answer in given.answers.get(name, [])]
+        answers = [each for each in given.answers.get(name, []) if not any(each is one for one in official)]
+        found[name] = [describe(answer, stub, room.keep) for answer in answers]
     room.send(("ran", errors, found))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(EOFError, OSError):
         room.serve()
