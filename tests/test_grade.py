@@ -89,6 +89,7 @@ HANDED_IN = {
     "a failing cell above": (["1 / 0", "undefined", "this is no Python", RIGHT + CHECK], True, ""),
     "an exercise cell deleted": (["x = 3"], False, "not there"),
     "a cell doubled, the copy untouched": ([RIGHT + CHECK, STUB], True, ""),
+    "a wrong one shown, the own one untouched": ([WRONG + CHECK, STUB], False, NO_ATTEMPT),
     "a cell doubled, mended in the copy": ([WRONG + CHECK, RIGHT + CHECK], True, ""),
     "printed": ([WRONG + CHECK, f"print({SAID!r})"], False, SLIP),
     "check replaced": ([PATCHES["check"], WRONG + CHECK], False, SLIP),
