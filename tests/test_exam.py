@@ -241,6 +241,14 @@ def test_an_exam_asks_about_every_notebook_and_is_drawn_again_from_its_seed(seed
     assert [number for number, *_ in drawn] == sorted(number for number, *_ in drawn)
 
 
+def test_every_question_and_key_stands_alone():
+    """They are drawn one by one, and with other numbers."""
+    for text in (*QUESTIONS.values(), *KEYS.values()):
+        assert not re.match(r"(The )?[Ss]ame\b", text) and not re.search(
+            r"(?<![\d.])\d\d\.\d(?![\d.%])\s*[,)]", text
+        )
+
+
 def test_seeds_draw_different_exams_and_the_bank_can_be_drawn_whole():
     assert len({str(exam.draw(seed, 20)) for seed in range(20)}) == 20
     assert [number for number, *_ in exam.draw(0, len(QUESTIONS))] == list(QUESTIONS)

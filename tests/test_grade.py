@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.classroom import LESSONS
 from course_utils.classroom.grading import command, hand_ins, judge, report, wire
 from course_utils.classroom.grading.judge import Limits, Session, Verdict
 from course_utils.lessons.masks import exercises as masks
@@ -25,7 +26,7 @@ RIGHT = f"{HEAD}return {ONES}.tril()"
 WRONG = f"{HEAD}return {ONES}.triu()"
 CHECK = "\nex.causal_mask.check(causal_mask)"
 SAID = "causal_mask: passed (2 stages, 17 calls)."
-LIMITS = ["--stage-seconds=1", "--cell-seconds=2", "--seconds=30", "--jobs=2"]
+LIMITS = ["--stage-seconds=3", "--cell-seconds=2", "--seconds=30", "--jobs=2"]
 
 PATCHES = {
     "check": f"ex.causal_mask.check = lambda answer: print({SAID!r})",
@@ -88,6 +89,7 @@ HANDED_IN = {
     "a failing cell above": (["1 / 0", "undefined", "this is no Python", RIGHT + CHECK], True, ""),
     "an exercise cell deleted": (["x = 3"], False, "not there"),
     "a cell doubled, the copy untouched": ([RIGHT + CHECK, STUB], True, ""),
+    "a wrong one shown, the own one untouched": ([WRONG + CHECK, STUB], False, NO_ATTEMPT),
     "a cell doubled, mended in the copy": ([WRONG + CHECK, RIGHT + CHECK], True, ""),
     "printed": ([WRONG + CHECK, f"print({SAID!r})"], False, SLIP),
     "check replaced": ([PATCHES["check"], WRONG + CHECK], False, SLIP),
@@ -104,9 +106,20 @@ HANDED_IN = {
         SLIP,
     ),
     "equal to everything": ([f"{YES}{HEAD}return {ONES}.triu().as_subclass(Yes)"], False, SLIP),
-    "the model answer": (["causal_mask = ex.causal_mask.model_answer" + CHECK], False, ""),
+    "the model answer": (["causal_mask = ex.causal_mask.model_answer" + CHECK], False, "not there"),
+    "the model answer inside": ([HEAD + "return ex.causal_mask.model_answer(seq_len)"], False, ""),
+    "the model answer, kept": (
+        [f"kept = ex.causal_mask.model_answer\n{HEAD}return kept(seq_len)", "assert kept(2).sum() == 3"],
+        False,
+        "this is the solution of the course",
+    ),
     "the solution pasted": ([masks.causal_mask.solution_source() + CHECK], True, ""),
     "sent down the pipe": ([FORGERY], False, "it sent what no"),
+    "at other people's files": (
+        [f"import pathlib; pathlib.Path('MARKER').touch()\n{RIGHT}", RIGHT],
+        True,
+        "",
+    ),
     "a process that ends": ([RIGHT, "import os; os._exit(0)"], False, "its process has ended"),
     "too much memory": ([MEMORY, RIGHT], True, ""),
 }
@@ -150,7 +163,7 @@ def context():
 
 @pytest.fixture(scope="module")
 def closed(context) -> bool:
-    return judge.can_close_network(context)
+    return judge.walls(context)[0]
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +231,13 @@ def test_the_network_is_closed(graded, server, closed):
     assert "=knocking" in graded["page"] and "Network is unreachable" in graded["page"]
 
 
+def test_nothing_outside_its_folder_is_changed(graded, context):
+    if not judge.walls(context)[1]:
+        pytest.skip("no Landlock here")
+    assert "code cell 2 failed: PermissionError" in graded["page"]
+    assert not (graded["folder"] / "exploded").exists()
+
+
 def test_nothing_that_is_sent_is_run(graded):
     assert not (graded["folder"] / "exploded").exists()
 
@@ -262,6 +282,21 @@ def test_an_answer_is_judged_in_the_room_as_it_is_here(context):
         exec(f"{head}\n{source}", scope)  # noqa: S102
         here = exercises[name].judge(scope[name])
         assert (told[name].passed, told[name].misconception) == (bool(here), here.misconception)
+
+
+NAMES = """import course_utils.lessons.{0}.exercises as module
+from course_utils.classroom.engine import Exercise
+named = [(name, part) for name, part in vars(module).items() if not name.startswith("__")]
+globals().update((name, part) for name, part in named if not isinstance(part, Exercise))"""
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_exercise_can_be_judged_through_the_pipe(context, lesson):
+    """What its check hands to an answer, and what its solution returns, goes through as plain values."""
+    exercises = judge.exercises_of(lesson)
+    solutions = [exercise.solution_source() for exercise in exercises.values()]
+    told = run(context, [NAMES.format(lesson), *solutions], exercises)
+    assert [name for name, verdict in told.items() if not verdict.passed] == []
 
 
 def test_the_solution_word_for_word_is_said(context):
@@ -406,7 +441,7 @@ def test_wrong_options_are_refused_in_one_line(tmp_path, capsys):
 @pytest.mark.parametrize("answer", ["no", "", None])
 def test_where_the_network_cannot_be_closed_it_says_so_and_asks(tmp_path, capsys, monkeypatch, answer):
     write(tmp_path / "a.ipynb", [IMPORT, RIGHT])
-    monkeypatch.setattr(command, "can_close_network", lambda context: False)
+    monkeypatch.setattr(command, "walls", lambda context: (False, False))
     monkeypatch.setattr(command, "grade", None)  # none is run
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
     if answer is not None:

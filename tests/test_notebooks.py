@@ -161,6 +161,10 @@ BAD_CELLS = {
         with_output(new_output("execute_result", data={"text/plain": "tensor(1.)"}, execution_count=1)),
         [text("# Title"), code("x", stream("1.0\n"), tags=["shows-tensor"])],
     ],
+    "exercises_imported_alone": [
+        [text("# Title"), code("from course_utils.exercises import masks as ex\n\nex.reach.check(3)")],
+        [text("# Title"), code("import course_utils.exercises.masks as ex\n\ndef reach(x): ...")],
+    ],
     "stable_calls": [
         [text("# Title"), code("plt.plot(x);")],
         [text("# Title"), code("widgets.interact(f, x=3)")],

@@ -42,7 +42,7 @@ SECONDS = {
     "format": 1,
     "types": 35,
     "structure": 15,
-    "unit": 350,
+    "unit": 390,
     "mutants": 30,
     "notebooks": 340,
     "narrow": 210,

@@ -368,6 +368,17 @@ def stable_calls(notebook: Notebook) -> list[str]:
     return found
 
 
+def exercises_imported_alone(notebook: Notebook) -> list[str]:
+    """The import of the exercises has a cell of its own: whoever deletes an exercise loses that one alone."""
+    found = []
+    for i, cell in notebook.cells("code"):
+        nodes = parse(cell.source).body
+        imports = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+        if any("course_utils.exercises" in ast.unparse(node) for node in imports) and imports != nodes:
+            found.append(f"cell {i} imports the exercises and does more: give the import a cell of its own")
+    return found
+
+
 RULES: list[Rule] = [
     valid_format,
     normal_form,
@@ -389,4 +400,5 @@ RULES: list[Rule] = [
     no_way_round,
     no_raw_tensors,
     stable_calls,
+    exercises_imported_alone,
 ]

@@ -123,7 +123,13 @@ def _form(questions: list[tuple[str, Question]]) -> "ipywidgets.VBox":
     for number, (name, question) in enumerate(questions, start=1):
         asked = ipywidgets.HTML(f"<p><strong>{number}. {inline(question.question)}</strong></p>")
         choices = [(option.text.replace("`", ""), place) for place, option in enumerate(question.options)]
-        choice = ipywidgets.RadioButtons(options=choices, value=None, layout={"width": "auto"})
+        choice = ipywidgets.RadioButtons(
+            options=choices,
+            value=None,
+            description=f"Answer {number}:",  # what a screen reader calls it
+            layout={"width": "auto"},
+            style={"description_width": "initial"},
+        )
         verdict = ipywidgets.HTML('<p role="status"></p>')
         choice.observe(_answer(name, question, verdict), names="value")
         boxes += [asked, choice, verdict]

@@ -11,10 +11,10 @@ from course_utils.classroom.grading.hand_ins import HandIn
 from course_utils.classroom.grading.judge import (
     Limits,
     Verdict,
-    can_close_network,
     exercises_of,
     judge,
     processes,
+    walls,
 )
 from course_utils.classroom.grading.report import Graded
 from course_utils.commands import OneLineParser, path_of
@@ -24,8 +24,7 @@ NO_WALL = (
     " They can send away whatever this account can read."
 )
 FILES = (
-    "The notebooks run under your account and can read and change its files: grade in a container or under an"
-    " account of its own."
+    "The notebooks run under your account and can read its files{}: a container or another account is safer."
 )
 
 
@@ -34,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m course_utils.grade",
         description="Run the notebooks of a folder, check what each defines, and write grades.csv and"
         " class.html. What a notebook prints counts for nothing.",
-        epilog=FILES,
+        epilog=FILES.format(", on some systems also change them"),
     )
     parser.add_argument("folder", type=path_of, help="with the notebooks that came back, in any depth")
     parser.add_argument("--output", type=path_of, help="folder for the two files [FOLDER-grades]")
@@ -87,12 +86,12 @@ def main(argv: list[str] | None = None) -> int:
     if not found:
         parser.error(f"folder: expected notebooks (*.ipynb), got none in {options.folder}")
     context = processes()
-    closed = can_close_network(context)
+    closed, files = walls(context)
     if not closed and not options.with_network and not may_go_on():
         parser.error("not run; --with-network runs them all the same")
     if not closed:
         print(NO_WALL, file=sys.stderr)
-    print(FILES, file=sys.stderr)
+    print(FILES.format("" if files else " and change them"), file=sys.stderr)
     limits = Limits(options.seconds, options.cell_seconds, options.megabytes, options.stage_seconds, closed)
     graded = []
     with ThreadPoolExecutor(options.jobs) as pool:

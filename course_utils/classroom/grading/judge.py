@@ -84,11 +84,13 @@ def processes() -> multiprocessing.context.BaseContext:
     if context.get_start_method() == "forkserver":
         lessons = [f"course_utils.lessons.{lesson}.exercises" for lesson in LESSONS]
         context.set_forkserver_preload(["course_utils.classroom.grading.room", "matplotlib.pyplot", *lessons])
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
         before = dict(os.environ)
-        os.environ["OMP_NUM_THREADS"] = "1"
+        os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         try:
+            resource_tracker.ensure_running()  # would speak of what rooms leave behind when they are ended
+            del os.environ["PYTHONWARNINGS"]
             forkserver.ensure_running()
         finally:
             os.environ.clear()
@@ -96,10 +98,10 @@ def processes() -> multiprocessing.context.BaseContext:
     return context
 
 
-def can_close_network(context: multiprocessing.context.BaseContext) -> bool:
-    """Try it, in a process that does nothing else."""
+def walls(context: multiprocessing.context.BaseContext) -> tuple[bool, bool]:
+    """Whether a room can be closed to the network, and to files: tried in a process of its own."""
     if not sys.platform.startswith("linux"):
-        return False
+        return False, False
     from course_utils.classroom.grading import room
 
     ours, theirs = context.Pipe()
@@ -107,9 +109,10 @@ def can_close_network(context: multiprocessing.context.BaseContext) -> bool:
     process.start()
     theirs.close()
     try:
-        return wire.from_bytes(ours.recv_bytes()) is True
+        network, files = wire.from_bytes(ours.recv_bytes())
+        return network, files
     except (EOFError, wire.Forged):
-        return False
+        return False, False
     finally:
         process.join()
         ours.close()
@@ -355,19 +358,19 @@ def judge(context, cells: list[str], exercises: dict[str, Exercise], limits: Lim
 
 
 def verdict(session: Session, exercise: Exercise, limits: Limits) -> Verdict:
-    """The best of what the hand-in gave as an answer, the last one first."""
+    """Passed if one of the last answers passes; else what is to be said of the very last one."""
     allowed = copy.copy(exercise)
     allowed.time_limit = limits.stage_seconds or exercise.time_limit
     allowed.naming_limit = exercise.time_limit
-    best = None
+    last = None
     for told in reversed(session.found.get(exercise.name, [])[-3:]):
         one = judged(session, allowed, told)
         if one.passed:
             return one
-        best = one if best is None or best.note == NOT_ATTEMPTED else best
+        last = last or one
         if session.gone:
             break
-    return best or Verdict(exercise.name, False, note="not there")
+    return last or Verdict(exercise.name, False, note="not there")
 
 
 def reason(message: str) -> str:

@@ -14,6 +14,7 @@ from course_utils.classroom.grading.judge import Verdict, exercises_of
 from course_utils.files import write_text
 
 COLUMNS = ("student", "notebook", "exercise", "passed", "misconception", "note")
+BY_HAND = ("not judged", "did not end", "taken from", "word for word", "this is no notebook", "it names no")
 SHOWN = 12  # misconceptions in the picture; the table has all
 
 
@@ -126,11 +127,11 @@ def to_html(graded: list[Graded], warning: str = "") -> str:
         [count, exercise, sentence.replace("`", "")]
         for count, exercise, _, sentence in misconceptions(graded)
     ]
-    notes = [
-        [who, exercise or what, note]
-        for who, what, exercise, _, _, note in rows(graded)
-        if note and note not in ("not attempted", "not there")
-    ]
+    alike: dict[tuple[str, str], list[str]] = {}
+    for who, what, exercise, _, _, note in rows(graded):
+        if note.startswith(BY_HAND):
+            alike.setdefault((who, note), []).append(exercise or what)
+    notes = [[who, ", ".join(where), note] for (who, note), where in alike.items()]
     notes += [
         [each.hand_in.student, notebook_of(each.hand_in.lesson), f"code cell {number} failed: {text}"]
         for each in graded

@@ -1,8 +1,10 @@
 """The student's side: a process that runs the cells of one notebook and then answers calls.
 
 Nothing here decides. Before the first cell the process closes what it can close: the network (a network
-namespace of its own, where the system has them), memory, and how long it may compute. In the exercises that
-the notebook imports, `check` writes down what it is given and says nothing, and solutions are taken out.
+namespace of its own, where the system has them), files outside its own folder, memory, and how long it may
+compute. In the exercises that
+the notebook imports, `check` also writes down what it is given. After the last cell, before the first call,
+solutions are taken out.
 
 What the process sends is read as plain values (`wire`), so a notebook that writes to the pipe itself can
 return numbers from its own functions, as it could anyway.
@@ -19,7 +21,9 @@ import pickle
 import random
 import signal
 import socket
+import struct
 import sys
+import tempfile
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +37,9 @@ from course_utils.classroom import engine
 from course_utils.classroom.grading import wire
 
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # of Linux's `unshare`
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF, BENEATH, NO_NEW_PRIVILEGES = 444, 445, 446, 1, 38  # of Landlock
+WRITE_FILE, TRUNCATE = 1 << 1, 1 << 14
+CHANGES = WRITE_FILE | sum(1 << kind for kind in range(4, 13))  # and to remove and to make of every kind
 CANDIDATES = 3  # answers to one exercise that are kept: the last ones
 
 
@@ -53,6 +60,33 @@ def close_network() -> bool:
     return {name for _, name in socket.if_nameindex()} == {"lo"}
 
 
+def close_files(folder: str) -> bool:
+    """Let this process change files in its own folder alone (Landlock); whether that has worked."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def system(call: int, *arguments: object) -> int:
+        plain = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+        return libc.syscall(ctypes.c_long(call), *plain)
+
+    version = system(CREATE_RULESET, None, 0, 1)
+    if version < 1:
+        return False
+    changes = CHANGES | (TRUNCATE if version >= 3 else 0)
+    rules = system(CREATE_RULESET, struct.pack("=Q", changes), 8, 0)
+    for place in (folder, "/dev/shm", os.devnull):
+        if os.path.exists(place):
+            allowed = changes if os.path.isdir(place) else changes & (WRITE_FILE | TRUNCATE)
+            opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
+            system(ADD_RULE, rules, BENEATH, struct.pack("=Qi", allowed, opened), 0)
+            os.close(opened)
+    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    done = system(RESTRICT_SELF, rules, 0) == 0
+    os.close(rules)
+    return done
+
+
 def limit(memory: int, seconds: float) -> None:
     """Hold this process to so many more bytes of memory, and to so much time of a processor."""
     try:
@@ -70,7 +104,9 @@ def limit(memory: int, seconds: float) -> None:
 def settle(folder: str) -> None:
     """A folder of its own as home and as working folder, nothing to read from, nowhere to print to."""
     os.chdir(folder)
-    os.environ |= {"HOME": folder, "IPYTHONDIR": folder, "BERT_COURSE_PROGRESS": "off", "MPLBACKEND": "agg"}
+    os.environ |= {"HOME": folder, "IPYTHONDIR": folder, "TMPDIR": folder, "MPLBACKEND": "agg"}
+    os.environ["BERT_COURSE_PROGRESS"] = "off"
+    tempfile.tempdir = None  # looked for anew
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -91,23 +127,36 @@ class Given:
         answers[:] = [other for other in answers if other is not answer][1 - CANDIDATES :] + [answer]
 
 
-def take_out_solutions(given: Given) -> None:
-    """Exercises that write down what they are given. A stub stays, to tell what is no attempt."""
+def listen(given: Given) -> None:
+    """Let every check write down what it is given, before it does what it always does."""
+    check = engine.Exercise.check
 
-    def check(self, answer):
+    def listening(self: engine.Exercise, answer: object) -> engine.Result:
         given.note(self.name, answer)
-        return engine.Result(True, "to be judged")
+        return check(self, answer)
 
-    def quiet(self):
-        return None
+    engine.Exercise.check = listening
 
-    engine.Exercise.check, engine.Exercise.judge = check, check
-    engine.Exercise.hint = engine.Exercise.solution = quiet
-    engine.Exercise.solution_source = lambda self: ""
+
+def take_out_solutions() -> list[object]:
+    """Leave no solution of the course that could be called; returns what they were.
+
+    Notebooks may use one while they run. Afterwards every name that still leads to one leads to an error.
+    """
+
+    def gone(*args, **kwargs):
+        raise RuntimeError("this is the solution of the course, and no answer")
+
+    found = []
     for module in [part for name, part in sys.modules.items() if name.startswith("course_utils.lessons.")]:
         for exercise in [part for part in vars(module).values() if isinstance(part, engine.Exercise)]:
+            if callable(exercise.model_answer):
+                found.append(exercise.model_answer)
+                with contextlib.suppress(AttributeError, ValueError):  # a class, or one with a closure
+                    exercise.model_answer.__code__ = gone.__code__
             exercise.model_answer = exercise._definition = ...
             exercise.wrong_answers, exercise.stages, exercise._patterns = {}, (), {}
+    return found
 
 
 def run_cells(cells: list[str], cell_seconds: float) -> tuple[dict[str, object], list[tuple[int, str]]]:
@@ -227,22 +276,25 @@ def main(
     if closed and not close_network():
         return
     settle(folder)
+    close_files(folder)
     torch.set_num_threads(1)
     given, room = Given(), Room(connection)
     stub_of = {name: getattr(import_module(module), name).stub for name, module in stubs.items()}
-    take_out_solutions(given)
+    listen(given)
     limit(memory, seconds)
     names, errors = run_cells(cells, cell_seconds)
+    official = take_out_solutions()
     found = {}
     for name, stub in stub_of.items():
         if name in names and not isinstance(names[name], engine.Exercise):
             given.note(name, names[name])
-        found[name] = [describe(answer, stub, room.keep) for answer in given.answers.get(name, [])]
+        answers = [each for each in given.answers.get(name, []) if not any(each is one for one in official)]
+        found[name] = [describe(answer, stub, room.keep) for answer in answers]
     room.send(("ran", errors, found))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(EOFError, OSError):
         room.serve()
 
 
 def probe(connection: Connection) -> None:
-    """Say whether the network can be closed here."""
-    connection.send_bytes(wire.to_bytes(close_network()))
+    """Say whether the network can be closed here, and the files."""
+    connection.send_bytes(wire.to_bytes((close_network(), close_files(os.curdir))))
