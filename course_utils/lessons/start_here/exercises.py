@@ -11,6 +11,7 @@ from numbers import Integral
 import torch
 
 from course_utils.classroom.engine import exercise, stage, wrong
+from course_utils.toy.language import ToyLanguage
 
 
 def _softmax(scores: list[float]) -> list[float]:
@@ -68,6 +69,7 @@ class softmax:
             for _ in range(5):
                 scores = check.rng.normal(size=size).round(2).tolist()
                 check.equal(check.call(scores), _softmax(scores))
+            check.equal(check.call([0.0] * size), [1 / size] * size)
 
     @stage("scores of any size")
     def large_scores(check):
@@ -127,7 +129,7 @@ class best_ids:
                 got = check.call(logits, 1)
                 check.equal(got, [int(logits.argmax())])
                 check.expect(
-                    isinstance(got[0], Integral), "Ids are whole numbers: a float is no place in a list."
+                    isinstance(got[0], Integral), "Ids are whole numbers: a float cannot index a list."
                 )
 
     @stage("k ids, the best one first")
@@ -138,11 +140,11 @@ class best_ids:
                 best = sorted(range(vocab_size), key=(-logits).tolist().__getitem__)[:k]
                 check.equal(check.call(logits, k), best)
 
-    @wrong("This is the logit; wanted is its place, the id.")
+    @wrong("This is the logit; what we want is its position, the id.")
     def values_not_ids(logits, k):
         return logits.topk(k).values.tolist()
 
-    @wrong("Ids are whole numbers: a float is no place in a list.")
+    @wrong("Ids are whole numbers: a float cannot index a list.")
     def floats(logits, k):
         return [float(i) for i in logits.topk(k).indices]
 
@@ -211,14 +213,14 @@ class one_word:
             isinstance(check.answer, tuple | list) and list(map(type, check.answer)) == [str, str],
             "Two sentences are asked for, each of them a string.",
         )
-        vocab = _model()[1].vocab
+        known = {*ToyLanguage().words, "[MASK]"}
         for sentence in check.answer:
             words = sentence.split()
             check.expect(words.count("[MASK]") == 1, f"One [MASK] in each sentence: {sentence!r}.")
-            strange = [word for word in words if word not in vocab]
+            strange = [word for word in words if word not in known]
             check.expect(
                 not strange,
-                f"Not in the vocabulary: {', '.join(strange)}. (Lower case, spaces around marks.)",
+                f"No words of the toy language: {', '.join(strange)}. (Lower case, spaces around marks.)",
             )
 
     @stage("the same but for one word, which is not the blank")
