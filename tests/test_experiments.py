@@ -14,6 +14,7 @@ from course_utils.lessons.classification import experiment as rivals
 from course_utils.lessons.family import experiment as family
 from course_utils.lessons.mlm import experiment as masking
 from course_utils.lessons.pretraining import experiment as recipe
+from course_utils.lessons.word2vec import experiment as vectors
 
 
 def note(folder: str, name: str, seed: int) -> dict:
@@ -79,12 +80,27 @@ def form(value):
     return [form(part) for part in value] if isinstance(value, list) else None
 
 
+def vector_result(job):
+    """One run of the stored experiment of notebook 01."""
+    method, sampling, lr, number, dim, seed = job
+    stored = vectors.load()["setups"]
+
+    def of(name):
+        return {key: values[seed] for key, values in stored[name].items()}
+
+    if method == "counts":
+        names = [name.split(" | ")[0] for name in stored if name.endswith(f"| {sampling}")]
+        return {name: of(f"{name} | {sampling}") for name in names if not name.startswith(("skip", "cbow"))}
+    return of(f"window {number}" if method == "windows" else f"{method} {dim}, rate {lr} | {sampling}")
+
+
 RUNS = {
     family: lambda job: family.load()["models"][job[0]][str(job[1])],
     masking: lambda job: {
         key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
     },
     recipe: lambda job: recipe.load()["losses"][job[0]][job[1]],
+    vectors: lambda job: vector_result(job),
     rivals: lambda job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0},
 }
 

@@ -14,6 +14,7 @@ from course_utils.classroom.plots.style import (
     LINE,
     MARKERS,
     MAX_WIDTH,
+    SMALL,
     Picture,
     as_numbers,
     house_style,
@@ -24,7 +25,8 @@ from course_utils.classroom.plots.words import listed
 def word_maps(
     panels: Sequence[tuple[str, object]], words: Sequence[str], groups: dict[str, Sequence[str]], named: str
 ) -> Picture:
-    """The same words at several moments, all panels in one plane: markers say the group, one word is named.
+    """The same words at several moments, all panels in one plane: markers say the group, one word has a ring,
+    and in the last panel the first two words of each group stand beside their markers.
 
     The plane is the one through the middles of the groups in the last panel (for four groups, the one nearest
     to them); the vectors of all panels are projected on it, so that movement is movement. The named word has
@@ -59,10 +61,15 @@ def word_maps(
         figure = Figure(figsize=((side + 0.1) * len(panels), side + 0.75), layout="constrained")
         for axes, (title, place) in zip(np.atleast_1d(figure.subplots(1, len(panels))), places, strict=True):
             start = 0
+            is_last = axes is figure.axes[-1]
             looks = zip(groups.items(), COLOURS.values(), MARKERS, strict=False)
             for (group, members), colour, marker in looks:
                 x, y = place[start : start + len(members)].T
                 axes.plot(x, y, marker, color=colour, label=group, alpha=0.85)
+                for i, height in enumerate((4, -11) if is_last else ()):  # one above its marker, one below
+                    axes.annotate(
+                        members[i], (x[i], y[i]), (5, height), textcoords="offset points", size=SMALL
+                    )
                 start += len(members)
             axes.plot(
                 *place[-1], "o", color=INK, markersize=11, fillstyle="none", markeredgewidth=1.8, label=named

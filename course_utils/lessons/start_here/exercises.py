@@ -1,14 +1,17 @@
-"""Exercises of notebook 00: how exercises work, on two things that every language model does.
+"""Exercises of notebook 00: how exercises work, on two things that every language model does, and a hunt.
 
-A model gives each piece of its vocabulary a score, its logit. `softmax` makes probabilities of scores;
-`best_ids` names the pieces with the highest ones.
+A model gives each token of its vocabulary a score, its logit. `softmax` turns scores into probabilities;
+`best_ids` names the tokens with the highest ones; `one_word` shows how much a single word decides.
 """
 
 import math
+from functools import cache
+from numbers import Integral
 
 import torch
 
 from course_utils.classroom.engine import exercise, stage, wrong
+from course_utils.toy.language import ToyLanguage
 
 
 def _softmax(scores: list[float]) -> list[float]:
@@ -66,6 +69,7 @@ class softmax:
             for _ in range(5):
                 scores = check.rng.normal(size=size).round(2).tolist()
                 check.equal(check.call(scores), _softmax(scores))
+            check.equal(check.call([0.0] * size), [1 / size] * size)
 
     @stage("scores of any size")
     def large_scores(check):
@@ -111,7 +115,7 @@ class best_ids:
     hints = (
         "PyTorch can sort and say where the values came from: `torch.argsort`, or `logits.topk`.",
         "`torch.argsort(logits, descending=True)` gives all ids, the best first. Keep the first k.",
-        "`.tolist()` makes a list of a tensor.",
+        "`.tolist()` turns a tensor into a list.",
     )
 
     def solution(logits, k):
@@ -122,19 +126,31 @@ class best_ids:
         for vocab_size in range(2, 12):
             for _ in range(3):
                 logits = _scores_without_ties(check, vocab_size)
-                check.equal(check.call(logits, 1), [int(logits.argmax())])
+                got = check.call(logits, 1)
+                check.equal(got, [int(logits.argmax())])
+                check.expect(
+                    isinstance(got[0], Integral), "Ids are whole numbers: a float cannot index a list."
+                )
 
     @stage("k ids, the best one first")
     def best_first(check):
         for vocab_size in range(3, 12):
-            for k in (2, 3):
-                logits = _scores_without_ties(check, vocab_size)
+            for k in sorted({2, 3, vocab_size // 2 + 1, vocab_size}):
+                logits = _scores_without_ties(check, vocab_size) - 100 * (k % 2)  # also all negative
                 best = sorted(range(vocab_size), key=(-logits).tolist().__getitem__)[:k]
                 check.equal(check.call(logits, k), best)
 
-    @wrong("This is the logit; wanted is its place, the id.")
+    @wrong("This is the logit; what we want is its position, the id.")
     def values_not_ids(logits, k):
         return logits.topk(k).values.tolist()
+
+    @wrong("Ids are whole numbers: a float cannot index a list.")
+    def floats(logits, k):
+        return [float(i) for i in logits.topk(k).indices]
+
+    @wrong("There are more than three to name: k of them.")
+    def three_at_most(logits, k):
+        return logits.topk(min(k, 3)).indices.tolist()
 
     @wrong("The ids are still in a tensor.")
     def a_tensor(logits, k):
@@ -144,7 +160,7 @@ class best_ids:
     def lowest(logits, k):
         return logits.argsort()[:k].tolist()
 
-    @wrong("The right ids, but the best one stands last.")
+    @wrong("The right ids, but the best one comes last.")
     def best_last(logits, k):
         return logits.argsort()[-k:].tolist()
 
@@ -155,3 +171,85 @@ class best_ids:
             ids.append(int(logits.argmax()))
             logits[ids[-1]] = -math.inf
         return ids
+
+
+@cache
+def _model():
+    """The model and the tokenizer of the notebook."""
+    from course_utils import checkpoints
+
+    return checkpoints.load("embedded")
+
+
+def _best_guess(sentence: str) -> tuple[str, float]:
+    """The token that the model puts at the blank, and its probability."""
+    model, tokenizer = _model()
+    ids = torch.tensor([tokenizer.encode(sentence).input_ids])
+    with torch.no_grad():
+        logits = model(ids).prediction_logits[ids == tokenizer.mask_token_id][0]
+    probability, best = logits.softmax(0).max(0)
+    return tokenizer.id_to_token[int(best)], float(probability)
+
+
+@exercise
+class one_word:
+    """Find `one_word = (sentence, other sentence)`: the same but for one word, and the model fills the blank
+    differently, each time with a probability of 0.5 or more.
+
+    Both have `[MASK]` once, and all their words belong to the toy language.
+    """
+
+    hints = (
+        "Begin with 'the [MASK] was robbed yesterday'. What else can happen to a thing in the toy language?",
+        "The word that says what happened decides most. Think of other topics: a match, a spring.",
+        "A bank is robbed. What happens to a match, in sport, yesterday?",
+    )
+
+    solution = ("the [MASK] was robbed yesterday", "the [MASK] was lost yesterday")
+
+    @stage("two sentences with one blank each, in words of the toy language")
+    def form(check):
+        check.expect(
+            isinstance(check.answer, tuple | list) and list(map(type, check.answer)) == [str, str],
+            "Two sentences are asked for, each of them a string.",
+        )
+        known = {*ToyLanguage().words, "[MASK]"}
+        for sentence in check.answer:
+            words = sentence.split()
+            check.expect(words.count("[MASK]") == 1, f"One [MASK] in each sentence: {sentence!r}.")
+            strange = [word for word in words if word not in known]
+            check.expect(
+                not strange,
+                f"No words of the toy language: {', '.join(strange)}. (Lower case, spaces around marks.)",
+            )
+
+    @stage("the same but for one word, which is not the blank")
+    def one_difference(check):
+        first, second = (sentence.split() for sentence in check.answer)
+        check.expect(len(first) == len(second), "One sentence is longer: exchange a word, do not add one.")
+        differing = [pair for pair in zip(first, second, strict=True) if pair[0] != pair[1]]
+        check.expect(len(differing) == 1, f"They differ in {len(differing)} places; one is asked for.")
+        check.expect("[MASK]" not in differing[0], "They differ in the blank itself.")
+
+    @stage("and the model is sure of another word each time")
+    def other_answer(check):
+        guesses = [_best_guess(sentence) for sentence in check.answer]
+        check.expect(guesses[0][0] != guesses[1][0], f"The model says {guesses[0][0]!r} both times.")
+        for (word, probability), sentence in zip(guesses, check.answer, strict=True):
+            check.expect(probability >= 0.5, f"{sentence!r}: {word!r} has only {probability:.2f}.")
+
+    two_words = wrong("Two words were exchanged here; one must decide.")(
+        ("the [MASK] was robbed yesterday", "the [MASK] was lost today")
+    )
+    one_longer = wrong("A word was added here. Exchange one.")(
+        ("the [MASK] was robbed yesterday", "the [MASK] was not robbed yesterday")
+    )
+    same_answer = wrong("Another word, and the same answer: the model did not need it.")(
+        ("the cat sat on the [MASK]", "the dog sat on the [MASK]")
+    )
+    without_blank = wrong("There is no blank to fill in the second sentence.")(
+        ("the [MASK] was robbed yesterday", "the bank was robbed yesterday")
+    )
+    strange_word = wrong("The model has no such word: it reads it in parts.")(
+        ("the [MASK] was robbed yesterday", "the [MASK] was flying yesterday")
+    )

@@ -1,14 +1,11 @@
-"""Exercises of notebook 01: pairs, PMI, the loss of one pair, its gradient, and an analogy.
-
-Words are ids, but in `skipgram_pairs` strings. Input vectors belong to words in the centre, output vectors to
-words as neighbours.
-"""
+"""Exercises of notebook 01: pairs, what a score says, three models with a slip, a text of twins, analogy."""
 
 import math
 
 import torch
 import torch.nn.functional as F
 
+from course_utils import word2vec as w2v
 from course_utils.classroom.engine import exercise, stage, wrong
 
 WORDS = ["the", "bank", "was", "robbed", "yesterday", "again", "and", "nobody", "saw", "it"]
@@ -59,6 +56,8 @@ class skipgram_pairs:
             for length in range(3, 8):
                 words = WORDS[:length]
                 check.equal(check.call(words, window), _listed_pairs(words, window))
+        for words, window in (([], 1), (["bank"], 2), (["the", "bank"], 0)):
+            check.equal(check.call(words, window), [], "Without neighbours there are no pairs.")
 
     @stage("a word that stands twice in the sentence")
     def repeated(check):
@@ -105,201 +104,223 @@ class skipgram_pairs:
 
 
 @exercise
-class pmi:
-    """Write `pmi(counts)`: log(P(c | w) / P(c)), natural logarithm, for every pair: a tensor (words,
-    neighbours).
+class neighbour_probability:
+    """Write `neighbour_probability(score, share, negatives)`: P(c | w), read off a trained skip-gram model.
 
-    `counts` is a float tensor (words, neighbours): how often each pair was counted. The row of w says which
-    neighbours it had. P(c | w) is the share of c in that row; P(c) is the share of column c in the whole
-    table. A pair that was never counted gets minus infinity.
+    `score` is w . c of a perfectly trained model, `share` the probability of c in the hat, `negatives` the
+    number k of noise words for each true pair. Return the probability that a neighbour of w is c, a float.
     """
 
     hints = (
-        "`counts.sum(1, keepdim=True)` is the total of every row, `counts.sum(0)` that of every column.",
-        "P(c | w) is `counts / counts.sum(1, keepdim=True)`, and P(c) is `counts.sum(0) / counts.sum()`.",
-        "`torch.log` of their quotient is the answer. It makes minus infinity of 0 by itself.",
+        "At the optimum the score is log(P(c | w) / share) - log k. Solve this for P(c | w).",
+        "Bring log k to the other side, then take e to the power of both sides.",
+        "P(c | w) = share * k * e^score. `math.exp(score)` computes the power.",
     )
 
-    def solution(counts):
-        given_word = counts / counts.sum(1, keepdim=True)
-        overall = counts.sum(0) / counts.sum()
-        return (given_word / overall).log()
+    def solution(score, share, negatives):
+        return share * negatives * math.exp(score)
 
-    @stage("one number for each pair")
-    def form(check):
-        for words in range(1, 6):
-            counts = torch.randint(1, 9, (words, words + 2), generator=check.generator).double()
-            check.tensor(check.call(counts), (words, words + 2), axes="(words, neighbours)")
+    @stage("a pair whose score is 0, with one noise word")
+    def at_zero(check):
+        for share in (0.5, 0.25, 0.1, 0.04, 0.002):
+            check.equal(check.call(0.0, share, 1), share)
 
-    @stage("the right number, for pairs that were counted")
-    def values(check):
-        for words in range(2, 8):
-            counts = torch.randint(1, 9, (words, words + 1), generator=check.generator).double()
-            total, rows, columns = counts.sum(), counts.sum(1, keepdim=True), counts.sum(0)
-            expected = counts.log() + total.log() - rows.log() - columns.log()
-            check.equal(check.call(counts), expected)
-
-    @stage("minus infinity for pairs that were never counted")
-    def never(check):
-        for words in range(2, 8):
-            counts = torch.randint(1, 9, (words, words), generator=check.generator).double()
-            counts.fill_diagonal_(0)
-            counts[0, -1] += 1
-            found = check.call(counts)
-            check.equal(found[counts == 0], torch.full_like(found[counts == 0], -math.inf))
-
-    @wrong("This is one number for each word; every pair of a word and a neighbour has its own.")
-    def of_words(counts):
-        return (counts.sum(1) / counts.sum()).log()
-
-    @wrong("This is the logarithm to the base 2; the natural one is wanted.")
-    def bits(counts):
-        return (counts * counts.sum() / counts.sum(1, keepdim=True) / counts.sum(0)).log2()
-
-    @wrong("This is log P(c | w) alone: how frequent c is everywhere has not been taken out.")
-    def conditional(counts):
-        return (counts / counts.sum(1, keepdim=True)).log()
-
-    @wrong("P(c) is the share of column c in the whole table: divide the column by the total.")
-    def no_total(counts):
-        return (counts / counts.sum(1, keepdim=True) / counts.sum(0)).log()
-
-    @wrong("This is the quotient itself: take its logarithm.")
-    def quotient(counts):
-        return counts * counts.sum() / counts.sum(1, keepdim=True) / counts.sum(0)
-
-    @wrong("A pair that was never counted has P(c | w) = 0, and log 0 is minus infinity.")
-    def smoothed(counts):
-        return (counts * counts.sum() / counts.sum(1, keepdim=True) / counts.sum(0)).clamp(min=1e-9).log()
-
-
-@exercise
-class pair_loss:
-    """Write `pair_loss(centre, context, noise)`: the negative-sampling loss of one true pair, in nats, a
-    tensor ().
-
-    `centre` (dim,) is the input vector of the centre word, `context` (dim,) the output vector of its true
-    neighbour, `noise` (k, dim) the output vectors of k noise words. The loss is
-    -log sigmoid(centre . context) minus the SUM over the noise words of log sigmoid(-centre . n).
-    """
-
-    hints = (
-        "The dot product of two vectors is `a @ b`; `noise @ centre` gives all k of them at once: (k,).",
-        "`F.logsigmoid(x)` is log sigmoid(x). Noise words get a minus sign inside it.",
-        (
-            "`-F.logsigmoid(centre @ context)` is the first part. The second sums over k, and has a minus in"
-            " front too."
-        ),
-    )
-
-    def solution(centre, context, noise):
-        true_pair = F.logsigmoid(centre @ context)
-        noise_pairs = F.logsigmoid(-(noise @ centre)).sum()
-        return -(true_pair + noise_pairs)
-
-    @stage("the true pair (one noise word, whose vector is 0 and costs log 2)")
-    def true_pair(check):
-        for dim in range(1, 8):
-            centre, context = _vectors(check, dim), _vectors(check, dim)
-            score = float(centre @ context)
-            expected = torch.tensor(math.log(1 + math.exp(-score)) + math.log(2), dtype=torch.float64)
-            noise = torch.zeros(1, dim, dtype=torch.float64)
-            check.equal(check.call(centre, context, noise), expected)
-
-    @stage("one noise word")
+    @stage("any score, with one noise word")
     def one_noise_word(check):
-        for dim in range(2, 9):
-            centre, context, noise = _vectors(check, dim), _vectors(check, dim), _vectors(check, 1, dim)
-            score = float(noise[0] @ centre)
-            rest = math.log(1 + math.exp(-float(centre @ context)))
-            expected = torch.tensor(rest + math.log(1 + math.exp(score)), dtype=torch.float64)
-            check.equal(check.call(centre, context, noise), expected)
+        for score in (1.0, -3.0, -1.5, -0.2, 0.7, 2.5, 3.0):
+            share = 0.01 + 0.001 * score
+            check.equal(check.call(score, share, 1), share * math.e**score)
 
-    @stage("the sum over k noise words")
-    def many_noise_words(check):
-        for k in range(2, 9):
-            centre, context, noise = _vectors(check, 4), _vectors(check, 4), _vectors(check, k, 4)
-            true_part = (1 + (-(centre @ context)).exp()).log()
-            each = torch.stack([(1 + (n @ centre).exp()).log() for n in noise])
-            check.equal(check.call(centre, context, noise), true_part + each.sum())
+    @stage("any score, any number of noise words")
+    def in_general(check):
+        for negatives in (2, 3, 5, 8, 15):
+            for score in (-4.0, -0.6, 0.3, 1.2):
+                share = 0.001 * negatives
+                check.equal(check.call(score, share, negatives), share * negatives * math.e**score)
 
-    @wrong("The sign is turned round: a loss falls as the true pair becomes more probable.")
-    def objective(centre, context, noise):
-        return F.logsigmoid(centre @ context) + F.logsigmoid(-(noise @ centre)).sum()
+    @wrong("sigmoid(score) is the probability that the pair is a true one, not that the neighbour is c.")
+    def real_or_drawn(score, share, negatives):
+        return 1 / (1 + math.exp(-score))
 
-    @wrong("Here the true pair is pushed apart: its score enters log sigmoid without a minus.")
-    def true_pair_apart(centre, context, noise):
-        return -F.logsigmoid(-(centre @ context)) - F.logsigmoid(-(noise @ centre)).sum()
+    base_two = wrong(
+        "The logarithm is the natural one: take e to the power, not 2.", "math.exp(score)", "2**score"
+    )
 
-    @wrong("The noise word is pulled closer, like a true one: put a minus before its score.")
-    def noise_is_true(centre, context, noise):
-        return -F.logsigmoid(centre @ context) - F.logsigmoid(noise @ centre).sum()
+    @wrong("This is for one noise word: with k of them the score is lower by log k.")
+    def without_k(score, share, negatives):
+        return share * math.exp(score)
 
-    @wrong("This is the mean over the noise words; the sum is wanted.")
-    def mean_of_noise(centre, context, noise):
-        return -F.logsigmoid(centre @ context) - F.logsigmoid(-(noise @ centre)).mean()
+    @wrong("log k is subtracted in the score, so it is added on the way back: multiply by k.")
+    def divided_by_k(score, share, negatives):
+        return share / negatives * math.exp(score)
+
+    @wrong("This is the ratio of P(c | w) to the share in the hat: multiply by that share.")
+    def ratio(score, share, negatives):
+        return negatives * math.exp(score)
+
+    @wrong("k is a factor, and log k a summand: e^(score + k) multiplies by e^k.")
+    def k_in_the_power(score, share, negatives):
+        return share * math.exp(score + negatives)
+
+
+FOUR_SENTENCES = (
+    "the bank was robbed yesterday",
+    "i went to the bank to deposit money",
+    "the river bank was very scenic",
+    "the cat sat on the mat",
+)
+SLIPS = ("mean", "uniform", "swapped")
+
+
+def suspects() -> dict[str, list[float]]:
+    """The best scores of "bank" with four words: of a healthy model, and of three with a slip each."""
+    sentences = [sentence.split() for sentence in FOUR_SENTENCES]
+    vocab = sorted({word for sentence in sentences for word in sentence})
+    counts = w2v.cooccurrence(sentences, vocab, window=2)
+    bank = counts[vocab.index("bank")]
+    given_bank, overall, k = bank / bank.sum(), counts.sum(0) / counts.sum(), 2
+    best = (given_bank / overall).log() - math.log(k)
+    models = {
+        "healthy": best,
+        "A": (given_bank * len(vocab)).log() - math.log(k),
+        "B": -best,
+        "C": best + math.log(k),
+    }
+    ids = [vocab.index(word) for word in ("the", "was", "river", "deposit")]
+    return {name: scores[ids].tolist() for name, scores in models.items()}
 
 
 @exercise
-class centre_gradient:
-    """Write `centre_gradient(centre, context, noise)`: the gradient of the loss of exercise 3 at `centre`:
-    (dim,).
+class slip_of:
+    """Find `slip_of`, a tuple: for each of the models A, B and C of the notebook its slip.
 
-    Write it out by hand, without autograd. Inputs as in exercise 3: `centre` (dim,), `context` (dim,),
-    `noise` (k, dim). The gradient points UP the loss; gradient descent then goes the other way.
+    A slip is "mean" (the noise words' losses are averaged, not summed), "uniform" (every word is in the hat
+    equally often), or "swapped" (true pairs are labelled 0 and noise 1).
     """
 
     hints = (
-        "The derivative of -log sigmoid(s) is sigmoid(s) - 1, and that of -log sigmoid(-s) is sigmoid(s).",
-        "The score s = centre . context changes with centre at the rate `context` (chain rule).",
+        "Subtract the healthy scores from those of each model. Which difference is the same for all pairs?",
+        "With the mean in place of the sum, noise weighs as much as one noise word: log 1 in place of log k.",
         (
-            "`(sigmoid(s) - 1) * context`, plus `torch.sigmoid(noise @ centre) @ noise`, a sum over the noise"
-            " words."
+            "If the hat holds all words equally often, a frequent word is no longer expected to turn up as"
+            " noise: its score rises. Swapped labels turn every score into its negative."
         ),
     )
 
-    def solution(centre, context, noise):
-        from_true_pair = (torch.sigmoid(centre @ context) - 1) * context
-        from_noise = torch.sigmoid(noise @ centre) @ noise
-        return from_true_pair + from_noise
+    solution = ("uniform", "swapped", "mean")
 
-    @stage("one number for each component of centre")
+    @stage("three slips, each of them once")
     def form(check):
-        for dim in range(2, 8):
-            found = check.call(_vectors(check, dim), _vectors(check, dim), _vectors(check, 3, dim))
-            check.tensor(found, (dim,), axes="(dim,)")
-
-    @stage("the same as autograd")
-    def values(check):
-        for k in range(1, 9):
-            context, noise = _vectors(check, 5), _vectors(check, k, 5)
-            centre = _vectors(check, 5).requires_grad_()
-            loss = -F.logsigmoid(centre @ context) - F.logsigmoid(-(noise @ centre)).sum()
-            (expected,) = torch.autograd.grad(loss, centre)
-            centre = centre.detach()
-            check.equal(check.call(centre, context, noise), expected)
-
-    @wrong("This is one row for each noise word: their shares must be added up.")
-    def one_row_for_each(centre, context, noise):
-        return (
-            torch.sigmoid(noise @ centre)[:, None] * noise + (torch.sigmoid(centre @ context) - 1) * context
+        check.expect(
+            isinstance(check.answer, tuple | list)
+            and list(map(type, check.answer)) == [str] * 3
+            and set(check.answer) == set(SLIPS),
+            'Three strings are asked for, "mean", "uniform" and "swapped", in the order of the models.',
         )
 
-    @wrong("This points down the loss: it is the step, not the gradient.")
-    def downhill(centre, context, noise):
-        return (1 - torch.sigmoid(centre @ context)) * context - torch.sigmoid(noise @ centre) @ noise
+    @stage("the model that has every sign wrong")
+    def signs(check):
+        check.expect(
+            check.answer[1] == "swapped",
+            "The scores of B are the healthy ones times -1: what was true is taken for noise.",
+        )
 
-    @wrong("The true pair counts as a noise word here: its factor is sigmoid(s) - 1.")
-    def true_as_noise(centre, context, noise):
-        return torch.sigmoid(centre @ context) * context + torch.sigmoid(noise @ centre) @ noise
+    @stage("the other two models")
+    def others(check):
+        check.expect(
+            check.answer[0] == "uniform",
+            "A and C have changed places: C is higher than the healthy model by log 2 everywhere, A is not.",
+        )
 
-    @wrong("The noise words are missing.")
-    def no_noise(centre, context, noise):
-        return (torch.sigmoid(centre @ context) - 1) * context
+    shift_elsewhere = wrong("A constant shift is what the number of noise words does: log k.")(
+        ("mean", "swapped", "uniform")
+    )
+    sign_elsewhere = wrong(
+        "Only swapped labels can turn a positive score into a negative one of equal size."
+    )(("swapped", "uniform", "mean"))
+    sign_of_c = wrong("C has the order of the healthy model: nothing is turned round there.")(
+        ("uniform", "mean", "swapped")
+    )
+    one_twice = wrong("Three models, three slips: each has one of them.")(("uniform", "swapped", "uniform"))
 
-    @wrong("The noise words have the factor of a true pair: for them it is sigmoid(s).")
-    def noise_as_true(centre, context, noise):
-        return (torch.sigmoid(centre @ context) - 1) * context + (torch.sigmoid(noise @ centre) - 1) @ noise
+
+def _cosine_of_company(sentences: list[list[str]], first: str, second: str) -> float:
+    """Cosine of the PPMI rows of two words, window 2; -1 if a row is empty."""
+    vocab = sorted({word for words in sentences for word in words})
+    rows = w2v.pmi(w2v.cooccurrence(sentences, vocab, window=2)).clamp(min=0)
+    one, other = rows[vocab.index(first)], rows[vocab.index(second)]
+    return F.cosine_similarity(one, other, dim=0).item() if one.any() and other.any() else -1.0
+
+
+@exercise
+class twins:
+    """Find `twins`, a list of sentences in which "cat" and "dog" never meet, and yet are the same to a count.
+
+    "cat" and "dog" must occur, never in the same sentence, and the cosine of their rows of PPMI (window 2)
+    must be 0.99 or more. "sun" must occur too, and be different: cosine with "cat" 0.2 or less.
+    """
+
+    hints = (
+        "Which words can stand around both? Write the same sentence twice and exchange one word.",
+        "Their company must not be everybody's: PPMI is 0 where a pair meets no more than by chance.",
+        "Give 'sun' a company of its own, in sentences that share no word with those of 'cat' and 'dog'.",
+    )
+
+    solution = ("the cat sleeps", "the dog sleeps", "a sun shines")
+
+    @stage("sentences of two words or more, with all three words in them")
+    def form(check):
+        check.expect(
+            isinstance(check.answer, tuple | list) and all(isinstance(each, str) for each in check.answer),
+            "A list of sentences is asked for, each of them a string.",
+        )
+        words = [sentence.split() for sentence in check.answer]
+        check.expect(
+            all(len(set(each)) > 1 for each in words),
+            "A word alone keeps no company: two different words or more.",
+        )
+        missing = {"cat", "dog", "sun"} - {word for each in words for word in each}
+        check.expect(
+            not missing, f"Not there: {', '.join(sorted(missing))}. Write in lower case, without marks."
+        )
+
+    @stage("cat and dog never meet")
+    def apart(check):
+        check.expect(
+            not any({"cat", "dog"} <= set(sentence.split()) for sentence in check.answer),
+            "Here cat and dog are in the same sentence.",
+        )
+
+    @stage("and keep the same company")
+    def alike(check):
+        found = _cosine_of_company([sentence.split() for sentence in check.answer], "cat", "dog")
+        check.expect(
+            found >= 0.99,
+            f"The cosine of their rows is {found:.2f}."
+            if found >= 0
+            else "A row is empty: PPMI keeps only company that is met more often than by chance.",
+        )
+
+    @stage("and sun is different")
+    def different(check):
+        found = _cosine_of_company([sentence.split() for sentence in check.answer], "cat", "sun")
+        check.expect(
+            found <= 0.2, f"The cosine of cat and sun is {found:.2f}: give sun a company of its own."
+        )
+
+    together = wrong("They meet: the first sentence has both.")(("the cat and the dog sleep", "a sun shines"))
+    other_company = wrong("Each of them has a company of its own.")(
+        ("the cat sleeps", "a dog barks", "one sun shines")
+    )
+    no_surprise = wrong("Everybody keeps the same company here, so nobody's says anything.")(
+        ("the cat", "the dog", "the sun")
+    )
+    same_sun = wrong("The sun keeps the same company as the cat.")(
+        ("the cat sleeps", "the dog sleeps", "the sun sleeps", "a tree grows")
+    )
+    without_sun = wrong("There is no sun in these sentences.")(
+        ("the cat sleeps", "the dog sleeps", "a tree grows")
+    )
 
 
 def _analogy(vectors: torch.Tensor, a: int, b: int, c: int, left_out: set[int], scale: bool = True) -> int:
@@ -323,6 +344,11 @@ def _question(check, words: int, wanted) -> tuple[torch.Tensor, int, int, int]:
 
 def _nearest_is_one_of_the_three(vectors, a, b, c) -> bool:
     return _analogy(vectors, a, b, c, set()) in (a, b, c)
+
+
+def _a_would_win(vectors, a, b, c) -> bool:
+    """Of all words but b and c the nearest is a."""
+    return _analogy(vectors, a, b, c, {b, c}) == a
 
 
 def _only_length_matters(vectors, a, b, c) -> bool:
@@ -384,6 +410,15 @@ class analogy:
         for words in range(6, 14):
             vectors, a, b, c = _question(check, words, _nearest_is_one_of_the_three)
             check.equal(check.call(vectors, a, b, c), _analogy(vectors, a, b, c, {a, b, c}))
+        for words in range(5, 10):
+            vectors, a, b, c = _question(check, words, _a_would_win)
+            check.equal(check.call(vectors, a, b, c), _analogy(vectors, a, b, c, {a, b, c}))
+        vectors = torch.eye(3, dtype=torch.float64).repeat(2, 1)  # each vector twice
+        for a, b, c in ((0, 0, 1), (1, 1, 1), (2, 2, 0)):  # b - a + c is c, and its twin answers
+            check.equal(check.call(vectors, a, b, c), _analogy(vectors, a, b, c, {a, b, c}))
+        for words in range(5, 10):
+            vectors = -0.1 - _vectors(check, words, 3).abs()
+            check.equal(check.call(vectors, 0, 1, 2), _analogy(vectors, 0, 1, 2, {0, 1, 2}))
 
     @wrong("This is the answer for a - b + c: the step from a to b is b - a.")
     def backwards(vectors, a, b, c):
@@ -393,6 +428,10 @@ class analogy:
         "Long vectors outvote short ones here: scale a, b and c to length 1 first.",
         "(unit[b] - unit[a] + unit[c])",
         "(vectors[b] - vectors[a] + vectors[c])",
+    )
+
+    a_may_answer = wrong(
+        "a stands in the question too: leave it out, like b and c.", "score[[a, b, c]]", "score[[b, c]]"
     )
 
     with_the_question = wrong(
