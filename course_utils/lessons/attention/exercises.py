@@ -404,7 +404,7 @@ class previous_token_head:
             wanted = torch.tensor([max(i - 1, 0) for i in range(seq_len)])
             lowest, place = table[torch.arange(seq_len), wanted].min(dim=0)
             said = f"Of {seq_len} tokens, token {int(place)} gives token {int(wanted[place])}"
-            check.expect(bool(lowest >= 0.99), f"{said} only {float(lowest):.2f}.")
+            check.expect(bool(lowest >= 0.99), f"{said} {float(lowest):.4f}.")
 
     @wrong("A pair of matrices is wanted: `return query_weight, key_weight`.")
     def query_only(seq_len):
