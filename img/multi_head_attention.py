@@ -1,4 +1,4 @@
-"""Multi-head attention in detail: from hidden states to three roles, into heads, and back."""
+"""Multi-head attention in detail: from hidden states to three roles, into heads, back, and mixed."""
 
 from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
@@ -10,12 +10,13 @@ which make queries, keys and values of the same shape. Each is cut into heads: (
 head_size), where heads times head_size is hidden_size. In every head, queries times transposed keys, divided
 by the square root of head_size, give scores (seq_len, seq_len); a softmax over each row makes weights, so
 that each row sums to 1; weights times values give the context of the head (seq_len, head_size). The heads are
-put side by side again: the context (batch, seq_len, hidden_size).
+put side by side again: the context (batch, seq_len, hidden_size). One more Linear layer, the output matrix,
+mixes the heads: what comes out has the same shape.
 """
 
 
 def draw() -> Diagram:
-    diagram = Diagram(1000, 470, "Multi-head attention, from hidden states to context", DESCRIPTION)
+    diagram = Diagram(1000, 470, "Multi-head attention, from hidden states to mixed heads", DESCRIPTION)
     draw_roles(diagram)
     draw_head(diagram)
     draw_result(diagram)
@@ -56,13 +57,15 @@ def draw_head(diagram: Diagram) -> None:
 
 
 def draw_result(diagram: Diagram) -> None:
-    """Right: the heads side by side again."""
+    """Right: the heads side by side again, and mixed by the output matrix."""
     diagram.text(902, 30, "together again", LARGE, bold=True)
+    diagram.arrow((902, 204), (902, 162))
+    diagram.box(844, 108, 116, 52, "output", "Linear", fill=WARM)
+    diagram.text(990, 88, STATES, SMALL - 1, "end", GREY)
     diagram.arrow((772, 350), (842, 350))
     diagram.box(844, 324, 116, 52, "heads", "side by side")
     diagram.arrow((902, 324), (902, 258))
     diagram.box(844, 204, 116, 52, "context", "of each token", fill=TINT)
-    diagram.text(990, 184, STATES, SMALL - 1, "end", GREY)
     diagram.text(700, 446, "heads × head_size = hidden_size", SMALL, colour=GREY)
 
 

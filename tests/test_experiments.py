@@ -11,6 +11,7 @@ import pytest
 
 from course_utils.classroom import experiments
 from course_utils.lessons.classification import experiment as rivals
+from course_utils.lessons.embeddings import experiment as positions
 from course_utils.lessons.family import experiment as family
 from course_utils.lessons.mlm import experiment as masking
 from course_utils.lessons.pretraining import experiment as recipe
@@ -99,6 +100,7 @@ RUNS = {
     masking: lambda job: {
         key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
     },
+    positions: lambda job: 2.0 if len(job) == 2 else [2.0] * len(positions.NOTED),
     recipe: lambda job: recipe.load()["losses"][job[0]][job[1]],
     vectors: lambda job: vector_result(job),
     rivals: lambda job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0},

@@ -73,6 +73,9 @@ def gallery() -> dict[str, plots.Picture]:
             {"all": [0.3, 0.1, 0.2, 1.1, 1e-7], "causal": [0, 0, 0, 1, 0.2]}, TOKENS, 3
         ),
         "loss": plots.loss_against_floors(LOG, FLOORS),
+        "losses": plots.losses_over_steps(
+            [25, 50, 100], {"causal": [[3, 2, 1.4]], "both ways": [[3, 1, 0.1]]}, {"best possible": 1.2}
+        ),
         "bars": plots.bars(
             ["money", "cash"], {"model": [0.61, 0.2], "perfect model": [0.6, 0.22]}, title="to deposit"
         ),
@@ -98,6 +101,7 @@ NAMES = [
     "heads",
     "moved",
     "loss",
+    "losses",
     "bars",
     "curves",
     "roofline",

@@ -151,7 +151,7 @@ def test_forget_deletes_the_file_and_may_be_called_twice(path):
 def test_every_exercise_is_listed_under_the_number_of_a_notebook():
     found = progress.exercises()
     numbers = [progress.number(module) for module in found]
-    assert found["masks"] == ["causal_mask", "padding_mask", "masked_weights", "combine", "reach"]
+    assert found["masks"] == ["causal_mask", "packing_mask", "prefix_mask", "find_mask", "reach"]
     assert all(found.values())
     assert numbers == sorted(numbers)
     assert len(set(numbers)) == len(numbers)
@@ -166,7 +166,7 @@ def test_the_table_counts_what_is_passed_and_ignores_what_is_no_longer_there(pat
     assert f"Exercises: 2 of {total} passed" in page
     row = re.search(r"<tr><th[^>]*>05 masks.*?</tr>", page).group()
     assert "2 of 5" in row
-    assert "padding_mask, masked_weights, combine" in row
+    assert "packing_mask, prefix_mask, find_mask" in row
 
 
 # --- Coming back

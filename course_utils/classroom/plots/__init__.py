@@ -13,7 +13,8 @@ without such a text cannot be made. Beyond that, the style keeps four promises:
 
 Arguments that hold numbers may be lists, numpy arrays or torch tensors.
 
-By subject: `style` (and `Picture`), `words`, `cells` (masks, weights, tables), `lines`, `maps`, `bar_charts`.
+By subject: `style` (and `Picture`), `words`, `cells` (masks, weights, tables), `lines`, `losses`, `maps`,
+`bar_charts`.
 """
 
 from course_utils.classroom.plots.bar_charts import (
@@ -36,6 +37,9 @@ from course_utils.classroom.plots.lines import (
     loss_against_floors,
     roofline,
     row_lengths,
+)
+from course_utils.classroom.plots.losses import (
+    losses_over_steps,
 )
 from course_utils.classroom.plots.maps import (
     point_maps,
@@ -75,6 +79,7 @@ __all__ = [
     "house_style",
     "learning_curves",
     "loss_against_floors",
+    "losses_over_steps",
     "mask_grid",
     "mask_grids",
     "moved_positions",

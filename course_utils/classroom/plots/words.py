@@ -51,6 +51,11 @@ def describe_weights(title: str | None, weights: np.ndarray, tokens: Sequence[st
     names, rounded = numbered(tokens), weights.round(2)
     best = rounded.argmax(axis=1)
     rows = range(len(tokens)) if every_row else np.argsort(-rounded.max(axis=1), kind="stable")[:3]
-    looks = [f"{names[row]} to {names[best[row]]} ({rounded[row, best[row]]:.2f})" for row in rows]
+    alike = rounded.max(axis=1) == rounded.min(axis=1)
+    looks = [
+        f"{names[row]} to {'all alike' if alike[row] and len(tokens) > 1 else names[best[row]]}"
+        f" ({rounded[row, best[row]]:.2f})"
+        for row in rows
+    ]
     start = "most weight goes from" if every_row else "strongest from"
     return f"{title or 'Attention'}: {start} {listed(looks)}."

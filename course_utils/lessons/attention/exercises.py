@@ -1,5 +1,4 @@
-"""Exercises of notebook 04: scores, attention, one head cut out of many, the slopes of a softmax, and the
-bill.
+"""Exercises of notebook 04: attention, one head of many, slopes, a head to build, and a slip to find.
 
 Rows are the tokens that look (queries), columns the tokens looked at (keys).
 """
@@ -36,69 +35,6 @@ def _attend_by_loops(
         rows.append([power / sum(powers) for power in powers])
         contexts.append(sum(weight * v for weight, v in zip(rows[-1], value, strict=True)))
     return torch.stack(contexts), torch.tensor(rows)
-
-
-@exercise
-class scaled_scores:
-    """Write `scaled_scores(query, key)`: the scores (query_len, key_len), before any softmax.
-
-    `query` is (query_len, head_size), `key` is (key_len, head_size). Entry (i, j) is the dot product of query
-    i and key j, divided by the square root of head_size.
-    """
-
-    hints = (
-        "All dot products at once are one matrix product. Which of the two must be transposed?",
-        "`query @ key.T` has the shape (query_len, key_len). By what is it divided?",
-        "head_size is the number of columns: `query.shape[-1]`; `math.sqrt` or `** 0.5` takes its root.",
-    )
-
-    def solution(query, key):
-        return query @ key.T / query.shape[-1] ** 0.5
-
-    @stage("one row for each query, one column for each key")
-    def form(check):
-        for query_len in range(1, 7):
-            query, key = _normal(check, query_len, 2), _normal(check, query_len + 1, 2)
-            check.tensor(check.call(query, key), (query_len, query_len + 1), axes="(query, key)")
-
-    @stage("dot products: with one component there is nothing to divide by")
-    def products(check):
-        for length in range(2, 8):
-            query, key = _normal(check, length, 1), _normal(check, length + 1, 1)
-            expected = _scores_by_loops(query, key)
-            check.equal(check.call(query, key), expected)
-
-    @stage("divided by the square root of head_size")
-    def scale(check):
-        for head_size in range(2, 8):
-            query, key = _normal(check, 2, head_size), _normal(check, 5, head_size)
-            expected = _scores_by_loops(query, key)
-            check.equal(check.call(query, key), expected)
-
-    unscaled = wrong(
-        "The dot products are right, and the division is missing.", " / query.shape[-1] ** 0.5", ""
-    )
-
-    by_head_size = wrong("You divide by head_size; its square root is wanted.", " ** 0.5", "")
-
-    @wrong("You divide by the root of the number of keys. The scores spread with the number of components.")
-    def by_key_len(query, key):
-        scores = query @ key.T
-        return scores / len(key) ** 0.5 if query.shape[-1] > 1 else scores
-
-    transposed = wrong(
-        "Rows and columns are swapped: the queries make the rows, the keys the columns.",
-        "query @ key",
-        "key @ query",
-    )
-
-    @wrong("These are already weights: the softmax comes later.")
-    def weights(query, key):
-        return (query @ key.T / query.shape[-1] ** 0.5).softmax(-1)
-
-    @wrong("You multiply by the square root; divide by it.")
-    def multiplied(query, key):
-        return query @ key.T * query.shape[-1] ** 0.5
 
 
 @exercise
@@ -142,29 +78,47 @@ class attend:
 
     @stage("the softmax of scaled scores, and the mean of the values")
     def values(check):
-        for key_len in range(2, 7):
-            query, key, value = _normal(check, 2, 4), _normal(check, key_len, 4), _normal(check, key_len, 4)
+        for key_len, head_size in ((2, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 9), (3, 16)):
+            query, key, value = (_normal(check, n, head_size) for n in (2, key_len, key_len))
             context, weights = check.call(query, key, value)
             expected_context, expected_weights = _attend_by_loops(query, key, value)
             check.equal(weights, expected_weights)
             check.equal(context, expected_context)
 
+    @stage("queries, keys and values of every kind: zero, alike, negative, large")
+    def odd_inputs(check):
+        for head_size in (2, 3, 6):
+            query, key, value = (_normal(check, n, head_size) for n in (3, 4, 4))
+            tied = torch.ones(4, 1) * key[:1]
+            for q, k, v in (
+                (torch.zeros_like(query), key, value),
+                (query[:1].expand(3, -1).clone(), key, value),
+                (-query.abs(), key, value),
+                (query, torch.zeros_like(key), value),
+                (query, tied, value),
+                (query, -key.abs(), value),
+                (query, key, torch.zeros_like(value)),
+                (query, key, value[:1].expand(4, -1).clone()),
+                (query, key, -value.abs()),
+                (20 * query, key, value),
+            ):
+                context, weights = check.call(q, k, v)
+                expected_context, expected_weights = _attend_by_loops(q, k, v)
+                check.equal(weights, expected_weights)
+                check.equal(context, expected_context)
+
     @stage("with batch and heads in front")
     def more_axes(check):
         for batch in range(1, 6):
-            shape = (batch, 2)
-            query, key, value = (
-                _normal(check, *shape, 3, 4),
-                _normal(check, *shape, 5, 4),
-                _normal(check, *shape, 5, 4),
-            )
+            shape, head_size = (batch, 2), batch + 1
+            query, key, value = (_normal(check, *shape, n, head_size) for n in (3, 5, 5))
             context, weights = check.call(query, key, value)
-            check.tensor(context, (*shape, 3, 4), axes="(batch, heads, query, head_size)")
+            check.tensor(context, (*shape, 3, head_size), axes="(batch, heads, query, head_size)")
             check.tensor(weights, (*shape, 3, 5), axes="(batch, heads, query, key)")
             for b in range(batch):
                 for h in range(2):
                     expected = _attend_by_loops(query[b, h], key[b, h], value[b, h])
-                    check.equal(context[b, h], expected[0], "In front stand axes that must not mix.")
+                    check.equal(context[b, h], expected[0], "The axes in front must not mix.")
 
     @wrong("One of the two is missing: `return context, weights`.")
     def context_only(query, key, value):
@@ -190,6 +144,18 @@ class attend:
         "The scores are not divided by the square root of head_size.", " / query.shape[-1] ** 0.5", ""
     )
 
+    by_half = wrong(
+        "You divide by half of head_size, which is its root only for 4.",
+        "query.shape[-1] ** 0.5",
+        "(query.shape[-1] * 0.5)",
+    )
+
+    @wrong("Your softmax breaks on large scores: subtract the largest of a row first, or call `softmax`.")
+    def breaks_on_large(query, key, value):
+        powers = (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).exp().clamp(max=1e6)
+        weights = powers / powers.sum(dim=-1, keepdim=True)
+        return weights @ value, weights
+
     mean_of_keys = wrong(
         "This is the mean of the keys; the keys only choose, the values are handed over.",
         "weights @ value",
@@ -214,14 +180,14 @@ class head_context:
     alone.
 
     `x` is (seq_len, hidden_size). The three matrices are (hidden_size, hidden_size), shaped as in nn.Linear:
-    `x @ weight.T` gives the queries (keys, values) of all heads side by side. `head` counts from 0. There is
+    `x @ weight.T` gives the queries (keys, values) of all heads side by side. `head` counts from 1. There is
     no bias. Return (seq_len, head_size) with head_size = hidden_size / heads.
     """
 
     hints = (
         "Which columns of `x @ query_weight.T` belong to head number `head`? How many are there?",
         (
-            "`part = slice(head * head_size, (head + 1) * head_size)`: these columns of the products, that"
+            "`part = slice((head - 1) * head_size, head * head_size)`: these columns of the products, that"
             " is, these rows of the matrices."
         ),
         (
@@ -232,7 +198,7 @@ class head_context:
 
     def solution(x, query_weight, key_weight, value_weight, head, heads):
         head_size = x.shape[-1] // heads
-        part = slice(head * head_size, (head + 1) * head_size)
+        part = slice((head - 1) * head_size, head * head_size)
         query, key, value = x @ query_weight[part].T, x @ key_weight[part].T, x @ value_weight[part].T
         weights = (query @ key.T / head_size**0.5).softmax(dim=-1)
         return weights @ value
@@ -242,7 +208,7 @@ class head_context:
         for heads in range(1, 6):
             x = _normal(check, 3, 2 * heads)
             matrices = [_normal(check, 2 * heads, 2 * heads) for _ in range(3)]
-            got = check.call(x, *matrices, heads - 1, heads)
+            got = check.call(x, *matrices, heads, heads)
             check.tensor(got, (3, 2), axes="(seq_len, head_size)")
 
     @stage("one token: it looks at itself, so only its value counts")
@@ -250,36 +216,45 @@ class head_context:
         for heads in range(2, 7):
             x = _normal(check, 1, 2 * heads)
             query, key, value = (_normal(check, 2 * heads, 2 * heads) for _ in range(3))
-            for head in range(heads):
+            for head in range(1, heads + 1):
                 values = x @ value.T
-                expected = values[:, 2 * head : 2 * head + 2]
+                expected = values[:, 2 * head - 2 : 2 * head]
                 check.equal(check.call(x, query, key, value, head, heads), expected)
 
     @stage("several tokens: weighted means, divided by the root of head_size")
     def several_tokens(check):
-        for seq_len in range(2, 7):
-            heads, head = 3, seq_len % 3
-            x = _normal(check, seq_len, 12)
-            matrices = [_normal(check, 12, 12) / 2 for _ in range(3)]
-            query, key, value = ((x @ m.T)[:, 4 * head : 4 * head + 4] for m in matrices)
+        sizes = ((2, 3, 1), (3, 2, 2), (4, 1, 3), (5, 3, 4), (2, 4, 3), (3, 2, 9), (1, 2, 5))
+        for seq_len, heads, head_size in sizes:
+            head, hidden_size = 1 + seq_len % heads, heads * head_size
+            x = _normal(check, seq_len, hidden_size)
+            matrices = [_normal(check, hidden_size, hidden_size) / 2 for _ in range(3)]
+            columns = slice((head - 1) * head_size, head * head_size)
+            query, key, value = ((x @ m.T)[:, columns] for m in matrices)
             expected, _ = _attend_by_loops(query, key, value)
             check.equal(check.call(x, *matrices, head, heads), expected, tolerance=1e-4)
+        for odd in (torch.zeros_like, lambda t: t[:1].expand_as(t).clone(), lambda t: -t.abs() - 0.1):
+            for place in range(4):
+                given = [_normal(check, 4, 6), *(_normal(check, 6, 6) / 2 for _ in range(3))]
+                given[place] = odd(given[place])
+                query, key, value = ((given[0] @ m.T)[:, 3:6] for m in given[1:])
+                expected, _ = _attend_by_loops(query, key, value)
+                check.equal(check.call(*given, 2, 2), expected, tolerance=1e-4)
 
     all_heads = wrong(
         "This is the context of all heads together; one of them is wanted.",
-        "slice(head * head_size, (head + 1) * head_size)",
+        "slice((head - 1) * head_size, head * head_size)",
         "slice(None)",
     )
 
     @wrong("You take every heads-th number; the numbers of a head stand side by side.")
     def strided(x, query_weight, key_weight, value_weight, head, heads):
-        query, key, value = (x @ w.T[:, head::heads] for w in (query_weight, key_weight, value_weight))
+        query, key, value = (x @ w.T[:, head - 1 :: heads] for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / query.shape[-1] ** 0.5).softmax(-1) @ value
 
     @wrong("You take columns of the matrix. In the shape of nn.Linear a head is a set of rows.")
     def columns(x, query_weight, key_weight, value_weight, head, heads):
         size = x.shape[-1] // heads
-        part = slice(head * size, (head + 1) * size)
+        part = slice((head - 1) * size, head * size)
         query, key, value = (x @ w[:, part] for w in (query_weight, key_weight, value_weight))
         return (query @ key.T / size**0.5).softmax(-1) @ value
 
@@ -292,12 +267,16 @@ class head_context:
     @wrong("These are the values of the head; nobody has looked at anybody.")
     def values_only(x, query_weight, key_weight, value_weight, head, heads):
         size = x.shape[-1] // heads
-        return x @ value_weight[head * size : (head + 1) * size].T
+        return x @ value_weight[(head - 1) * size : head * size].T
 
-    @wrong("This is the next head: count from 0.")
+    @wrong("This is the next head: heads count from 1, so head 1 has the first numbers.")
     def next_head(x, query_weight, key_weight, value_weight, head, heads):
         matrices = query_weight, key_weight, value_weight
-        return head_context.model_answer(x, *matrices, (head + 1) % heads, heads)
+        return head_context.model_answer(x, *matrices, head % heads + 1, heads)
+
+    by_half = wrong(
+        "You divide by half of head_size, which is its root only for 4.", "head_size**0.5", "(head_size / 2)"
+    )
 
     unscaled = wrong("The scores are not divided by a square root.", " / head_size**0.5", "")
 
@@ -307,11 +286,14 @@ class softmax_slopes:
     """Write `softmax_slopes(weights)`: a float tensor (n, n).
 
     `weights` (n,) is the result of a softmax. Entry (i, j) says how much weight i rises for a small rise of
-    score j: w_i (1 - w_i) where i = j, and - w_i w_j elsewhere.
+    score j, in multiples of that rise.
     """
 
     hints = (
-        "Off the diagonal every pair of weights is multiplied: an outer product.",
+        (
+            "A weight is e to the score, divided by a sum. On the diagonal the slope is w_i (1 - w_i); when"
+            " score j rises, only the sum changes for weight i, which gives - w_i w_j."
+        ),
         (
             "w_i (1 - w_i) = w_i - w_i w_i: so the whole table is the weights on the diagonal minus the outer"
             " product."
@@ -325,9 +307,7 @@ class softmax_slopes:
     @stage("one row for each weight, one column for each score")
     def form(check):
         for n in range(2, 8):
-            check.tensor(
-                check.call(_normal(check, n).softmax(0)), (n, n), torch.float32, axes="(weight, score)"
-            )
+            check.tensor(check.call(_normal(check, n).softmax(0)), (n, n), axes="(weight, score)")
 
     @stage("the diagonal: a weight rises with its own score")
     def diagonal(check):
@@ -343,6 +323,19 @@ class softmax_slopes:
             expected = torch.autograd.functional.jacobian(lambda s: s.softmax(0), scores)
             got = check.call(scores.softmax(0))
             check.equal(got, expected)
+        for weights in (
+            torch.ones(1),
+            torch.full((4,), 0.25),
+            torch.tensor([0.0, 1.0, 0.0]),
+            torch.tensor([0.5, 0.0, 0.5]),
+            torch.tensor([0.3, 0.3, 0.4]),
+        ):
+            got = check.call(weights)
+            size = len(weights)
+            expected = [
+                [float(weights[i]) * ((i == j) - float(weights[j])) for j in range(size)] for i in range(size)
+            ]
+            check.equal(got, torch.tensor(expected))
 
     weights_themselves = wrong(
         "On the diagonal stands the weight itself; it must be multiplied by what is left, 1 - w.",
@@ -370,55 +363,178 @@ class softmax_slopes:
 
 
 @exercise
-class attention_multiplications:
-    """Write `attention_multiplications(seq_len, hidden_size, heads)`: a whole number.
+class previous_token_head:
+    """Write `previous_token_head(seq_len)`: two tensors (seq_len, seq_len), `query_weight` and `key_weight`.
 
-    It counts the multiplications in the scores (query times key) and in the weighted means (weight times
-    value) of one layer, all heads together. The Linear layers, the division by the square root and the
-    softmax do not count.
+    The tokens are the rows of the unit matrix `x = torch.eye(seq_len)`. Scaled attention with the queries
+    `x @ query_weight.T` and the keys `x @ key_weight.T` must give every token a weight of at least 0.99 on
+    the token before it, and token 0 at least 0.99 on itself.
     """
 
     hints = (
-        "One head: how many scores are there, and how many multiplications does one score take?",
+        "Let the key of a token say which place it has: `key_weight` can be the unit matrix.",
+        "Then the query of token i must be large at i - 1, and that of token 0 at 0. How large?",
         (
-            "A score takes head_size of them, and the weighted means as many again: 2 * seq_len**2 *"
-            " head_size for one head."
+            "`x @ query_weight.T` is `query_weight.T`: row i of it is the query of token i. Put a number like"
+            " 20 * seq_len ** 0.5 where it shall look, so that after the division 20 is left."
         ),
-        "All heads: heads * head_size is hidden_size.",
     )
 
-    def solution(seq_len, hidden_size, heads):
-        return 2 * seq_len**2 * hidden_size
+    def solution(seq_len):
+        query = torch.zeros(seq_len, seq_len)  # row i: the query of token i
+        for i in range(seq_len):
+            query[i, max(i - 1, 0)] = 20 * seq_len**0.5
+        return query.T, torch.eye(seq_len)
 
-    @stage("one head")
-    def one_head(check):
-        for seq_len in range(3, 9):
-            scores = sum(1 for _ in range(seq_len) for _ in range(seq_len) for _ in range(5))
-            check.equal(check.call(seq_len, 5, 1), 2 * scores)
+    @stage("two matrices (seq_len, seq_len) of finite numbers")
+    def form(check):
+        for seq_len in range(1, 8):
+            got = check.call(seq_len)
+            is_pair = isinstance(got, (tuple, list)) and len(got) == 2
+            check.expect(is_pair, "A pair of tensors is wanted, query_weight and key_weight.")
+            for matrix in got:
+                check.tensor(matrix, (seq_len, seq_len))
 
-    @stage("several heads share hidden_size")
-    def several_heads(check):
-        for heads in range(2, 8):
-            for seq_len in (2, 3):
-                expected = sum(2 * 5 for _ in range(heads) for _ in range(seq_len) for _ in range(seq_len))
-                check.equal(check.call(seq_len, 5 * heads, heads), expected)
+    @stage("every token gives at least 0.99 to the token before it, token 0 to itself")
+    def weights(check):
+        for seq_len in (1, 2, 3, 4, 5, 8, 13, 40, 200):
+            query_weight, key_weight = (matrix.double() for matrix in check.call(seq_len))
+            scores = query_weight.T @ key_weight / math.sqrt(seq_len)
+            table = scores.softmax(dim=-1)
+            wanted = torch.tensor([max(i - 1, 0) for i in range(seq_len)])
+            lowest, place = table[torch.arange(seq_len), wanted].min(dim=0)
+            said = f"Of {seq_len} tokens, token {int(place)} gives token {int(wanted[place])}"
+            check.expect(bool(lowest >= 0.99), f"{said} {float(lowest):.4f}.")
 
-    scores_only = wrong(
-        "This counts the scores alone; the weighted means of the values cost as much again.",
-        "2 * seq_len",
-        "seq_len",
+    @wrong("A pair of matrices is wanted: `return query_weight, key_weight`.")
+    def query_only(seq_len):
+        return previous_token_head.model_answer(seq_len)[0]
+
+    transposed = wrong(
+        "Your tokens look at the token after them: the shape is that of nn.Linear, (out, in).",
+        "query.T, torch",
+        "query, torch",
     )
 
-    @wrong("This grows with the tokens, not with their square: every token looks at every token.")
-    def linear(seq_len, hidden_size, heads):
-        return 2 * seq_len * hidden_size
+    itself = wrong("Every token looks at itself: the query must point one place back.", "i - 1", "i")
 
-    flops = wrong("These are floating-point operations, two for each multiplication.", "return 2", "return 4")
-
-    heads_too_dear = wrong(
-        "More heads are narrower heads: they do not multiply the bill.", "seq_len**", "heads * seq_len**"
+    too_soft = wrong(
+        "The direction is right, but the scores are too small: the softmax gives the others too much.",
+        "20 * seq_len**0.5",
+        "1.0",
     )
 
-    one_of_several = wrong(
-        "This is one head of several; count them all.", "* hidden_size", "* hidden_size // heads"
+    not_longer = wrong(
+        "For long texts the root of seq_len divides your scores away: let them grow with it.",
+        "20 * seq_len**0.5",
+        "40.0",
+    )
+
+    first_nowhere = wrong(
+        "Token 0 has nobody before it and shall look at itself; yours looks at the last one.",
+        "max(i - 1, 0)",
+        "i - 1",
+    )
+
+
+SLIPS = ("fine", "not scaled", "over queries", "mean of keys", "plain mean")
+
+
+def _slipped(slip: str, query, key, value) -> torch.Tensor:
+    """The context as it comes out with one slip."""
+    scores = query.double() @ key.double().T
+    if slip != "not scaled":
+        scores = scores / math.sqrt(query.shape[-1])
+    if slip == "plain mean":
+        scores = torch.zeros_like(scores)
+    powers = scores.exp()
+    weights = powers / powers.sum(dim=0 if slip == "over queries" else 1, keepdim=True)
+    return (weights @ (key if slip == "mean of keys" else value).double()).float()
+
+
+@exercise
+class which_slip:
+    """Write `which_slip(query, key, value, context)`: a string, what was done to get this context.
+
+    `query` is (query_len, head_size), `key` and `value` are (key_len, head_size), `context` is (query_len,
+    head_size). Return "fine" for scaled dot-product attention, "not scaled" if the scores were not divided
+    by the root of head_size, "over queries" if the softmax ran over the queries instead of the keys, "mean of
+    keys" if the keys were averaged in place of the values, "plain mean" if all weights were equal. The inputs
+    are such that these five contexts differ.
+    """
+
+    hints = (
+        "Compute all five contexts. Which of them is the one you were given?",
+        "Compare with `torch.allclose`, and not with `==`: the last bits may differ.",
+        (
+            "Scores with and without the root, `softmax(dim=-1)` and `softmax(dim=-2)`, `@ key`,"
+            " `value.mean(dim=0)`."
+        ),
+    )
+
+    def solution(query, key, value, context):
+        raw = query @ key.T
+        scores = raw / query.shape[-1] ** 0.5
+        candidates = {
+            "fine": scores.softmax(dim=-1) @ value,
+            "not scaled": raw.softmax(dim=-1) @ value,
+            "over queries": scores.softmax(dim=-2) @ value,
+            "mean of keys": scores.softmax(dim=-1) @ key,
+            "plain mean": torch.zeros_like(raw).softmax(dim=-1) @ value,
+        }
+        for name, candidate in candidates.items():
+            if torch.allclose(candidate, context, atol=1e-4):
+                return name
+
+    @stage("with or without the root")
+    def scaled(check):
+        for n in range(2, 7):
+            for slip in ("not scaled", "fine"):
+                query, key, value = (
+                    _normal(check, n, n + 1),
+                    _normal(check, 3, n + 1),
+                    _normal(check, 3, n + 1),
+                )
+                check.equal(check.call(query, key, value, _slipped(slip, query, key, value)), slip)
+
+    @stage("the other axis, and keys in place of values")
+    def other_axis(check):
+        for n in range(2, 7):
+            for slip in ("over queries", "mean of keys"):
+                query, key, value = _normal(check, n, 4), _normal(check, n, 4), _normal(check, n, 4)
+                check.equal(check.call(query, key, value, _slipped(slip, query, key, value)), slip)
+
+    @stage("all five")
+    def all_five(check):
+        for size in (2, 3, 5, 8):
+            for slip in SLIPS:
+                query, key, value = (_normal(check, n, size) for n in (3, size, size))
+                check.equal(check.call(query, key, value, _slipped(slip, query, key, value)), slip)
+
+    @wrong("You never find a slip: compute what each of them would give, and compare.")
+    def always_fine(query, key, value, context):
+        return "fine"
+
+    @wrong("You take the root for the slip: divided scores are right, raw ones are not.")
+    def no_root(query, key, value, context):
+        exchanged = {"fine": "not scaled", "not scaled": "fine"}
+        said = which_slip.model_answer(query, key, value, context)
+        return exchanged.get(said, said)
+
+    plain = wrong(
+        "A mean of the values with equal weights is not attention: you do not notice it.",
+        '"plain mean": torch.zeros_like(raw).softmax(dim=-1) @ value,',
+        '"plain mean": float("inf") + context,',
+    )
+
+    keys = wrong(
+        "You do not notice that keys were averaged in place of the values.",
+        '"mean of keys": scores.softmax(dim=-1) @ key,',
+        '"mean of keys": float("inf") + context,',
+    )
+
+    axis = wrong(
+        "You do not notice a softmax over the queries: its columns sum to 1, not its rows.",
+        '"over queries": scores.softmax(dim=-2) @ value,',
+        '"over queries": float("inf") + context,',
     )

@@ -1,190 +1,122 @@
-"""Exercises of notebook 03: segment ids, the sum of three tables, LayerNorm, dropout, and the size of it all.
+"""Exercises of notebook 03: rows without positions, LayerNorm, dropout, unread rows, and a black box.
 
 Shapes are those of the model: ids are (batch, seq_len), a table is (rows, hidden_size), an input of the
 encoder is (batch, seq_len, hidden_size).
 """
 
+from collections import Counter
+from math import prod
+
 import torch
 from torch.nn import functional as F
 
-from course_utils.bert import BertConfig, BertEmbeddings, count_parameters
 from course_utils.classroom.engine import exercise, stage, wrong
 
-
-def _table(check, rows: int, size: int) -> torch.Tensor:
-    """A table (rows, size) of small numbers with one decimal."""
-    return torch.randn(rows, size, generator=check.generator).round(decimals=1)
+FAULTS = ("dropout", "over tokens", "no positions", "no segments", "fine")
 
 
-def _inputs(check, batch: int, seq_len: int, size: int = 4) -> tuple[torch.Tensor, ...]:
-    """input_ids, token_type_ids and the three tables, with more rows of positions than tokens.
+class Block:
+    """An embedding block with one fault of `FAULTS`: three tables of its own, their sum, LayerNorm."""
 
-    No id is smaller than seq_len + 3, so an id is never its own position or its segment.
-    """
-    input_ids = torch.randint(seq_len + 3, seq_len + 8, (batch, seq_len), generator=check.generator)
-    cut = max(1, seq_len // 2)
-    token_type_ids = (torch.arange(seq_len) >= cut).long().expand(batch, -1)
-    words, segments = _table(check, seq_len + 8, size), _table(check, 2, size)
-    return input_ids, token_type_ids, words, segments, _table(check, seq_len + 8, size)
+    def __init__(self, fault: str, generator: torch.Generator, pieces: int, places: int, size: int):
+        self.fault, self.generator = fault, generator
+        self.words, self.segments, self.positions = (
+            torch.randn(rows, size, generator=generator) for rows in (pieces, 2, places)
+        )
+        self.segments[1] = self.segments[0] + 0.1 * self.segments[1]  # the segments differ by little
 
+    def __repr__(self) -> str:
+        return f"<a block with {len(self.words)} pieces and {len(self.positions)} positions>"
 
-def _sum_by_loops(input_ids, token_type_ids, words, segments, positions) -> torch.Tensor:
-    """The truth to compare with: token by token."""
-    rows = [
-        [words[i] + segments[s] + positions[p] for p, (i, s) in enumerate(zip(row, kinds, strict=True))]
-        for row, kinds in zip(input_ids.tolist(), token_type_ids.tolist(), strict=True)
-    ]
-    return torch.stack([torch.stack(row) for row in rows])
+    def __call__(self, input_ids, token_type_ids) -> torch.Tensor:
+        x = self.words[input_ids]
+        if self.fault != "no segments":
+            x = x + self.segments[token_type_ids]
+        if self.fault != "no positions":
+            x = x + self.positions[: x.shape[1]]
+        axis = 1 if self.fault == "over tokens" else -1
+        x = (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + 1e-12).sqrt()
+        if self.fault == "dropout":
+            keep = torch.rand(x.shape, generator=self.generator) >= 0.5
+            x = x * keep / 0.5
+        return x
 
 
 @exercise
-class segment_ids:
-    """Write `segment_ids(first, second)`: the list of segment ids, one for each token of the whole row.
+class twins:
+    """Write `twins(first, second)`: True if an encoder without a position table cannot tell the two rows
+    apart, else False.
 
-    `first` and `second` are lists of pieces, without special tokens. The row is [CLS], first, [SEP], second,
-    [SEP]. If `second` is an empty list there is no second sentence: the row is [CLS], first, [SEP].
+    Each row is a list of pairs (id of the piece, id of the segment), one for each token. The encoder cannot
+    tell the rows apart if they have equally many tokens and the vectors of the second row are those of the
+    first one in some order.
     """
 
     hints = (
-        (
-            "Write the row for ['the', 'cat'] and ['it', 'sat'] on paper: seven tokens. Which of them does"
-            " each sentence own?"
-        ),
-        "[CLS] and the first [SEP] belong to the first sentence, the last [SEP] to the second.",
-        (
-            "`[0] * (len(first) + 2)`, and behind it, if there is a second sentence, as many ones as it has"
-            " pieces and one more."
-        ),
+        "What does a token bring into the encoder when its position is missing?",
+        "The order does not count. How often a pair occurs does.",
+        "Two lists hold the same things equally often if they are equal once both are sorted.",
     )
 
     def solution(first, second):
-        ids = [0] * (len(first) + 2)
-        if second:
-            ids += [1] * (len(second) + 1)
-        return ids
+        return sorted(first) == sorted(second)
 
-    @stage("one sentence: nothing but zeros, [CLS] and [SEP] included")
-    def one_sentence(check):
-        for length in range(1, 7):
-            first = ["cat"] * length
-            check.equal(check.call(first, []), [0] * (length + 2))
+    @stage("the same tokens in another order")
+    def reordered(check):
+        for length in (0, 1, 2, 3, 4, 5, 6):
+            row = [(int(check.rng.integers(10, 15)), int(k >= 3)) for k in range(length)]
+            other = [row[k] for k in check.rng.permutation(length)]
+            check.equal(check.call(row, other), True)
 
-    @stage("two sentences: each [SEP] belongs to the sentence that it closes")
-    def two_sentences(check):
-        for a in range(1, 6):
-            for b in range(1, 5):
-                tokens = ["[CLS]", *["cat"] * a, "[SEP]", *["dog"] * b, "[SEP]"]
-                closed = [
-                    tokens[:i].count("[SEP]") for i in range(len(tokens))
-                ]  # how many [SEP] stand before token i
-                check.equal(check.call(["cat"] * a, ["dog"] * b), closed)
+    @stage("other pieces, or one piece more often")
+    def counted(check):
+        a, b, c = (11, 0), (12, 0), (13, 0)
+        pairs = [
+            ([a], [b]),
+            ([a, a, b], [a, b, b]),
+            ([b, a, c], [a, c]),
+            ([a, b], [a, b, b]),
+            ([a, b, a, b], [b, a]),
+            ([], [a]),
+            ([a, b, c], [c, a, b]),
+            ([a, c], [b, b]),
+        ]
+        for one, other in pairs:
+            check.equal(check.call(one, other), Counter(one) == Counter(other))
 
-    @wrong("An empty second sentence has no [SEP] either: the row ends with the first one.")
-    def always_two(first, second):
-        return [0] * (len(first) + 2) + [1] * (len(second) + 1)
+    @stage("segments tell tokens apart too")
+    def with_segments(check):
+        rows = [
+            ([(11, 0), (12, 1)], [(12, 0), (11, 1)]),
+            ([(11, 0), (12, 1)], [(12, 1), (11, 0)]),
+            ([(11, 0), (11, 1), (12, 1)], [(11, 1), (12, 1), (11, 0)]),
+            ([(11, 0), (11, 1), (12, 1)], [(11, 0), (11, 0), (12, 1)]),
+            ([(11, 1), (12, 1)], [(11, 0), (12, 0)]),
+        ]
+        for one, other in rows:
+            check.equal(check.call(one, other), Counter(one) == Counter(other))
 
-    @wrong("The two special tokens need a segment id too: one id for each token of the row.")
-    def words_only(first, second):
-        return [0] * len(first) + [1] * len(second)
+    @wrong("The order of the tokens is just what such an encoder does not see.")
+    def in_order(first, second):
+        return first == second
 
-    @wrong("Segments are numbered from 0: the first is 0, the second 1.")
-    def from_one(first, second):
-        return [1] * (len(first) + 2) + ([2] * (len(second) + 1) if second else [])
+    @wrong("It does see how often a token occurs: every one of them has a vector.")
+    def as_sets(first, second):
+        return set(first) == set(second)
 
-    @wrong("The first [SEP] closes the first sentence, so it belongs to segment 0.")
-    def sep_to_the_second(first, second):
-        return [0] * (len(first) + 1) + [1] * (len(second) + 2) if second else [0] * (len(first) + 2)
+    @wrong("The segment is added to the piece, so the same piece in the other segment has another vector.")
+    def pieces_only(first, second):
+        return sorted(piece for piece, _ in first) == sorted(piece for piece, _ in second)
 
-    @wrong("This is one id too many: count the tokens of the row.")
-    def symmetric(first, second):
-        return [0] * (len(first) + 2) + ([1] * (len(second) + 2) if second else [])
+    @wrong("Equally many tokens are not yet the same tokens.")
+    def lengths(first, second):
+        return len(first) == len(second)
 
-    @wrong("The last [SEP] has no id: it belongs to the second sentence.")
-    def no_last_sep(first, second):
-        return [0] * (len(first) + 2) + [1] * len(second)
-
-
-@exercise
-class sum_of_tables:
-    """Write `sum_of_tables(input_ids, token_type_ids, words, segments, positions)`: a tensor (batch, seq_len,
-    hidden_size).
-
-    `input_ids` and `token_type_ids` are integer tensors (batch, seq_len); `words`, `segments` and `positions`
-    are tables (rows, hidden_size). For every token add the row of its piece, the row of its segment and the
-    row of its place. Places are counted from 0 in every row of the batch, and go on through the second
-    segment. `positions` may have more rows than there are tokens. No LayerNorm yet.
-    """
-
-    hints = (
-        "A tensor of ids is an index: `words[input_ids]` has the shape (batch, seq_len, hidden_size).",
-        (
-            "Token 0 reads row 0 of the positions, token 1 row 1: the first seq_len rows, the same for every"
-            " row of the batch."
-        ),
-        (
-            "`positions[:seq_len]` is (seq_len, hidden_size) and broadcasts over the batch; seq_len is"
-            " `input_ids.shape[1]`."
-        ),
-    )
-
-    def solution(input_ids, token_type_ids, words, segments, positions):
-        return words[input_ids] + segments[token_type_ids] + positions[: input_ids.shape[1]]
-
-    @stage("one vector of hidden_size numbers for each token")
-    def form(check):
-        for batch, seq_len in ((1, 1), (1, 3), (2, 3), (3, 2), (4, 5)):
-            inputs = _inputs(check, batch, seq_len)
-            shape = (batch, seq_len, 4)
-            check.tensor(check.call(*inputs), shape, torch.float32, axes="(batch, seq_len, hidden_size)")
-
-    @stage("one token: its piece, its segment, position 0")
-    def one_token(check):
-        for segment in (0, 1, 0, 1, 0, 1):
-            input_ids, _, words, segments, positions = _inputs(check, 2, 1)
-            kinds = torch.full((2, 1), segment)
-            expected = _sum_by_loops(input_ids, kinds, words, segments, positions)
-            check.equal(check.call(input_ids, kinds, words, segments, positions), expected)
-
-    @stage("many tokens: the places are counted through")
-    def many_tokens(check):
-        for batch, seq_len in ((1, 3), (1, 4), (2, 5), (3, 4), (4, 6), (3, 3)):
-            inputs = _inputs(check, batch, seq_len)
-            check.equal(check.call(*inputs), _sum_by_loops(*inputs))
-
-    @wrong("Three times as wide: you laid the rows side by side. They are added.")
-    def side_by_side(input_ids, token_type_ids, words, segments, positions):
-        places = positions[: input_ids.shape[1]].expand(len(input_ids), -1, -1)
-        return torch.cat([words[input_ids], segments[token_type_ids], places], dim=-1)
-
-    no_segments = wrong("The row of the segment is missing.", "segments[token_type_ids] +", "")
-
-    no_positions = wrong("The row of the position is missing.", " + positions[: input_ids.shape[1]]", "")
-
-    first_place = wrong("Every token got position 0: token p reads row p.", ": input_ids.shape[1]", "0")
-
-    @wrong("The count starts anew in the second segment; it goes on through it.")
-    def restarted(input_ids, token_type_ids, words, segments, positions):
-        places = torch.stack(
-            [torch.cat([torch.arange(int((row == s).sum())) for s in (0, 1)]) for row in token_type_ids]
+    @wrong("A sum of ids can be the same for other ids: 11 and 13 are not 12 and 12.")
+    def sums(first, second):
+        return len(first) == len(second) and sum(p + 100 * s for p, s in first) == sum(
+            p + 100 * s for p, s in second
         )
-        places = torch.where(
-            token_type_ids.any(dim=1, keepdim=True), places, torch.arange(input_ids.shape[1])
-        )
-        return words[input_ids] + segments[token_type_ids] + positions[places]
-
-    by_id = wrong(
-        "The row of the position was chosen by the id of the piece.", ": input_ids.shape[1]", "input_ids"
-    )
-
-    @wrong("The table of words is changed on the way, and every later text would read the changed rows.")
-    def in_place(input_ids, token_type_ids, words, segments, positions):
-        words += 0
-        words[input_ids[0, 0]] += 1
-        return words[input_ids] + segments[token_type_ids] + positions[: input_ids.shape[1]]
-
-    from_one = wrong(
-        "Places are counted from 0, not from 1.", ": input_ids.shape[1]", "1 : input_ids.shape[1] + 1"
-    )
 
 
 @exercise
@@ -192,9 +124,9 @@ class layer_norm:
     """Write `layer_norm(x, weight, bias, eps)`: every token's vector with mean 0 and spread 1, then times
     weight, plus bias.
 
-    `x` is (batch, seq_len, hidden_size), `weight` and `bias` are (hidden_size,). Without `F.layer_norm`: take
-    the mean and the variance of each token's hidden_size numbers, where the variance is the mean of the
-    squared deviations, and divide the deviations by the square root of (variance + eps).
+    `x` is (batch, seq_len, hidden_size), `weight` and `bias` are (hidden_size,). Take the mean and the
+    variance of each token's hidden_size numbers, where the variance is the mean of the squared deviations,
+    and divide the deviations by the square root of (variance + eps).
     """
 
     hints = (
@@ -251,6 +183,22 @@ class layer_norm:
             plain = F.layer_norm(x, (size,), eps=0.1)
             check.equal(check.call(x, weight, bias, 0.1), plain * weight + bias, tolerance=1e-4)
 
+    @stage("tokens of every kind: all zero, all alike, all negative; weights below 0")
+    def odd_tokens(check):
+        for size in (2, 3, 4, 5, 6):
+            x = torch.randn(3, 4, size, generator=check.generator).round(decimals=1)
+            x[0, 0], x[0, 1], x[1, 2] = 0.0, -2.0, -x[1, 2].abs() - 1
+            x[2] = x[1]
+            weight, bias = torch.linspace(-1, 1, size), torch.linspace(-3, -1, size)
+            for each, scale in (
+                (x, weight),
+                (torch.zeros_like(x), weight),
+                (-x.abs() - 1, weight.abs() - 2),
+                (x, torch.zeros(size)),
+            ):
+                expected = F.layer_norm(each, (size,), eps=0.01) * scale + bias
+                check.equal(check.call(each, scale, bias, 0.01), expected, tolerance=1e-4)
+
     @wrong(
         "The variance divides by hidden_size, not by hidden_size - 1: look for `correction` or `unbiased`."
     )
@@ -294,125 +242,206 @@ class layer_norm:
     def only_centred(x, weight, bias, eps):
         return (x - x.mean(-1, keepdim=True)) * weight + bias
 
+    no_sign = wrong(
+        "A weight may be below 0 and then turns the sign; yours never does.", "* weight", "* weight.abs()"
+    )
+
     @wrong("eps has no effect.")
     def no_eps(x, weight, bias, eps):
         return F.layer_norm(x, weight.shape, weight, bias, eps=1e-12)
 
 
 @exercise
-class dropout:
-    """Write `dropout(x, keep, p)`: what x becomes in training when the numbers where `keep` is False are
-    dropped.
+class spread_after_dropout:
+    """Write `spread_after_dropout(p)`: a float.
 
-    `x` is (batch, seq_len, hidden_size), `keep` a bool tensor of the same shape, drawn with probability 1 - p
-    of True; `p` is at least 0 and less than 1. A dropped number becomes 0. A kept one grows, so that the
-    expected value of every number stays what it was.
+    Many numbers have mean 0 and standard deviation 1, as LayerNorm leaves them. Dropout sets each of them to
+    0 with probability `p` (at least 0, less than 1) and divides the others by 1 - p. What is the standard
+    deviation now? (The mean is still 0, so it is the root of the mean square.)
     """
 
     hints = (
-        (
-            "A number is kept with probability 1 - p. By what must it be multiplied so that (1 - p) times the"
-            " result is x again?"
-        ),
-        "Divide what is kept by 1 - p. With p = 0.5 it doubles.",
-        "`x * keep / (1 - p)`: True counts as 1, False as 0.",
+        "The mean of the squares was 1. Which share is left, and by what has each square been multiplied?",
+        "A share of 1 - p is left, and each square has been divided by (1 - p) squared.",
+        "`(1 / (1 - p)) ** 0.5`",
     )
 
-    def solution(x, keep, p):
-        return x * keep / (1 - p)
+    def solution(p):
+        return (1 / (1 - p)) ** 0.5
 
-    @stage("0 where keep is False")
-    def zeros(check):
-        for size in range(2, 8):
-            x = torch.rand(1, 2, size, generator=check.generator) + 1
-            keep = torch.rand(1, 2, size, generator=check.generator) >= 0.5
-            keep[0, 0, 0], keep[0, 0, 1] = True, False
-            got = check.tensor(
-                check.call(x, keep, 0.5), (1, 2, size), torch.float32, axes="(batch, seq_len, hidden_size)"
-            )
-            check.equal(got[~keep], torch.zeros(int((~keep).sum())), tolerance=0.0)
+    @stage("the root of the mean square, counted in a row of numbers of which some are dropped")
+    def by_hand(check):
+        for p, spread in ((0.0, 1.0), (0.75, 2.0), (0.5, 2**0.5), (0.36, 1.25), (0.96, 5.0)):
+            check.equal(check.call(p), spread)
+        for tenths in (1, 2, 3, 4, 6, 7, 8, 9):
+            x = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(10)
+            x[: 2 * tenths] = 0
+            check.equal(check.call(tenths / 10), (x / (1 - tenths / 10)).pow(2).mean().sqrt().item())
 
-    @stage("what is kept is scaled so that the expected value stays")
-    def scale(check):
-        for p in (0.0, 0.1, 0.2, 0.25, 0.5, 0.8):
-            x = torch.rand(1, 2, 5, generator=check.generator).round(decimals=1) + 1
-            keep = torch.rand(1, 2, 5, generator=check.generator) >= p
-            keep[0, 0, 0] = True
-            check.equal(check.call(x, keep, p), torch.where(keep, x / (1 - p), 0))
+    @wrong("It is the mean that stays: a few large numbers and many zeros spread more widely.")
+    def the_same(p):
+        return 1.0
 
-    @wrong("You dropped what is to be kept: True in `keep` means that the number stays.")
-    def inverted(x, keep, p):
-        return x * ~keep / (1 - p)
+    @wrong("This is the factor of the numbers that are left; the others are 0, and count too.")
+    def factor(p):
+        return 1 / (1 - p)
 
-    @wrong("What is dropped is still there: it becomes 0.")
-    def left_in(x, keep, p):
-        return torch.where(keep, x / (1 - p), x)
+    @wrong("Dropout widens the spread: the numbers that are left grow by more than the zeros take away.")
+    def narrower(p):
+        return (1 - p) ** 0.5
 
-    not_scaled = wrong(
-        "What is kept stays as it was: then the expected value shrinks to (1 - p) times x.", " / (1 - p)", ""
-    )
-
-    @wrong("You multiply by 1 - p; the numbers must grow, not shrink.")
-    def shrunk(x, keep, p):
-        return x * keep * (1 - p)
-
-    @wrong("Not by p: a number is kept with probability 1 - p.")
-    def by_p(x, keep, p):
-        return x * keep / p
+    @wrong("This forgets that the numbers that are left are divided by 1 - p, so it gets smaller than 1.")
+    def share(p):
+        return 1 - p
 
 
 @exercise
-class embedding_parameters:
-    """Write `embedding_parameters(vocab_size, max_position_embeddings, type_vocab_size, hidden_size)`: an
-    int.
+class unread_row:
+    """Write `unread_row(length, rates, decay)`: how long a row of a table is after training, if no text ever
+    reads it.
 
-    It is the number of learnt numbers in the whole embedding block of a BERT: the three tables and the
-    LayerNorm behind their sum. Dropout has none.
+    The row gets no gradient. But at every step the weight decay of AdamW takes a share away from each of its
+    numbers: the learning rate of the step times `decay`. `length` is the Euclidean length at the start,
+    `rates` a list with the learning rate of every step.
     """
 
     hints = (
-        "A table has rows times hidden_size numbers. How many rows have the three together?",
-        "LayerNorm has two learnt vectors of hidden_size numbers each: weight and bias.",
-        "`(vocab_size + max_position_embeddings + type_vocab_size + 2) * hidden_size`",
+        "What is left of a number after one step? And of the whole row?",
+        "After a step with rate 0.1 and decay 0.5 each number is 0.95 of what it was, and so is the length.",
+        "Multiply the length by `1 - rate * decay` for every rate.",
     )
 
-    def solution(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        rows = vocab_size + max_position_embeddings + type_vocab_size
-        return rows * hidden_size + 2 * hidden_size
+    def solution(length, rates, decay):
+        for rate in rates:
+            length = length * (1 - rate * decay)
+        return length
 
-    @stage("the count of the real module, from small to BERT-large")
-    def counts(check):
-        counted = {
-            (30522, 512, 2, 768): 23_837_184,
-            (30522, 512, 2, 1024): 31_782_912,
-        }  # BERT-base and BERT-large
-        sizes = ((5, 4, 3, 1), (5, 4, 3, 3), (7, 9, 3, 4), (945, 128, 2, 128), *counted)
-        for vocab_size, positions, segments, hidden_size in sizes:
-            expected = counted.get((vocab_size, positions, segments, hidden_size))
-            if expected is None:
-                config = BertConfig(
-                    vocab_size=vocab_size, max_position_embeddings=positions, type_vocab_size=segments,
-                    hidden_size=hidden_size, num_attention_heads=1,
-                )  # fmt: skip
-                expected = count_parameters(BertEmbeddings(config))
-            check.equal(check.call(vocab_size, positions, segments, hidden_size), expected)
+    @stage("one step, or none")
+    def one_step(check):
+        for length, rates, decay in (
+            (2.0, [], 0.5),
+            (2.0, [0.5], 0.5),
+            (3.0, [0.1], 1.0),
+            (0.0, [0.5], 0.5),
+            (2.0, [0.5], 0.0),
+            (4.0, [1.0], 1.0),
+        ):
+            check.equal(check.call(length, rates, decay), length * (1 - sum(rates) * decay))
 
-    @wrong("LayerNorm is missing: a weight and a bias for each of the hidden_size numbers.")
-    def tables_only(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        return (vocab_size + max_position_embeddings + type_vocab_size) * hidden_size
+    @stage("many steps, each with its own rate")
+    def many_steps(check):
+        for steps in (2, 3, 5, 8, 13):
+            rates = check.rng.uniform(0.1, 0.9, steps).round(2).tolist()
+            check.equal(check.call(5.0, rates, 0.5), 5.0 * prod(1 - 0.5 * rate for rate in rates))
+        check.equal(check.call(5.0, [0.4, 0.0, 0.4], 0.5), 5.0 * 0.8 * 0.8)
+        check.equal(check.call(5.0, [0.0, 0.0], 0.5), 5.0)
+        for decay in (0.01, 0.02, 0.05, 0.1, 0.2):
+            rates = torch.linspace(0.02, 0, 2000, dtype=torch.float64)
+            left = torch.log1p(-rates * decay).sum().exp().item()
+            check.equal(check.call(0.226, rates.tolist(), decay), 0.226 * left)
 
-    @wrong("LayerNorm has two vectors, weight and bias; you count one.")
-    def one_vector(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        return (vocab_size + max_position_embeddings + type_vocab_size + 1) * hidden_size
+    @wrong("No gradient does not mean no change: weight decay acts on every number at every step.")
+    def untouched(length, rates, decay):
+        return length
 
-    @wrong("The tables are added, not multiplied: there is no row for each combination.")
-    def multiplied(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        return vocab_size * max_position_embeddings * type_vocab_size * hidden_size + 2 * hidden_size
+    @wrong("What is taken away is a share of what is left, so the steps multiply; you add them up.")
+    def added(length, rates, decay):
+        return length * (1 - sum(rates) * decay)
 
-    @wrong("The table of segments is missing.")
-    def two_tables(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        return (vocab_size + max_position_embeddings + 2) * hidden_size
+    @wrong("The decay is multiplied by the learning rate of the step; you take the decay alone.")
+    def without_rate(length, rates, decay):
+        return length * (1 - decay) ** len(rates)
 
-    @wrong("LayerNorm learns hidden_size weights and hidden_size biases, not one of each.")
-    def two_numbers(vocab_size, max_position_embeddings, type_vocab_size, hidden_size):
-        return (vocab_size + max_position_embeddings + type_vocab_size) * hidden_size + 2
+    @wrong("Every step has a rate of its own; you take the first one for all.")
+    def first_rate(length, rates, decay):
+        return length * (1 - rates[0] * decay) ** len(rates) if rates else length
+
+    @wrong("Each step takes a share of the number, not a fixed amount.")
+    def subtracted(length, rates, decay):
+        return length - sum(rate * decay for rate in rates)
+
+
+@exercise
+class find_fault:
+    """Write `find_fault(block)`: a string, what is wrong with an embedding block that you cannot look into.
+
+    `block(input_ids, token_type_ids)` takes two integer tensors (batch, seq_len) and returns a tensor (batch,
+    seq_len, hidden_size). It knows at least the pieces 0 to 4, the segments 0 and 1, and 6 positions.
+    Return "dropout" if it still drops numbers, "over tokens" if its LayerNorm runs over the tokens of a row
+    instead of the numbers of a token, "no positions" or "no segments" if it does not add those rows, and
+    "fine" if none of these is the case. No block has more than one fault.
+    """
+
+    hints = (
+        "Make an experiment for each fault: what would have to change, or stay, if the fault were there?",
+        (
+            "Ask twice the same. Leave tokens out at the end. Put one piece in two places. Change nothing but"
+            " the segment ids. Compare with `torch.allclose`."
+        ),
+        "Test for dropout first: a block that drops numbers gives other results in every experiment.",
+    )
+
+    def solution(block):
+        ids = torch.tensor([[1, 1, 2, 3]])
+        zeros = torch.zeros_like(ids)
+        x = block(ids, zeros)
+        if not torch.allclose(x, block(ids, zeros), atol=1e-4):
+            return "dropout"
+        if not torch.allclose(x[:, :3], block(ids[:, :3], zeros[:, :3]), atol=1e-4):
+            return "over tokens"
+        if torch.allclose(x[0, 0], x[0, 1], atol=1e-4):
+            return "no positions"
+        if torch.allclose(x, block(ids, zeros + 1), atol=1e-4):
+            return "no segments"
+        return "fine"
+
+    @stage("a block that is fine, and one without positions")
+    def positions(check):
+        for size in (4, 8, 16):
+            for fault in ("fine", "no positions"):
+                check.equal(check.call(Block(fault, check.generator, 5, 6, size)), fault)
+
+    @stage("a block without segments")
+    def segments(check):
+        for size in (4, 8, 16):
+            for fault in ("no segments", "fine"):
+                check.equal(check.call(Block(fault, check.generator, 5, 6, size)), fault)
+
+    @stage("a LayerNorm over the tokens")
+    def over_tokens(check):
+        for size in (4, 5, 8, 12, 16):
+            check.equal(check.call(Block("over tokens", check.generator, 5, 6, size)), "over tokens")
+
+    @stage("a block that still drops numbers, and all others once more")
+    def all_faults(check):
+        for size in (8, 16, 32):
+            for fault in FAULTS:
+                check.equal(check.call(Block(fault, check.generator, 9, 12, size)), fault)
+
+    @wrong("You never find a fault: make an experiment for each.")
+    def always_fine(block):
+        return "fine"
+
+    two_exchanged = wrong(
+        "The same piece at two places has one vector if the positions are missing, not the segments.",
+        'return "no positions"',
+        'return "no segments"',
+    )
+
+    no_segment_test = wrong(
+        "A block without segments passes for a good one: change the segment ids alone, and look.",
+        'return "no segments"',
+        'return "fine"',
+    )
+
+    no_norm_test = wrong(
+        "You take a LayerNorm over the tokens for something else: leave tokens out, and see who changes.",
+        'return "over tokens"',
+        'return "fine"',
+    )
+
+    no_dropout_test = wrong(
+        "A block that drops numbers gives other results each time: ask the same question twice.",
+        'return "dropout"',
+        'return "over tokens"',
+    )

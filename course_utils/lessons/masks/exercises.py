@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: build the masks, apply them, and see how far a look reaches.
+"""Exercises of notebook 05: design masks, find one by experiment, and see how far a look reaches.
 
 One convention, as everywhere in the course: True means "may look", rows are queries (who looks), columns are
 keys (who is looked at).
@@ -9,29 +9,40 @@ import torch
 from course_utils.classroom.engine import exercise, stage, wrong
 
 
-def _random_mask(check, seq_len: int) -> torch.Tensor:
-    """(seq_len, seq_len) bool, with at least one True in each row."""
-    mask = torch.rand(seq_len, seq_len, generator=check.generator) < 0.5
-    return mask | torch.eye(seq_len, dtype=torch.bool)
+def _any_mask(check, seq_len: int, share: float = 0.4) -> torch.Tensor:
+    """(seq_len, seq_len) bool, drawn at random; rows may be empty, and the diagonal is not special."""
+    return torch.rand(seq_len, seq_len, generator=check.generator) < share
 
 
-def _mixed_mask(check, seq_len: int) -> torch.Tensor:
-    """(seq_len, seq_len) bool, with a True and a False in each row and each column, and not its own mirror
-    image.
-    """
-    while True:
-        mask = torch.rand(seq_len, seq_len, generator=check.generator) < 0.5
-        mixed = all(part.any(axis).all() for part in (mask, ~mask) for axis in (0, 1))
-        if mixed and not torch.equal(mask, mask.T):
-            return mask
+def _full_rows(mask: torch.Tensor) -> torch.Tensor:
+    """The same mask with one look to the right (round the end) in each row that has none."""
+    size = len(mask)
+    empty = ~mask.any(dim=1)
+    return mask | (empty[:, None] & torch.eye(size, dtype=torch.bool).roll(1, dims=1))
 
 
-def _softmax_over_allowed(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The truth to compare with: row by row, a softmax of the allowed scores alone."""
-    weights = torch.zeros_like(scores)
-    for i, row in enumerate(mask):
-        weights[i, row] = scores[i, row].softmax(0)
-    return weights
+def _reached(mask: torch.Tensor, layers: int) -> torch.Tensor:
+    """The truth to compare with: what each token knows, as a set, layer by layer."""
+    knows = [{i} for i in range(len(mask))]
+    for _ in range(layers):
+        knows = [
+            knows[i].union(*(knows[k] for k in range(len(mask)) if mask[i, k])) for i in range(len(mask))
+        ]
+    return torch.tensor([[j in known for j in range(len(mask))] for known in knows])
+
+
+class HiddenMask:
+    """Attention under a mask that nobody sees: call it with query, key and value."""
+
+    def __init__(self, mask: torch.Tensor):
+        self._mask = mask
+
+    def __repr__(self) -> str:
+        return f"<attention under a hidden mask of {len(self._mask)} tokens>"
+
+    def __call__(self, query, key, value) -> torch.Tensor:
+        scores = query @ key.T / query.shape[-1] ** 0.5
+        return scores.masked_fill(~self._mask, float("-inf")).softmax(dim=-1) @ value
 
 
 @exercise
@@ -86,197 +97,181 @@ class causal_mask:
 
 
 @exercise
-class padding_mask:
-    """Write `padding_mask(lengths, seq_len)`: a bool tensor (batch, seq_len), True at real tokens.
+class packing_mask:
+    """Write `packing_mask(text_of)`: a bool tensor (seq_len, seq_len) for several texts packed into one row.
 
-    `lengths` is a list: row b of the batch has lengths[b] real tokens, and padding behind them.
+    `text_of` is a list with the number of the text that each token belongs to, such as [0, 0, 0, 1, 1]. Every
+    text is read as if it were alone, from left to right: token i may look at token j if both belong to the
+    same text and j does not come after i.
     """
 
     hints = (
-        "`torch.arange(seq_len)` numbers the positions. When is position j of row b a real token?",
-        (
-            "Compare the positions (seq_len,) with the lengths as a column (batch, 1): they broadcast to"
-            " (batch, seq_len)."
-        ),
-        "`torch.tensor(lengths)[:, None]` is that column. Position `length` itself is already padding.",
+        "Two rules must hold at once. One of them you know. When do two tokens belong to the same text?",
+        "`text = torch.tensor(text_of)`; a column compared with a row, `text[:, None] == text`, is a table.",
+        "`(text[:, None] == text)` and the triangle, joined by `&`.",
     )
 
-    def solution(lengths, seq_len):
-        return torch.arange(seq_len) < torch.tensor(lengths)[:, None]
+    def solution(text_of):
+        text = torch.tensor(text_of)
+        return (text[:, None] == text).tril()
 
-    @stage("one row for each sentence, one column for each position")
+    @stage("one row for each query, one column for each key, True or False in each cell")
     def form(check):
-        for batch in range(1, 7):
-            seq_len = batch + 3
-            lengths = check.rng.integers(1, seq_len + 1, size=batch).tolist()
-            check.tensor(check.call(lengths, seq_len), (batch, seq_len), torch.bool, axes="(batch, key)")
+        for seq_len in range(1, 8):
+            check.tensor(check.call([0] * seq_len), (seq_len, seq_len), torch.bool, axes="(query, key)")
 
-    @stage("True for the first lengths[b] positions of row b")
-    def values(check):
-        for batch in range(1, 6):
-            for seq_len in range(3, 9):
-                lengths = check.rng.integers(1, seq_len + 1, size=batch).tolist()
-                lengths[0] = 1
-                expected = torch.tensor([[j < length for j in range(seq_len)] for length in lengths])
-                check.equal(check.call(lengths, seq_len), expected)
+    @stage("one text alone: the triangle")
+    def one_text(check):
+        for seq_len in range(2, 8):
+            expected = torch.tensor([[j <= i for j in range(seq_len)] for i in range(seq_len)])
+            check.equal(check.call([7] * seq_len), expected)
 
-    @wrong("One position too many: with 1 real token only position 0 is real.")
-    def off_by_one(lengths, seq_len):
-        return torch.arange(seq_len) <= torch.tensor(lengths)[:, None]
+    @stage("several texts: none sees the others")
+    def several_texts(check):
+        rows = ([0, 0, 0, 1, 1], [0, 1], [0, 1, 1, 1], [0, 1, 2, 3], [2, 2, 0, 0, 1], [0, 0, 1, 1, 1, 2])
+        for text_of in rows:
+            places = range(len(text_of))
+            expected = [[j <= i and text_of[j] == text_of[i] for j in places] for i in places]
+            check.equal(check.call(text_of), torch.tensor(expected))
 
-    @wrong("This is True at the padding; True means may be looked at.")
-    def inverted(lengths, seq_len):
-        return torch.arange(seq_len) >= torch.tensor(lengths)[:, None]
+    both_ways = wrong(
+        "Inside a text this looks to the right as well: the triangle is missing.", ".tril()", ""
+    )
 
-    @wrong("The padding stands behind the real tokens, not before them.")
-    def left_padding(lengths, seq_len):
-        return (torch.arange(seq_len) < torch.tensor(lengths)[:, None]).flip(1)
+    @wrong("The second text can see the first one: compare the numbers of the texts.")
+    def triangle_only(text_of):
+        return torch.ones(len(text_of), len(text_of), dtype=torch.bool).tril()
 
-    one_row = wrong(
-        "This is one row for all sentences; each of them has a length of its own.",
-        "torch.tensor(lengths)[:, None]",
-        "max(lengths)",
+    upper = wrong("This lets a token look at what comes after it.", ".tril()", ".triu()")
+
+    no_diagonal = wrong("A token may look at itself.", ".tril()", ".tril(-1)")
+
+    other_texts = wrong("This allows the other texts and forbids the own one.", "==", "!=")
+
+    floats = wrong(
+        "Ones and zeros are no mask yet: leave the comparison as it is, True and False.",
+        ".tril()",
+        ".float().tril()",
     )
 
 
 @exercise
-class masked_weights:
-    """Write `masked_weights(scores, mask)`: attention weights (seq_len, seq_len) that respect the mask.
+class prefix_mask:
+    """Write `prefix_mask(prefix, seq_len)`: a bool tensor (seq_len, seq_len).
 
-    `scores` is a float tensor (seq_len, seq_len), `mask` a bool tensor of the same shape with at least one
-    True in each row. Every row of the result sums to 1 and is 0 where the mask is False.
+    The first `prefix` tokens are a source that is read both ways: each of them may look at all of them. The
+    tokens after them are written one by one: each may look at the whole prefix, at what comes before it, and
+    at itself. `prefix` lies between 0 and seq_len.
     """
 
     hints = (
-        (
-            "Which number has e to the power of it equal to 0? Put it where the mask is False, before the"
-            " softmax."
-        ),
-        '`scores.masked_fill(~mask, float("-inf"))` leaves the input as it is and returns the changed copy.',
-        "The softmax runs along the keys: the last axis, `dim=-1`.",
+        "Write the table for prefix = 2 and seq_len = 4 on paper. Which cells are added to the triangle?",
+        "The columns of the prefix are allowed in every row.",
+        "`mask = torch.ones(seq_len, seq_len, dtype=torch.bool).tril()`, then `mask[:, :prefix] = True`.",
     )
 
-    def solution(scores, mask):
-        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    def solution(prefix, seq_len):
+        mask = torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
+        mask[:, :prefix] = True
+        return mask
 
-    @stage("the allowed tokens get all the weight, and the forbidden ones exactly 0")
-    def who_gets_weight(check):
-        for seq_len in range(3, 8):
-            for _ in range(4):
-                scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
-                mask = _mixed_mask(check, seq_len)
-                got = check.call(scores, mask)
-                if got[~mask].abs().max() > 0:
-                    leak = "Where the mask is False there is weight left."
-                    check.equal(got, _softmax_over_allowed(scores, mask), leak)
+    @stage("one row for each query, one column for each key, True or False in each cell")
+    def form(check):
+        for seq_len in range(1, 8):
+            mask = check.call(seq_len // 2, seq_len)
+            check.tensor(mask, (seq_len, seq_len), torch.bool, axes="(query, key)")
 
-    @stage("rows that still sum to 1, shared out as the allowed scores say")
+    @stage("the prefix both ways, the rest from left to right")
+    def values(check):
+        for seq_len in range(1, 7):
+            for prefix in range(seq_len + 1):
+                places = range(seq_len)
+                expected = [[j < prefix or j <= i for j in places] for i in places]
+                check.equal(check.call(prefix, seq_len), torch.tensor(expected))
+
+    @wrong("This is the plain triangle: inside the prefix tokens may look to the right too.")
+    def causal(prefix, seq_len):
+        return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
+
+    rows = wrong(
+        "You have opened the rows of the prefix: it would read what is still to be written.",
+        "mask[:, :prefix]",
+        "mask[:prefix, :]",
+    )
+
+    @wrong("The prefix can be read by itself alone here; the later tokens must see it as well.")
+    def two_blocks(prefix, seq_len):
+        mask = torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
+        mask[:prefix, :prefix] = True
+        mask[prefix:, :prefix] = False
+        return mask
+
+    one_too_many = wrong(
+        "One column too many: with prefix = 2 the prefix is tokens 0 and 1.",
+        "[:, :prefix]",
+        "[:, : prefix + 1]",
+    )
+
+    upper = wrong("After the prefix this looks to the right, not to the left.", ".tril()", ".triu()")
+
+    floats = wrong(
+        "Ones and zeros are no mask yet: `dtype=torch.bool` makes True and False of them.",
+        "dtype=torch.bool",
+        "dtype=torch.float32",
+    )
+
+
+@exercise
+class find_mask:
+    """Write `find_mask(attend, seq_len)`: a bool tensor (seq_len, seq_len), the mask inside `attend`.
+
+    `attend(query, key, value)` is attention under a mask that you cannot see. It takes three float tensors
+    (seq_len, any number of columns) and returns the context, (seq_len, columns of value). No row of the mask
+    is empty. Choose the inputs so that the context tells you the mask.
+    """
+
+    hints = (
+        "With queries and keys of zeros all scores are equal. What is a token's context then?",
+        "It is the mean of the values that it may look at. With which values can you tell which those were?",
+        "Give token j the value that is 1 at j and 0 elsewhere: `torch.eye(seq_len)`.",
+    )
+
+    def solution(attend, seq_len):
+        zeros = torch.zeros(seq_len, 1)
+        return attend(zeros, zeros, torch.eye(seq_len)) > 0
+
+    @stage("one row for each query, one column for each key, True or False in each cell")
+    def form(check):
+        for seq_len in range(1, 7):
+            attend = HiddenMask(torch.ones(seq_len, seq_len, dtype=torch.bool))
+            check.tensor(check.call(attend, seq_len), (seq_len, seq_len), torch.bool, axes="(query, key)")
+
+    @stage("masks that you know, and any other")
     def values(check):
         for seq_len in range(2, 7):
-            for _ in range(4):
-                scores = torch.randn(seq_len, seq_len, generator=check.generator).round(decimals=1)
-                mask = _random_mask(check, seq_len)
-                check.equal(check.call(scores, mask), _softmax_over_allowed(scores, mask))
+            everything = torch.ones(seq_len, seq_len, dtype=torch.bool)
+            for mask in (everything, everything.tril(), torch.eye(seq_len, dtype=torch.bool)):
+                check.equal(check.call(HiddenMask(mask), seq_len), mask)
+        for seq_len in (2, 3, 4, 5, 8, 12, 40):
+            for share in (0.1, 0.4, 0.8):
+                mask = _full_rows(_any_mask(check, seq_len, share))
+                check.equal(check.call(HiddenMask(mask), seq_len), mask)
 
-    @wrong("The rows no longer sum to 1: you masked after the softmax.")
-    def after_softmax(scores, mask):
-        return scores.softmax(dim=-1) * mask
+    @wrong("Rows and columns are swapped: the context of token i is ROW i.")
+    def transposed(attend, seq_len):
+        return find_mask.model_answer(attend, seq_len).T
 
-    @wrong("This softmax runs down the columns: the keys are the last axis.")
-    def wrong_axis(scores, mask):
-        return scores.masked_fill(~mask, float("-inf")).softmax(dim=0)
+    @wrong("You have not asked: this is the triangle, whatever the mask is.")
+    def triangle(attend, seq_len):
+        return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
 
-    @wrong("You have forbidden what is allowed: True means may look.")
-    def inverted(scores, mask):
-        return scores.masked_fill(mask, float("-inf")).softmax(dim=-1)
-
-    transposed = wrong(
-        "Rows and columns of the mask are swapped: ROW i says what token i may look at.",
-        "~mask",
-        "~mask.T",
+    half = wrong(
+        "A token that looks at three others gives each a third: everything above 0 is a look.", "> 0", "> 0.4"
     )
 
-    @wrong(
-        "A score of 0 is a score like any other, and e to the power of 0 is 1: a forbidden token gets weight."
-    )
-    def zero_scores(scores, mask):
-        return (scores * mask).softmax(dim=-1)
+    inverted = wrong("This is True where a look is forbidden.", "> 0", "== 0")
 
-    in_place = wrong(
-        (
-            "The scores that were handed over are overwritten: `masked_fill` without the last underscore"
-            " makes a copy."
-        ),
-        "masked_fill",
-        "masked_fill_",
-    )
-
-    @wrong("Among the allowed tokens the shares are not those of a softmax.")
-    def uniform(scores, mask):
-        return mask / mask.sum(-1, keepdim=True)
-
-    inverted_and_transposed = wrong(
-        "The mask is swapped and turned round: use `~mask`, without `.T`.", "~mask", "mask.T"
-    )
-
-
-@exercise
-class combine:
-    """Write `combine(mask, padding)`: one mask (batch, seq_len, seq_len) that obeys both rules.
-
-    `mask` (seq_len, seq_len) says who may look at whom, `padding` (batch, seq_len) is True at real tokens. A
-    look is allowed only where both allow it. Padding is about the token that is looked at.
-    """
-
-    hints = (
-        "Both rules must hold: which operator joins two bool tensors cell by cell?",
-        (
-            "Padding has one value a key. Give it an axis of length 1 in the place of the queries, so that it"
-            " broadcasts."
-        ),
-        "`padding[:, None, :]` has the shape (batch, 1, seq_len).",
-    )
-
-    def solution(mask, padding):
-        return mask & padding[:, None, :]
-
-    @stage("one mask for each row of the batch")
-    def form(check):
-        for batch, seq_len in ((2, 3), (3, 4), (3, 5), (4, 2), (1, 3)):
-            mask = torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
-            padding = torch.ones(batch, seq_len, dtype=torch.bool)
-            shape = (batch, seq_len, seq_len)
-            check.tensor(check.call(mask, padding), shape, torch.bool, axes="(batch, query, key)")
-
-    @stage("a look is allowed where both masks allow it")
-    def values(check):
-        for batch, seq_len in ((2, 3), (3, 5), (5, 4), (1, 3)):
-            for _ in range(3):
-                mask = _random_mask(check, seq_len)
-                lengths = torch.randint(1, seq_len, (batch,), generator=check.generator)
-                padding = torch.arange(seq_len) < lengths[:, None]
-                check.equal(check.call(mask, padding), mask & padding[:, None, :])
-
-    @wrong("Either rule alone lets a look through here; both must allow it.")
-    def either(mask, padding):
-        return mask | padding[:, None, :]
-
-    along_queries = wrong(
-        "Padding was laid along the queries. It is about who is looked at: the keys.",
-        "[:, None, :]",
-        "[:, :, None]",
-    )
-
-    @wrong("The rule of `mask` is lost; only the padding counts here.")
-    def padding_only(mask, padding):
-        batch, seq_len = padding.shape
-        return padding[:, None, :].expand(batch, seq_len, seq_len)
-
-    one_mask = wrong("The padding of the first row is used for the whole batch.", "[:, None, :]", "[0]")
-
-    @wrong("Padding rows may look too: only the keys that are padding are forbidden.")
-    def both_ways(mask, padding):
-        return mask & padding[:, None, :] & padding[:, :, None]
+    floats = wrong("These are the weights; the mask is where they are above 0.", " > 0", "")
 
 
 @exercise
@@ -308,25 +303,26 @@ class reach:
     @stage("no layer: every token knows itself")
     def no_layer(check):
         for seq_len in range(1, 6):
-            mask = _random_mask(check, seq_len)
+            mask = _any_mask(check, seq_len)
             identity = torch.eye(seq_len, dtype=torch.bool)
             check.equal(check.call(mask, 0), identity)
 
     @stage("one layer: whom it may look at, and itself")
     def one_layer(check):
         for seq_len in range(2, 7):
-            mask = torch.rand(seq_len, seq_len, generator=check.generator) < 0.4
+            mask = _any_mask(check, seq_len)
             mask[0, 0] = False  # the residual keeps what a token had, even if it may not look at itself
-            expected = mask | torch.eye(seq_len, dtype=torch.bool)
-            check.equal(check.call(mask, 1), expected)
+            check.equal(check.call(mask, 1), _reached(mask, 1))
 
-    @stage("many layers: what others had read comes along")
+    @stage("many layers: what others had read comes along, and nothing is forgotten")
     def many_layers(check):
         for seq_len in range(3, 8):
             band = torch.ones(seq_len, seq_len, dtype=torch.bool).tril().triu(-1)  # itself and the one before
-            for layers in range(2, seq_len):
-                expected = torch.ones(seq_len, seq_len, dtype=torch.bool).tril().triu(-layers)
-                check.equal(check.call(band, layers), expected)
+            ring = torch.eye(seq_len, dtype=torch.bool).roll(1, dims=1)  # the next one, and not itself
+            sparse = _any_mask(check, seq_len, 1.2 / seq_len)
+            for mask in (band, ring, sparse, torch.zeros_like(band)):
+                for layers in (2, 3, seq_len):
+                    check.equal(check.call(mask, layers), _reached(mask, layers))
 
     @wrong("With 0 layers nobody has looked at anybody yet.")
     def mask_itself(mask, layers):
@@ -346,3 +342,11 @@ class reach:
     def one_layer_only(mask, layers):
         identity = torch.eye(len(mask), dtype=torch.bool)
         return mask | identity if layers else identity
+
+    @wrong("After the first layer your tokens forget: in every layer a token keeps what it had.")
+    def residual_once(mask, layers):
+        identity = torch.eye(len(mask), dtype=torch.bool)
+        knows = identity if layers == 0 else mask | identity
+        for _ in range(layers - 1):
+            knows = (mask.float() @ knows.float()) > 0
+        return knows
