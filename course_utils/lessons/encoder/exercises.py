@@ -250,6 +250,7 @@ class address:
     no_residual = wrong("The residual is missing: `keep` stands on the diagonal.", "keep * ", "0 * ")
 
 
+UNLIKE = "This is another one of the six. Try `end` on numbers with which all six give something else."
 NAMES = ("right", "no residual", "norm of the input", "norm of the output", "no norm", "norm over tokens")
 
 
@@ -318,12 +319,12 @@ class diagnose:
     @stage("one without a plus, one without LayerNorm, one without a slip")
     def missing(check):
         for name in ("no residual", "no norm", "right", "no norm", "no residual"):
-            check.equal(check.call(_End(name)), name)
+            check.equal(check.call(_End(name)), name, UNLIKE)
 
     @stage("LayerNorm in the wrong place or over the wrong axis")
     def misplaced(check):
         for name in (*NAMES, *NAMES[::-1]):
-            check.equal(check.call(_End(name)), name)
+            check.equal(check.call(_End(name)), name, UNLIKE)
 
     @wrong("This says the same whatever it is given: `end` has to be tried.")
     def always_right(end):
@@ -344,6 +345,7 @@ class diagnose:
         return "norm of the output"
 
 
+OTHER_SIZE = "What is missing from the count has the size of another part."
 PARTS = (
     "pooler",
     "LayerNorms",
@@ -410,6 +412,8 @@ class forgotten:
         "There are 1 + 2 * layers LayerNorms; the biases of a layer are 5 * hidden + wide numbers.",
     )
 
+    time_limit = 20  # the first model on the device "meta" takes seconds
+
     def solution(layers, hidden, wide, vocab, positions, segments, counted):
         square = hidden * hidden + hidden
         sizes = {
@@ -429,16 +433,17 @@ class forgotten:
     def outside_the_layers(check):
         for part in ("nothing", "pooler", "segment table", "position table"):
             for layers in (2, 3, 6):
-                check.equal(check.call(*_told(check, part, layers)), part)
+                check.equal(check.call(*_told(check, part, layers)), part, OTHER_SIZE)
 
     @stage("something forgotten in every layer")
     def in_the_layers(check):
         for part in (*PARTS[3:], *PARTS[:3]):
             for layers in (2, 3, 6):
-                check.equal(check.call(*_told(check, part, layers)), part)
+                check.equal(check.call(*_told(check, part, layers)), part, OTHER_SIZE)
             sizes = (12, 768, 3072, 30522, 512, 2)  # BERT-base
             counts = _parameters(*sizes)
-            check.equal(check.call(*sizes, counts["total"] - counts.get(part, 0)), part)
+            missing = counts["total"] - counts.get(part, 0)
+            check.equal(check.call(*sizes, missing), part, OTHER_SIZE)
 
     @wrong("Not every count is right: compare it with yours.")
     def trusting(layers, hidden, wide, vocab, positions, segments, counted):
