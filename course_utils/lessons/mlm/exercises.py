@@ -302,6 +302,8 @@ class audit:
         ),
     )
 
+    time_limit = 20
+
     def solution(input_ids, masked_ids, labels, special, mask_id):
         labelled = labels != -100
         if (labelled & torch.isin(input_ids, special)).any():
@@ -316,15 +318,15 @@ class audit:
 
     @stage("the shares")
     def shares(check):
-        for rate in (0.3, 0.15):
-            for slip in ("right", "80/2/18", "80/20/0"):
-                check.equal(check.call(*_audited(check, slip, rate, 100)), slip)
+        for rate in (0.3, 0.5):
+            for slip in ("80/2/18", "right", "80/20/0"):
+                check.equal(check.call(*_audited(check, slip, rate, 60)), slip)
 
     @stage("the places of the labels")
     def where_the_labels_are(check):
         for rate in (0.15, 0.5):
             for slip in list(SLIPS)[:4]:
-                check.equal(check.call(*_audited(check, slip, rate, 100)), slip)
+                check.equal(check.call(*_audited(check, slip, rate, 60)), slip)
 
     @wrong("This trusts every function: compare `masked_ids` and `labels` with what was written.")
     def trusting(input_ids, masked_ids, labels, special, mask_id):

@@ -242,12 +242,11 @@ class opinion:
 
 
 def _gradients(check, labels: torch.Tensor, ignored: int) -> torch.Tensor:
-    """Gradient of the mean cross-entropy at the logits, (rows, 2), one class left out (or none: -100)."""
-    logits = torch.randn(len(labels), 2, generator=check.generator).requires_grad_()
-    if (labels == ignored).all():
-        return torch.zeros(len(labels), 2)
-    F.cross_entropy(logits, labels, ignore_index=ignored).backward()
-    return logits.grad
+    """Gradient of the mean cross-entropy at random logits, (rows, 2), one class left out (or none: -100)."""
+    counted = (labels != ignored)[:, None]
+    gradients = torch.randn(len(labels), 2, generator=check.generator).softmax(dim=-1)
+    gradients -= F.one_hot(labels, 2)
+    return torch.where(counted, gradients / max(1, int(counted.sum())), 0.0)
 
 
 @exercise
@@ -265,6 +264,7 @@ class hidden_class:
         "For each class: are there pairs with this label, and is the gradient of all of them exactly 0?",
         "`mine = labels == c`, then `mine.any() and not gradients[mine].any()`.",
     )
+    time_limit = 20
 
     def solution(labels, gradients):
         for c in (0, 1):
