@@ -1,4 +1,4 @@
-"""BERT-base beside BERT-large, to scale: a layer is as wide as its hidden size."""
+"""BERT-base beside BERT-large, widths and layers to scale: a layer is as wide as its hidden size."""
 
 from diagram import GREY, LARGE, SMALL, TINT, WARM, Diagram, command
 
@@ -11,11 +11,11 @@ SCALE = 0.3  # pixels for each of the hidden_size numbers
 LAYER, GAP = 14, 4  # height of a layer, and what lies between two
 
 DESCRIPTION = """
-Two towers on one ground, drawn to scale. BERT-base: 12 layers, each 768 numbers wide, with 12 heads of 64
-numbers and a feed-forward network of 3,072; 109,482,240 parameters with embeddings and pooler. BERT-large: 24
-layers, each 1,024 numbers wide, with 16 heads of 64 numbers and a feed-forward network of 4,096; 335,141,888
-parameters. Under each tower lie its embeddings, on top of it the pooler. Large is twice as high and a third
-wider; its heads are no wider, there are more of them.
+Two towers on one ground, widths and numbers of layers to scale. BERT-base: 12 layers, each 768 numbers
+wide, with 12 heads of 64 numbers and a feed-forward network of 3,072; 109,482,240 parameters with
+embeddings and pooler. BERT-large: 24 layers, each 1,024 numbers wide, with 16 heads of 64 numbers and a
+feed-forward network of 4,096; 335,141,888 parameters. Under each tower lie its embeddings, on top of it the
+pooler. Large is twice as high and a third wider; its heads are no wider, there are more of them.
 """
 
 

@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 import math
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -85,12 +86,17 @@ def faults_of_stub(subject: Exercise) -> list[str]:
 
 @pytest.mark.parametrize("subject", ALL, ids=lambda subject: subject.name)
 def test_the_notebook_leaves_the_body_of_the_solution_open(subject):
-    """And gives its parameters, under the name of the exercise."""
+    """Or gives the lines of its stub; and its parameters, under the name of the exercise."""
     lesson = LESSONS.index(subject.module.split(".")[-2])
     [path] = NOTEBOOKS.glob(f"{lesson:02d}_*.ipynb")
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     [source] = [each for each in cells if f"ex.{subject.name}.check({subject.name})" in each]
     [stub] = [node for node in ast.parse(source).body if getattr(node, "name", "") == subject.name]
+    if inspect.isfunction(subject.stub):  # the lines that the task gives
+        [given] = ast.parse(textwrap.dedent(inspect.getsource(subject.stub))).body
+        given.name = subject.name
+        assert ast.unparse(stub) == ast.unparse(given)
+        return
     head = f"def {subject.name}{inspect.signature(subject.model_answer)}:"
     assert ast.unparse(stub) == f"{head}\n    ..."
 

@@ -681,6 +681,23 @@ def test_similarities_are_cosines_and_the_words_name_the_closest_pair():
             plots.similarities(table, ["a", "b", "c"])
 
 
+def test_tables_of_cosines_share_one_scale_and_name_their_range():
+    tables = {"far": torch.eye(3), "near": torch.ones(3, 3) + torch.eye(3)}
+    picture = plots.similarity_tables(tables, ["a", "b", "c"])
+    far, near = picture.figure.axes
+    assert cell_texts(far)[0] == ["1.00", "0.00", "0.00"] and cell_texts(near)[0] == ["1.00", "0.83", "0.83"]
+    assert "far: from 0.00 to 0.00" in picture.alt and "near: from 0.83 to 0.83" in picture.alt
+    with pytest.raises(ValueError, match="tables"):
+        plots.similarity_tables({}, ["a"])
+
+
+def test_a_constant_and_a_function_are_lines_without_markers():
+    series = {"measured": [1, 2, 4], "limit": [3, 3, 3]}
+    for marks, expected in ((True, ["o", ""]), (False, ["", ""])):
+        [axes] = plots.curves([0, 1, 2], series, "x", "y", marks=marks).figure.axes
+        assert [line.get_marker() for line in axes.lines] == expected
+
+
 def test_row_lengths_draws_every_row_and_says_where_training_ended():
     picture = plots.row_lengths([0.9, 0.7, 0.2, 0.25], used=2, fresh=0.226)
     [axes] = picture.figure.axes

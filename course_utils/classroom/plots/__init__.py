@@ -29,6 +29,7 @@ from course_utils.classroom.plots.cells import (
     mask_grids,
     moved_positions,
     similarities,
+    similarity_tables,
 )
 from course_utils.classroom.plots.lines import (
     LiveLoss,
@@ -89,6 +90,7 @@ __all__ = [
     "scatter",
     "show",
     "similarities",
+    "similarity_tables",
     "timeline",
     "word_maps",
 ]

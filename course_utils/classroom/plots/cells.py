@@ -187,6 +187,39 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
     return Picture(figure, alt)
 
 
+def similarity_tables(tables: dict[str, object], names: Sequence[str]) -> Picture:
+    """Cosines between the rows of several tables, side by side and on one scale: as `similarities` shows one.
+
+    Args:
+        tables: {title: table}, each `(len(names), size)`.
+        names: what the rows stand for, the same in all tables.
+    """
+    if not tables:
+        raise refusal("tables", "one or more", "nothing to draw")
+    cell = 0.36  # inches
+    left, gap, side = LETTER * max(map(len, names)) + 0.1, 0.2, cell * len(names)
+    width, height = left + len(tables) * side + (len(tables) - 1) * gap, side + 0.3
+    with house_style():
+        figure = Figure(figsize=(width, height))
+        said = []
+        for i, (title, table) in enumerate(tables.items()):
+            rows = as_numbers(table)
+            directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            cosines = directions @ directions.T
+            place = (left + i * (side + gap)) / width, 0, side / width, side / height
+            axes = figure.add_axes(place, title=title)
+            draw_cells(axes, np.clip(cosines, 0, 1), highest=1)
+            for (row, column), cosine in np.ndenumerate(cosines):
+                write_in_cell(axes, row, column, f"{cosine:z.2f}", HEAT(np.clip(cosine, 0, 1)))
+            axes.set_yticks(np.arange(len(names)) + 0.5, names if i == 0 else [""] * len(names))
+            name_columns(axes, names, cell)
+            apart = cosines[np.tril_indices(len(names), -1)]
+            said.append(
+                f"{title}: from {apart.min():.2f} to {apart.max():.2f}, median {np.median(apart):.2f}"
+            )
+    return Picture(figure, f"Cosines between {listed(list(names))}. {'. '.join(said)}.")
+
+
 def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
     """How vocabularies split one text: a row for each, a box for each piece. Boxes of one word touch, and
     those that continue a word are shaded and keep their `##`.

@@ -125,6 +125,7 @@ def curves(
     ylabel: str,
     title: str | None = None,
     log: bool | str = False,
+    marks: bool = True,
 ) -> Picture:
     """Up to four lines over the same x, told apart by dashes and markers and named in a legend.
 
@@ -133,6 +134,7 @@ def curves(
         series: {"divided": [...], "not divided": [...]}: for each name one value for each x.
         log: draw both axes by factors, or with "y" the values alone; what is drawn by factors must be
             above 0.
+        marks: False for a function, drawn as a line; True for what was measured at each place.
     """
     if not 1 <= len(series) <= len(DASHES):
         raise refusal("series", f"1 to {len(DASHES)} entries", len(series))
@@ -149,7 +151,8 @@ def curves(
         figure = Figure(figsize=(7.0, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for name, numbers in values.items():
-            axes.plot(places, numbers, label=name)
+            level = np.ptp(numbers) == 0  # a limit, not a measurement at each place: a line without markers
+            axes.plot(places, numbers, label=name, **({"marker": ""} if level or not marks else {}))
         if log == "y":
             axes.set_yscale("log")
         elif log:

@@ -1,4 +1,4 @@
-"""Exercises of notebook 06: the parts of one layer, the pooler, and the number of parameters.
+"""Exercises of notebook 06: why layers need a bend and a bypass, and which slip is in this one.
 
 Shapes as everywhere in the course: hidden states are (batch, seq_len, hidden_size), and the weight of a
 Linear layer is (out_features, in_features).
@@ -12,98 +12,93 @@ from torch.nn import functional as F
 from course_utils.classroom.engine import exercise, stage, wrong
 
 EPS_THAT_SHOWS = 0.1  # BERT's 1e-12 would hide an eps in the wrong place
+CORNERS = torch.zeros_like, torch.ones_like, lambda t: -t.abs() - 1
 
 
-def _normal(x: float) -> float:
-    """P(Z <= x) for a standard normal Z, from the standard library."""
-    return 0.5 * math.erfc(-x / math.sqrt(2))
-
-
-def _standardised(x: torch.Tensor, eps: float) -> torch.Tensor:
+def _normalised(x: torch.Tensor, eps: float = 1e-12) -> torch.Tensor:
     """LayerNorm without weight and bias."""
     return F.layer_norm(x, x.shape[-1:], eps=eps)
 
 
-def _by_elements(x: torch.Tensor, function) -> torch.Tensor:
-    """A function of one number, applied to every number of a tensor in plain Python."""
-    return torch.tensor([function(value) for value in x.flatten().tolist()], dtype=x.dtype).reshape(x.shape)
-
-
-def _feed_forward_inputs(check, rows: int, hidden_size: int) -> tuple[torch.Tensor, ...]:
-    """x (rows, hidden_size), then weight and bias of both Linear layers; the middle is two numbers wider."""
-    wide = hidden_size + 2
-    shapes = (rows, hidden_size), (wide, hidden_size), (wide,), (hidden_size, wide), (hidden_size,)
-    return tuple(torch.randn(*shape, generator=check.generator).round(decimals=1) for shape in shapes)
+def _two_layers(check):
+    """w1, b1, w2, b2 of two Linear layers in a row: of several sizes, and with a part that is zero, all alike
+    or negative.
+    """
+    for start, wide, end in ((1, 1, 1), (2, 3, 2), (2, 2, 2), (3, 5, 2), (2, 4, 3), (4, 2, 3), (3, 3, 3)):
+        shapes = (wide, start), (wide,), (end, wide), (end,)
+        yield [torch.randn(*shape, generator=check.generator).round(decimals=1) for shape in shapes]
+    for change in CORNERS:
+        for place in range(4):
+            shapes = (4, 3), (4,), (2, 4), (2,)
+            parts = [torch.randn(*shape, generator=check.generator).round(decimals=1) for shape in shapes]
+            parts[place] = change(parts[place])
+            yield parts
 
 
 @exercise
-class gelu:
-    """Write `gelu(x)`: the exact GELU of every number of a float64 tensor of any shape, in a tensor like `x`.
+class one_linear:
+    """Write `one_linear(w1, b1, w2, b2)`: the one Linear layer that does what two in a row do, as (weight,
+    bias).
 
-    GELU(x) = x * Phi(x), and Phi(x) = (1 + erf(x / sqrt(2))) / 2. `torch.erf` may be used, the library's GELU
-    not.
+    `w1` (wide, start) and `b1` (wide,) come first, `w2` (end, wide) and `b2` (end,) second, and nothing
+    stands between them. `weight` is (end, start), as `nn.Linear` keeps it, and `bias` (end,).
     """
 
     hints = (
-        "Phi(0) is 1/2, so GELU(0) is 0; for large x, Phi(x) is nearly 1 and GELU(x) nearly x.",
-        "`torch.erf(x / math.sqrt(2))` runs over every number of the tensor. What is still missing to Phi?",
-        "`x * (1 + torch.erf(x / math.sqrt(2))) / 2`",
+        "Write it out for one vector: w2 (w1 x + b1) + b2. Which part is multiplied by x, and what is left?",
+        "The weight is `w2 @ w1`: what comes first stands next to x.",
+        "b1 passes through the second layer as well: `w2 @ b1 + b2`.",
     )
 
-    def solution(x):
-        return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+    def solution(w1, b1, w2, b2):
+        return w2 @ w1, w2 @ b1 + b2
 
-    @stage("one number: x times the share of the normal distribution below x")
-    def one_number(check):
-        for value in (0.7, 1.2, 2.0, -0.4, -1.0, -3.0):
-            x = torch.tensor([value], dtype=torch.float64)
-            expected = _by_elements(x, lambda v: v * _normal(v))
-            check.equal(check.call(x), expected, tolerance=1e-3)
+    @stage("the weight")
+    def weight(check):
+        for w1, b1, w2, b2 in _two_layers(check):
+            got, _ = check.call(w1, b1, w2, b2)
+            check.equal(got, torch.stack([(row[:, None] * w1).sum(dim=0) for row in w2]))
 
-    @stage("every number of a tensor, to nine decimals")
-    def exactly(check):
-        for shape in ((4,), (2, 3), (3, 2, 2), (1, 5), (2, 2, 4)):
-            x = 2 * torch.randn(*shape, generator=check.generator, dtype=torch.float64)
-            check.equal(check.call(x), _by_elements(x, lambda v: v * _normal(v)), tolerance=1e-9)
+    @stage("the bias")
+    def bias(check):
+        for w1, b1, w2, b2 in _two_layers(check):
+            _, got = check.call(w1, b1, w2, b2)
+            check.equal(got, torch.stack([(row * b1).sum() for row in w2]) + b2)
 
-    @wrong("This is Phi(x) alone: it still wants to be multiplied by x.")
-    def only_the_share(x):
-        return (1 + torch.erf(x / math.sqrt(2))) / 2
+    turned = wrong(
+        "This is the weight for row vectors: `nn.Linear` keeps it as (end, start), which is w2 @ w1.",
+        "w2 @ w1",
+        "w1.T @ w2.T",
+    )
 
-    @wrong("The square root of 2 is missing under x.")
-    def without_root(x):
-        return x * (1 + torch.erf(x)) / 2
+    @wrong("The first bias goes through the second layer too: w2 @ b1 + b2.")
+    def bias_of_the_second(w1, b1, w2, b2):
+        return w2 @ w1, b2
 
-    @wrong("Twice too much: (1 + erf) runs from 0 to 2, Phi from 0 to 1.")
-    def without_half(x):
-        return x * (1 + torch.erf(x / math.sqrt(2)))
-
-    @wrong("This is ReLU: it cuts negative numbers off.")
-    def relu(x):
-        return x.clamp(min=0)
-
-    @wrong("This is the tanh approximation of Google's code: near, and not exact.")
-    def by_tanh(x):
-        return x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+    lost_bias = wrong("The second bias is missing.", " + b2", "")
 
 
 @exercise
 class add_and_norm:
-    """Write `add_and_norm(x, sublayer_output, eps)`: the end of a sublayer, as BERT does it.
+    """Repair `add_and_norm(x, sublayer_output, eps)`, the end of a sublayer, so that it does what BERT does.
 
     `x`, what came in, and `sublayer_output` are float tensors (seq_len, hidden_size). Return a tensor of that
-    shape. LayerNorm here has no learnt weight and bias: per token subtract the mean, then divide by
-    sqrt(variance + eps). Dropout is off.
+    shape. LayerNorm here has no learnt weight and bias. The lines given hold three slips.
     """
 
     hints = (
-        "First the sum, then LayerNorm over the numbers of each token: the last axis.",
+        "First the sum, then LayerNorm: what is normalised here?",
+        "LayerNorm looks at the numbers of one token: which axis is that?",
         (
-            "The variance is the plain mean of the squared deviations:"
-            " `.var(dim=-1, correction=0, keepdim=True)`."
+            "eps belongs to the variance, inside the root. `.var(dim=-1, correction=0, keepdim=True)` is the"
+            " plain mean of the squared deviations."
         ),
-        "`F.layer_norm(t, t.shape[-1:], eps=eps)` does it in one call, without weight and bias.",
     )
+
+    def stub(x, sublayer_output, eps):
+        deviations = sublayer_output - sublayer_output.mean(dim=0, keepdim=True)
+        spread = sublayer_output.std(dim=0, correction=0, keepdim=True) + eps
+        return x + deviations / spread
 
     def solution(x, sublayer_output, eps):
         total = x + sublayer_output
@@ -114,14 +109,18 @@ class add_and_norm:
     def values(check):
         for seq_len, hidden_size in ((1, 4), (3, 4), (4, 3), (2, 5), (5, 3), (4, 4)):
             x, output = torch.randn(2, seq_len, hidden_size, generator=check.generator).round(decimals=1)
-            check.equal(check.call(x, output, 1e-12), _standardised(x + output, 1e-12))
+            check.equal(check.call(x, output, 1e-12), _normalised(x + output))
+            check.equal(check.call(x, output, 0.0), _normalised(x + output))
 
     @stage("an eps that can be felt, under the root")
     def place_of_eps(check):
         for seq_len in range(1, 7):
             x, output = torch.randn(2, seq_len, 4, generator=check.generator).round(decimals=1)
-            expected = _standardised(x + output, EPS_THAT_SHOWS)
+            expected = _normalised(x + output, EPS_THAT_SHOWS)
             check.equal(check.call(x, output, EPS_THAT_SHOWS), expected)
+        for change in CORNERS:
+            for pair in ((change(x), output), (x, change(output)), (change(x), change(output))):
+                check.equal(check.call(*pair, EPS_THAT_SHOWS), _normalised(sum(pair), EPS_THAT_SHOWS))
 
     @wrong("The residual is missing: what came in must be added.")
     def no_residual(x, sublayer_output, eps):
@@ -162,231 +161,310 @@ class add_and_norm:
         return (total - total.mean()) / (total.var(correction=0) + eps).sqrt()
 
 
-@exercise
-class feed_forward:
-    """Write `feed_forward(x, w1, b1, w2, b2)`: Linear, exact GELU, Linear, as in BERT's second sublayer.
+def _attention(check, seq_len: int) -> torch.Tensor:
+    """Weights (seq_len, seq_len) in float64, each row a distribution, no two rows alike."""
+    scores = torch.randn(seq_len, seq_len, generator=check.generator, dtype=torch.float64)
+    return scores.softmax(dim=-1)
 
-    `x` (seq_len, hidden_size), `w1` (intermediate_size, hidden_size), `b1` (intermediate_size,), `w2`
-    (hidden_size, intermediate_size), `b2` (hidden_size,). Return (seq_len, hidden_size), without residual and
-    LayerNorm.
-    """
 
-    hints = (
-        "A Linear layer computes `x @ weight.T + bias`.",
-        "`F.gelu` without a second argument is the exact one. Where does it stand?",
-        "GELU stands between the two Linear layers, and only there.",
-    )
-
-    def solution(x, w1, b1, w2, b2):
-        return F.gelu(x @ w1.T + b1) @ w2.T + b2
-
-    @stage("two Linear layers with a GELU between them")
-    def values(check):
-        for rows, hidden_size in ((1, 2), (2, 2), (3, 2), (1, 3), (2, 3), (4, 3)):
-            x, w1, b1, w2, b2 = _feed_forward_inputs(check, rows, hidden_size)
-            wide = x @ w1.T + b1
-            exact = _by_elements(wide, lambda v: v * _normal(v))
-            check.equal(check.call(x, w1, b1, w2, b2), exact @ w2.T + b2)
-
-    @stage("both biases, each in its place")
-    def biases(check):
-        for rows in range(1, 7):
-            x, w1, b1, w2, b2 = _feed_forward_inputs(check, rows, 3)
-            w1 = torch.zeros_like(w1)  # what is left in the middle is the first bias
-            check.equal(check.call(x, w1, b1, w2, b2), F.gelu(x @ w1.T + b1) @ w2.T + b2)
-
-    no_activation = wrong("Without an activation between them the two layers are only one.", "F.gelu", "")
-
-    @wrong("A second GELU stands at the end: the result may be negative, and goes into a sum.")
-    def activated_twice(x, w1, b1, w2, b2):
-        return F.gelu(F.gelu(x @ w1.T + b1) @ w2.T + b2)
-
-    @wrong("This is ReLU in the middle; BERT uses GELU.")
-    def with_relu(x, w1, b1, w2, b2):
-        return (x @ w1.T + b1).relu() @ w2.T + b2
-
-    @wrong("Residual and LayerNorm do not belong here: this adds x.")
-    def with_residual(x, w1, b1, w2, b2):
-        return x + F.gelu(x @ w1.T + b1) @ w2.T + b2
-
-    @wrong("This is GELU's tanh approximation.")
-    def approximate(x, w1, b1, w2, b2):
-        return F.gelu(x @ w1.T + b1, approximate="tanh") @ w2.T + b2
-
-    @wrong("The first bias is missing.")
-    def bias_lost_if_input_is_lost(x, w1, b1, w2, b2):
-        wide = x @ w1.T
-        return F.gelu(wide + b1 if wide.any() else wide) @ w2.T + b2
-
-    @wrong("The second bias is missing.")
-    def no_second_bias(x, w1, b1, w2, b2):
-        return F.gelu(x @ w1.T + b1) @ w2.T
+def _address(weights: torch.Tensor, keep: float, layers: int) -> torch.Tensor:
+    """The truth, one token after the other: its gradient sent back layer by layer."""
+    shares = []
+    for i in range(len(weights)):
+        gradient = torch.eye(len(weights), dtype=weights.dtype)[i]
+        for _ in range(layers):
+            gradient = keep * gradient + gradient @ weights
+        shares.append(gradient[i] ** 2 / (gradient**2).sum())
+    return torch.stack(shares)
 
 
 @exercise
-class pooler:
-    """Write `pooler(hidden_states, weight, bias)`: one vector for each row of the batch, (batch,
-    hidden_size).
+class address:
+    """Write `address(weights, keep, layers)`: how much of each token's gradient arrives at that token itself.
 
-    `hidden_states` (batch, seq_len, hidden_size) come from the last layer, with `[CLS]` as first token;
-    `weight` (hidden_size, hidden_size) and `bias` (hidden_size,) belong to a Linear layer. tanh comes last.
+    A stack of bare attention layers: in each one the new vector of token i is `keep` times its own, plus the
+    mean of all tokens with the weights `weights[i]`. `weights` is (seq_len, seq_len), float64, the same in
+    all `layers` layers; a row sums to 1. A gradient that starts at token i at the top is spread over all
+    tokens at the bottom. Return, for each i, the share of its squared length that is found at token i:
+    (seq_len,).
     """
 
     hints = (
-        "`[CLS]` is token 0 of every row of the batch: an index on the second axis.",
-        "`hidden_states[:, 0]` has the shape (batch, hidden_size).",
-        "Then `... @ weight.T + bias`, and `.tanh()`.",
-    )
-
-    def solution(hidden_states, weight, bias):
-        return (hidden_states[:, 0] @ weight.T + bias).tanh()
-
-    @stage("one vector a row of the batch, made of the first token alone")
-    def which_token(check):
-        for batch, seq_len in ((1, 3), (2, 3), (3, 2), (2, 5), (4, 3), (3, 3)):
-            states = torch.randn(batch, seq_len, 4, generator=check.generator).round(decimals=1)
-            weight, bias = torch.eye(4), torch.zeros(4)
-            got = check.tensor(check.call(states, weight, bias), (batch, 4), axes="(batch, hidden_size)")
-            check.equal(got, states[:, 0].tanh())
-
-    @stage("through the Linear layer, its bias included")
-    def linear(check):
-        for batch in range(1, 7):
-            states = torch.randn(batch, 2, 3, generator=check.generator).round(decimals=1)
-            weight, bias = (
-                torch.randn(*s, generator=check.generator).round(decimals=1) for s in ((3, 3), (3,))
-            )
-            expected = torch.stack([torch.stack([row @ w for w in weight]) for row in states[:, 0]]) + bias
-            check.equal(check.call(states, weight, bias), expected.tanh())
-
-    mean_of_tokens = wrong(
-        "This is the mean over the tokens; BERT's pooler reads [CLS] alone.", "[:, 0]", ".mean(dim=1)"
-    )
-
-    @wrong("This reads the last token; [CLS] is the first.")
-    def last_token(hidden_states, weight, bias):
-        return (hidden_states[:, -1] @ weight.T + bias).tanh()
-
-    no_tanh = wrong(
-        "tanh is missing: with the unit matrix as weight these are the states themselves.", ".tanh()", ""
-    )
-
-    every_token = wrong("Every token goes through the pooler here; it reads [CLS] alone.", "[:, 0]", "")
-
-    @wrong("The weight must be transposed: a Linear layer computes x @ weight.T + bias.")
-    def transposed(hidden_states, weight, bias):
-        return (hidden_states[:, 0] @ weight + bias).tanh()
-
-    no_bias = wrong("The bias is missing.", " + bias", "")
-
-    @wrong("tanh comes last, after the bias.")
-    def bias_after_tanh(hidden_states, weight, bias):
-        return (hidden_states[:, 0] @ weight.T).tanh() + bias
-
-
-def _parameters(layers: int, hidden: int, wide: int, vocab: int, positions: int) -> int:
-    """Counted tensor by tensor, as the shapes in a checkpoint are."""
-    shapes = [(vocab, hidden), (positions, hidden), (2, hidden), (hidden,), (hidden,)]
-    for _ in range(layers):
-        shapes += (
-            [(hidden, hidden), (hidden,)] * 4
-            + [(wide, hidden), (wide,), (hidden, wide), (hidden,)]
-            + [(hidden,)] * 4
-        )
-    shapes += [(hidden, hidden), (hidden,)]
-    return sum(math.prod(shape) for shape in shapes)
-
-
-@exercise
-class count_parameters:
-    """Write `count_parameters(layers, hidden, wide, vocab, positions)`: the number of parameters of a BERT,
-    an int.
-
-    Counted are the three embedding tables (there are always two segments) with their LayerNorm, `layers`
-    layers, and the pooler; no pretraining heads. `wide` is the intermediate size. Every Linear layer has a
-    bias, every LayerNorm a weight and a bias.
-    """
-
-    hints = (
-        "A Linear layer from a to b has a * b + b parameters, a LayerNorm over h numbers 2 * h.",
-        "A layer: four Linear from hidden to hidden, one to wide, one back, and two LayerNorms.",
+        "One layer is a matrix, applied to all tokens at once. Where in it does `keep` belong?",
+        "Many layers are a power of that matrix: `torch.linalg.matrix_power(m, layers)`.",
         (
-            "Outside the layers: (vocab + positions + 4) * hidden for the input, hidden * hidden + hidden for"
-            " the pooler."
+            "Row i of the power says how much token i at the top takes from each token at the bottom, and the"
+            " gradient goes back along the same numbers."
         ),
     )
 
-    def solution(layers, hidden, wide, vocab, positions):
-        def linear(a, b):
-            return a * b + b
+    def solution(weights, keep, layers):
+        layer = keep * torch.eye(len(weights), dtype=weights.dtype) + weights
+        stack = torch.linalg.matrix_power(layer, layers)
+        return stack.diagonal() ** 2 / (stack**2).sum(dim=1)
 
-        embeddings = (vocab + positions + 2) * hidden + 2 * hidden
-        layer = 4 * linear(hidden, hidden) + linear(hidden, wide) + linear(wide, hidden) + 2 * 2 * hidden
-        return embeddings + layers * layer + linear(hidden, hidden)
-
-    @stage("no layers: the tables, their LayerNorm, the pooler")
-    def without_layers(check):
-        for hidden in range(2, 8):
-            vocab, positions = int(check.rng.integers(9, 30)), int(check.rng.integers(3, 9))
-            expected = _parameters(0, hidden, 4 * hidden, vocab, positions)
-            check.equal(check.call(0, hidden, 4 * hidden, vocab, positions), expected)
-
-    @stage("one layer: six Linear layers with their biases, two LayerNorms")
+    @stage("one layer")
     def one_layer(check):
-        for hidden in range(2, 8):
-            wide = hidden + int(check.rng.integers(1, 5))
-            check.equal(check.call(1, hidden, wide, 10, 4), _parameters(1, hidden, wide, 10, 4))
+        for seq_len, keep in ((1, 1.0), (2, 1.0), (3, 1.0), (3, 0.5), (4, 2.0), (5, 0.25)):
+            weights = _attention(check, seq_len)
+            check.equal(check.call(weights, keep, 1), _address(weights, keep, 1))
+            equal = torch.full((seq_len, seq_len), 1 / seq_len, dtype=torch.float64)
+            check.equal(check.call(equal, keep, 1), _address(equal, keep, 1))
+        one_other = torch.eye(3, dtype=torch.float64).roll(1, dims=1)  # each token attends to one other alone
+        check.equal(check.call(one_other, 0.0, 1), _address(one_other, 0.0, 1))
+        check.equal(check.call(one_other, 1.0, 0), _address(one_other, 1.0, 0))
 
-    @stage("many layers, each with parameters of its own")
+    @stage("many layers")
     def many_layers(check):
-        for layers in range(2, 9):
-            expected = _parameters(layers, 6, 24, 20, 8)
-            check.equal(check.call(layers, 6, 24, 20, 8), expected)
+        for seq_len, keep, layers in (
+            (2, 1.0, 2), (3, 1.0, 3), (4, 0.5, 6), (5, 1.0, 12), (3, 2.0, 4), (4, 0.0, 3), (3, 1.0, 0)
+        ):  # fmt: skip
+            weights = _attention(check, seq_len)
+            check.equal(check.call(weights, keep, layers), _address(weights, keep, layers))
 
-    @wrong("The pooler is missing: hidden * hidden + hidden.")
-    def no_pooler(layers, hidden, wide, vocab, positions):
-        return (
-            count_parameters.model_answer(layers, hidden, wide, vocab, positions) - hidden * hidden - hidden
-        )
+    not_squared = wrong(
+        "A squared length is asked for: square the numbers of the gradient before you compare them.",
+        "**2",
+        "",
+    )
 
-    @wrong("2 * hidden are missing: the table of the two segments, or the LayerNorm after the embedding sum.")
-    def no_embedding_norm(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - 2 * hidden
+    @wrong("This sums over the tokens at the top: the gradient of token i is row i.")
+    def columns(weights, keep, layers):
+        layer = keep * torch.eye(len(weights), dtype=weights.dtype) + weights
+        stack = torch.linalg.matrix_power(layer, layers)
+        return stack.diagonal() ** 2 / (stack**2).sum(dim=0)
 
-    @wrong("A layer has two LayerNorms, not one.")
-    def one_norm(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * 2 * hidden
+    @wrong("The residual goes round every layer, not once round all of them together.")
+    def kept_once(weights, keep, layers):
+        stack = torch.linalg.matrix_power(weights, layers)
+        if layers:
+            stack = stack + keep * torch.eye(len(weights), dtype=weights.dtype)
+        return stack.diagonal() ** 2 / (stack**2).sum(dim=1)
 
-    @wrong("After the heads comes one more Linear layer: four of them, not three.")
-    def three_projections(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * (
-            hidden * hidden + hidden
-        )
+    @wrong("Many layers are a power of the matrix, not of each of its numbers.")
+    def power_of_numbers(weights, keep, layers):
+        layer = keep * torch.eye(len(weights), dtype=weights.dtype) + weights
+        stack = layer**layers if layers else torch.eye(len(weights), dtype=weights.dtype)
+        return stack.diagonal() ** 2 / (stack**2).sum(dim=1)
 
-    @wrong("The biases of the Linear layers are missing.")
-    def no_biases(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * (
-            5 * hidden + wide
-        )
+    no_residual = wrong("The residual is missing: `keep` stands on the diagonal.", "keep * ", "0 * ")
 
-    @wrong("The feed-forward sublayer has the width `wide`, which need not be 4 * hidden.")
-    def always_four_times(layers, hidden, wide, vocab, positions):
-        layer = 12 * hidden * hidden + 13 * hidden
-        return (vocab + positions + 4) * hidden + layers * layer + hidden * hidden + hidden
 
-    @wrong("Layers do not share parameters: each has its own.")
-    def shared(layers, hidden, wide, vocab, positions):
-        layer = 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
-        return (vocab + positions + 4) * hidden + min(layers, 1) * layer + hidden * hidden + hidden
+UNLIKE = "This is another one of the six. Try `end` on numbers with which all six give something else."
+NAMES = ("right", "no residual", "norm of the input", "norm of the output", "no norm", "norm over tokens")
 
-    @wrong("The pooler's bias is missing.")
-    def no_pooler_bias(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - hidden
 
-    @wrong("The two LayerNorms of the layer are missing.")
-    def no_layer_norms(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(layers, hidden, wide, vocab, positions) - layers * 4 * hidden
+class _End:
+    """The end of a sublayer, with a slip or without: what `diagnose` is given to try."""
 
-    @wrong("The layer counts for nothing yet.")
-    def layers_forgotten(layers, hidden, wide, vocab, positions):
-        return count_parameters.model_answer(0, hidden, wide, vocab, positions)
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return "end"
+
+    def __call__(self, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        x, output = torch.as_tensor(x), torch.as_tensor(output)
+        return {
+            "right": lambda: _normalised(x + output),
+            "no residual": lambda: _normalised(output),
+            "norm of the input": lambda: _normalised(x) + output,
+            "norm of the output": lambda: x + _normalised(output),
+            "no norm": lambda: x + output,
+            "norm over tokens": lambda: _normalised((x + output).T).T,
+        }[self.name]()
+
+
+@exercise
+class diagnose:
+    """Write `diagnose(end)`: which slip is in this end of a sublayer?
+
+    `end(x, output)` takes what came into the sublayer and what came out of it, two float tensors (seq_len,
+    hidden_size) of your own choice, and returns a tensor of that shape. One of these it computes, with
+    LayerNorm over the last axis, without learnt weights:
+
+    - "right": LayerNorm(x + output)
+    - "no residual": LayerNorm(output)
+    - "norm of the input": LayerNorm(x) + output
+    - "norm of the output": x + LayerNorm(output)
+    - "no norm": x + output
+    - "norm over tokens": x + output, normalised over the first axis
+
+    Return its name.
+    """
+
+    hints = (
+        "Choose an x and an output on which all six give something else: `torch.randn(3, 4)` twice will do.",
+        "Compute what each of the six would give, and see which one `end` gives: `torch.allclose`.",
+        "A dictionary from names to results, and a loop over it.",
+    )
+
+    def solution(end):
+        x, output = torch.randn(3, 4), torch.randn(3, 4)
+
+        def norm(t):
+            return F.layer_norm(t, t.shape[-1:], eps=1e-12)
+
+        candidates = {
+            "right": norm(x + output),
+            "no residual": norm(output),
+            "norm of the input": norm(x) + output,
+            "norm of the output": x + norm(output),
+            "no norm": x + output,
+            "norm over tokens": norm((x + output).T).T,
+        }
+        got = end(x, output)
+        return next(name for name, value in candidates.items() if torch.allclose(got, value, atol=1e-4))
+
+    @stage("one without a plus, one without LayerNorm, one without a slip")
+    def missing(check):
+        for name in ("no residual", "no norm", "right", "no norm", "no residual"):
+            check.equal(check.call(_End(name)), name, UNLIKE)
+
+    @stage("LayerNorm in the wrong place or over the wrong axis")
+    def misplaced(check):
+        for name in (*NAMES, *NAMES[::-1]):
+            check.equal(check.call(_End(name)), name, UNLIKE)
+
+    @wrong("This says the same whatever it is given: `end` has to be tried.")
+    def always_right(end):
+        return "right"
+
+    @wrong("Mean 0 in every token does not prove that it is right: without the residual the mean is 0 too.")
+    def by_the_mean(end):
+        x, output = torch.randn(3, 4), torch.randn(3, 4)
+        return "right" if end(x, output).mean(dim=-1).abs().max() < 1e-4 else "no norm"
+
+    @wrong('With an output of zeros, "norm of the input" looks as if it were right: choose both at random.')
+    def with_zeros(end):
+        x = torch.randn(3, 4)
+        got, zeros = end(x, torch.zeros(3, 4)), torch.zeros(3, 4)
+        for name in ("right", "no residual", "no norm", "norm over tokens", "norm of the input"):
+            if torch.allclose(got, _End(name)(x, zeros), atol=1e-4):
+                return name
+        return "norm of the output"
+
+
+OTHER_SIZE = "What is missing from the count has the size of another part."
+PARTS = (
+    "pooler",
+    "LayerNorms",
+    "segment table",
+    "position table",
+    "attention's output",
+    "biases of the layers",
+    "nothing",
+)
+
+
+def _parameters(layers: int, hidden: int, wide: int, vocab: int, positions: int, segments: int) -> dict:
+    """What each part holds, counted tensor by tensor as the shapes in a checkpoint are."""
+    shapes = {
+        "word table": [(vocab, hidden)],
+        "position table": [(positions, hidden)],
+        "segment table": [(segments, hidden)],
+        "LayerNorms": [(hidden,), (hidden,)] * (1 + 2 * layers),
+        "attention": [(hidden, hidden), (hidden,)] * 3 * layers,
+        "attention's output": [(hidden, hidden), (hidden,)] * layers,
+        "feed-forward": [(wide, hidden), (wide,), (hidden, wide), (hidden,)] * layers,
+        "pooler": [(hidden, hidden), (hidden,)],
+    }
+    counts = {name: sum(map(math.prod, group)) for name, group in shapes.items()}
+    return counts | {"total": sum(counts.values()), "biases of the layers": layers * (5 * hidden + wide)}
+
+
+def _told(check, part: str, layers: int) -> tuple[int, ...]:
+    """The sizes of a model in which no two parts are equally large, and a count that lacks `part`."""
+    while True:
+        hidden, segments = int(check.rng.integers(5, 12)), int(check.rng.integers(3, 5))
+        wide, vocab = int(check.rng.integers(17, 40)), int(check.rng.integers(50, 90))
+        positions = int(check.rng.integers(7, 40))
+        sizes = (layers, hidden, wide, vocab, positions, segments)
+        counts = _parameters(*sizes)
+        numbers = [counts[name] for name in PARTS[:-1]] + [2 * hidden, 2 * layers * hidden]
+        if len(set(numbers)) == len(numbers):
+            return (*sizes, counts["total"] - counts.get(part, 0))
+
+
+@exercise
+class forgotten:
+    """Write `forgotten(layers, hidden, wide, vocab, positions, segments, counted)`: what was left out?
+
+    Somebody has counted the parameters of a BERT without heads: three embedding tables and their LayerNorm,
+    `layers` layers, the pooler. `wide` is the intermediate size, `segments` the number of rows of the segment
+    table. The result is `counted`. Either it is right, or exactly one of these was forgotten. Return which:
+
+    - "pooler"
+    - "LayerNorms": all of them, the one of the embeddings included
+    - "segment table"
+    - "position table"
+    - "attention's output": the Linear layer after the heads, in every layer
+    - "biases of the layers": those of all six Linear layers of every layer
+    - "nothing"
+    """
+
+    hints = (
+        (
+            "How many parameters does each of the parts have? A Linear layer from a to b: a * b + b. A"
+            " LayerNorm: 2 * hidden."
+        ),
+        "The right total minus `counted` is the size of what is missing.",
+        "There are 1 + 2 * layers LayerNorms; the biases of a layer are 5 * hidden + wide numbers.",
+    )
+
+    time_limit = 20  # the first model on the device "meta" takes seconds
+
+    def solution(layers, hidden, wide, vocab, positions, segments, counted):
+        square = hidden * hidden + hidden
+        sizes = {
+            "pooler": square,
+            "LayerNorms": (1 + 2 * layers) * 2 * hidden,
+            "segment table": segments * hidden,
+            "position table": positions * hidden,
+            "attention's output": layers * square,
+        }
+        rest = vocab * hidden + layers * (3 * square + 2 * hidden * wide + wide + hidden)
+        sizes["biases of the layers"] = layers * (5 * hidden + wide)
+        sizes["nothing"] = 0
+        total = rest + sum(sizes.values()) - sizes["biases of the layers"]
+        return next(name for name, size in sizes.items() if size == total - counted)
+
+    @stage("nothing, a table or the pooler forgotten")
+    def outside_the_layers(check):
+        for part in ("nothing", "pooler", "segment table", "position table"):
+            for layers in (2, 3, 6):
+                check.equal(check.call(*_told(check, part, layers)), part, OTHER_SIZE)
+
+    @stage("something forgotten in every layer")
+    def in_the_layers(check):
+        for part in (*PARTS[3:], *PARTS[:3]):
+            for layers in (2, 3, 6):
+                check.equal(check.call(*_told(check, part, layers)), part, OTHER_SIZE)
+            sizes = (12, 768, 3072, 30522, 512, 2)  # BERT-base
+            counts = _parameters(*sizes)
+            missing = counts["total"] - counts.get(part, 0)
+            check.equal(check.call(*sizes, missing), part, OTHER_SIZE)
+
+    @wrong("Not every count is right: compare it with yours.")
+    def trusting(layers, hidden, wide, vocab, positions, segments, counted):
+        return "nothing"
+
+    @wrong("The number of segments is given, and it need not be two.")
+    def two_segments(layers, hidden, wide, vocab, positions, segments, counted):
+        counts = _parameters(layers, hidden, wide, vocab, positions, 2)
+        missing = counts["total"] - counted
+        return next((name for name in PARTS if counts.get(name, 0) == missing), "nothing")
+
+    @wrong("There is one LayerNorm after the embeddings and two in every layer: 1 + 2 * layers.")
+    def norms_of_the_layers(layers, hidden, wide, vocab, positions, segments, counted):
+        counts = _parameters(layers, hidden, wide, vocab, positions, segments)
+        missing = counts["total"] - counted
+        counts["LayerNorms"] = 2 * layers * 2 * hidden
+        return next((name for name in PARTS if counts.get(name, 0) == missing), "segment table")
+
+    @wrong("Six Linear layers have six biases in every layer: five of `hidden` numbers and one of `wide`.")
+    def four_biases(layers, hidden, wide, vocab, positions, segments, counted):
+        counts = _parameters(layers, hidden, wide, vocab, positions, segments)
+        missing = counts["total"] - counted
+        counts["biases of the layers"] = layers * 4 * hidden
+        return next((name for name in PARTS if counts.get(name, 0) == missing), "LayerNorms")

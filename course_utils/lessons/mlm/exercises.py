@@ -1,8 +1,9 @@
-"""Exercises of notebook 07: which token is selected, what becomes of it, where the loss is taken, and the
-best answer.
+"""Exercises of notebook 07: the numbers in the code, whole words, blanks guessed alone, and slips to find.
 
 `input_ids` are piece ids; a label is the original id at a selected position and -100 elsewhere.
 """
+
+import math
 
 import torch
 
@@ -11,399 +12,429 @@ from course_utils.classroom.engine import exercise, stage, wrong
 IGNORE_INDEX = -100
 
 
-def _draws(check, shape: tuple[int, ...], rate: float) -> torch.Tensor:
-    """Uniform draws of which about half lie below the rate, none of them on a boundary."""
-    u = torch.rand(shape, generator=check.generator)
-    small = torch.rand(shape, generator=check.generator) < 0.5
-    u = torch.where(small, u * rate, u)
-    for boundary in (0.8 * rate, 0.9 * rate, rate, 0.8, 0.9):
-        u = torch.where((u - boundary).abs() < 1e-4, u * 0.5 + 0.001, u)
-    return u
-
-
-def _fates_by_hand(u: torch.Tensor, special: torch.Tensor, rate: float) -> torch.Tensor:
-    """One number after the other, by the words of the task."""
-
-    def fate(draw: float, is_special: bool) -> int:
-        if is_special or draw >= rate:
-            return 0
-        share = draw / rate
-        return 1 if share < 0.8 else 2 if share < 0.9 else 3
-
-    pairs = zip(u.flatten().tolist(), special.flatten().tolist(), strict=True)
-    return torch.tensor([fate(*pair) for pair in pairs]).view(u.shape)
-
-
 @exercise
-class fates:
-    """Write `fates(u, special, rate)`: an int64 tensor (batch, seq_len) that says what becomes of each token.
+class third_threshold:
+    """Write `third_threshold(mask_share, random_share)`: with what must the third of the nested draws be
+    compared?
 
-    0: not selected, 1: shows [MASK], 2: shows a random piece, 3: selected and kept.
-
-    `u` (batch, seq_len) holds one uniform draw from 0 to 1 a token, `special` (same shape, bool) is True at
-    special tokens, which are never selected, and `rate` is the chance to be selected. Of the selected tokens
-    80 % show [MASK], 10 % a random piece, 10 % are kept, in this order along u: the smallest draws are the
-    [MASK] ones.
+    A selected token is masked if its second draw is below `mask_share`. Otherwise it shows a random piece if
+    its third draw is below the threshold, and is kept if not. Return the threshold, a float, so that
+    `random_share` of all selected tokens are random. If everything is masked, the third draw is never used:
+    return 0.
     """
 
     hints = (
-        (
-            "A token is selected if its draw lies below `rate`. Which part of the stretch from 0 to rate"
-            " belongs to [MASK]?"
-        ),
-        "The boundaries are 0.8 * rate, 0.9 * rate and rate.",
-        (
-            "Begin with `torch.full(u.shape, 3)`. Set what lies below 0.9 * rate to 2, then below 0.8 * rate"
-            " to 1, then the rest to 0."
-        ),
+        "Which share of the selected tokens is still there when the third draw is made?",
+        "The third draw concerns a share of 1 - mask_share only; which part of it is `random_share`?",
+        "`random_share / (1 - mask_share)`, and 0 where nothing is left.",
     )
 
-    def solution(u, special, rate):
-        result = torch.full(u.shape, 3)
-        result = torch.where(u < 0.9 * rate, 2, result)
-        result = torch.where(u < 0.8 * rate, 1, result)
-        return result.masked_fill((u >= rate) | special, 0)
+    def solution(mask_share, random_share):
+        rest = 1 - mask_share
+        return random_share / rest if rest > 0 else 0.0
 
-    @stage("one whole number for each token")
-    def form(check):
-        for rows, seq_len in ((1, 2), (2, 3), (3, 2), (2, 5), (4, 4)):
-            u = _draws(check, (rows, seq_len), 0.3)
-            got = check.call(u, torch.zeros(rows, seq_len, dtype=torch.bool), 0.3)
-            check.tensor(got, (rows, seq_len), torch.int64, axes="(batch, seq_len)")
+    @stage("the shares of BERT and others")
+    def shares(check):
+        cases = (0.8, 0.1), (0.8, 0.2), (0.5, 0.25), (0.6, 0.1), (0.0, 0.3), (0.9, 0.02), (0.25, 0.5)
+        for mask_share, random_share in cases:
+            kept = 1 - mask_share - random_share
+            check.equal(check.call(mask_share, random_share), random_share / (random_share + kept))
 
-    @stage("the right fate at every ordinary token")
-    def values(check):
-        for rate in (0.5, 0.15, 0.3, 0.6, 0.05):
-            for shape in ((1, 4), (2, 8), (3, 20)):
-                u, special = _draws(check, shape, rate), torch.zeros(shape, dtype=torch.bool)
-                expected = _fates_by_hand(u, special, rate)
-                check.equal(check.call(u, special, rate), expected)
+    @stage("everything masked, nothing random, nothing kept")
+    def corners(check):
+        for mask_share, random_share, expected in (
+            (1.0, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.5, 0.5, 1.0),
+        ):  # fmt: skip
+            check.equal(check.call(mask_share, random_share), expected)
 
-    @stage("0 at special tokens, whatever their draw")
-    def specials(check):
-        for seq_len in range(3, 9):
-            u = _draws(check, (2, seq_len), 0.3) * 0.29
-            special = torch.zeros(2, seq_len, dtype=torch.bool)
-            special[:, 0] = special[:, -1] = True
-            check.equal(check.call(u, special, 0.3), _fates_by_hand(u, special, 0.3))
+    @wrong("The third draw is made for the tokens that are not masked only: this gives 80/2/18.")
+    def the_share_itself(mask_share, random_share):
+        return random_share
 
-    floats = wrong(
-        "Fates are whole numbers: begin with `torch.full(u.shape, 3)`, not with 3.0.",
-        "torch.full(u.shape, 3)",
-        "torch.full(u.shape, 3.0)",
-    )
+    @wrong("Half is right for 80/10/10 alone.")
+    def always_half(mask_share, random_share):
+        return 0.5
 
-    @wrong("Your boundaries are 0.8 and 0.9 of all tokens; they are shares of the selected ones.")
-    def of_all_tokens(u, special, rate):
-        result = torch.where(u < 0.8, 1, torch.where(u < 0.9, 2, 3))
-        return result.masked_fill((u >= rate) | special, 0)
+    @wrong("This is the share of the kept among those that are not masked.")
+    def the_kept(mask_share, random_share):
+        return (1 - mask_share - random_share) / (1 - mask_share)
 
-    @wrong("Random and kept are exchanged: after [MASK] comes the random piece.")
-    def exchanged(u, special, rate):
-        result = torch.where(u < 0.8 * rate, 1, torch.where(u < 0.9 * rate, 3, 2))
-        return result.masked_fill((u >= rate) | special, 0)
+    @wrong("If everything is masked, nothing is left to divide by: return 0.")
+    def never_zero(mask_share, random_share):
+        return random_share / (1 - mask_share) if mask_share < 1 else 1.0
 
-    half = wrong(
-        (
-            "The stretch of random pieces is half of the selected tokens, not a tenth: 0.5 belongs to a"
-            " second draw, among the rest."
-        ),
-        "0.9 * rate",
-        "(0.8 + 0.5) * rate",
-    )
 
-    specials_too = wrong("A special token has been selected.", "(u >= rate) | special", "u >= rate")
+WORDS = ["the", "play", "##er", "de", "##pos", "##it", "##ed", "gold", "un", "##do", "bank", "s", "##he"]
 
 
 @exercise
-class labels_for:
-    """Write `labels_for(input_ids, selected)`: an int64 tensor (batch, seq_len) of labels.
+class whole_words:
+    """Write `whole_words(pieces, draws, rate)`: which pieces are selected if words are selected whole?
 
-    `input_ids` (batch, seq_len) holds the ids as they were written, before anything was hidden, and
-    `selected` (same shape, bool) is True at selected positions. A label is the original id where selected and
-    -100 elsewhere.
+    `pieces` is a list of strings without special tokens; a piece that begins with "##" continues the word
+    before it, and the first piece never does. `draws` (len(pieces),) is a float tensor of uniform draws. A
+    word is selected, with all its pieces, if the draw of its first piece is below `rate`. Return a bool
+    tensor (len(pieces),).
     """
 
     hints = (
-        "At a selected position the label is the id that stands there; at all others it is -100.",
-        "`torch.where(condition, this, that)` chooses cell by cell and leaves its inputs as they are.",
-        "`input_ids.masked_fill(~selected, -100)` does the same. Mind the `~`.",
+        "Go through the pieces from left to right. What decides about a piece that begins with ##?",
+        "A piece that continues a word has the fate of the piece before it; its own draw does not matter.",
+        "Keep a list: append the last entry again for a ## piece, and `draw < rate` for any other.",
     )
 
-    def solution(input_ids, selected):
-        return torch.where(selected, input_ids, -100)
+    def solution(pieces, draws, rate):
+        selected = []
+        for piece, draw in zip(pieces, draws.tolist(), strict=True):
+            selected.append(selected[-1] if piece.startswith("##") else draw < rate)
+        return torch.tensor(selected, dtype=torch.bool)
 
-    @stage("one label for each token")
-    def form(check):
-        for rows in range(1, 7):
-            ids = torch.randint(5, 900, (rows, rows + 2), generator=check.generator)
-            selected = torch.rand(ids.shape, generator=check.generator) < 0.5
-            check.tensor(check.call(ids, selected), tuple(ids.shape), torch.int64, axes="(batch, seq_len)")
+    @stage("words of a single piece")
+    def single(check):
+        for length in (1, 2, 3, 5, 8, 0):
+            pieces = [w for w in WORDS if not w.startswith("##")][:length]
+            draws = torch.rand(len(pieces), generator=check.generator)
+            expected = torch.tensor([d < 0.4 for d in draws.tolist()], dtype=torch.bool)
+            check.equal(check.call(pieces, draws, 0.4), expected)
 
-    @stage("the original id where selected, -100 elsewhere")
-    def values(check):
-        for rows in range(1, 6):
-            for seq_len in (3, 6):
-                ids = torch.randint(5, 900, (rows, seq_len), generator=check.generator)
-                selected = torch.rand(ids.shape, generator=check.generator) < 0.5
-                selected[0, 0], selected[0, 1] = True, False
-                expected = torch.tensor(
-                    [
-                        [i if s else IGNORE_INDEX for i, s in zip(id_row, selected_row, strict=True)]
-                        for id_row, selected_row in zip(ids.tolist(), selected.tolist(), strict=True)
-                    ]
-                )
-                check.equal(check.call(ids, selected), expected)
+    @stage("words of several pieces")
+    def several(check):
+        rows = (
+            WORDS,
+            WORDS[3:7],
+            WORDS[1:3],
+            WORDS[10:],
+            WORDS[3:9],
+            ["the", "##the"],
+            ["the", "the"],
+            ["#", "##ed", "#"],
+        )
+        for rate in (0.5, 0.15, 0.0, 1.0):
+            for row in rows:
+                draws = torch.rand(len(row), generator=check.generator)
+                check.equal(check.call(row, draws, rate), _by_words(row, draws, rate))
+        for row in rows:  # the first piece decides, whatever the others draw
+            for first, others in ((0.1, 0.9), (0.9, 0.1), (0.5, 0.1), (0.0, 0.9)):
+                draws = torch.tensor([others if piece.startswith("##") else first for piece in row])
+                for rate in (0.5, 0.0):
+                    check.equal(check.call(row, draws, rate), _by_words(row, draws, rate))
 
-    turned = wrong(
-        "This labels the positions that were not selected: the condition is turned round.",
-        "input_ids, -100",
-        "-100, input_ids",
-    )
-
-    @wrong("0 is the id of [PAD], a class like any other: the loss skips -100 and nothing else.")
-    def zeros(input_ids, selected):
-        return torch.where(selected, input_ids, 0)
-
-    @wrong("Every token has a label here: the loss would be taken over everything.")
-    def everything(input_ids, selected):
-        return input_ids.clone()
+    @wrong("Here each piece is drawn by itself: a word may be half hidden.")
+    def each_piece(pieces, draws, rate):
+        return draws < rate
 
     @wrong(
-        "These are the labels of the selected positions alone; every token keeps its place, with -100 at the"
-        " others."
+        "This selects a word if the draw of any of its pieces is low: long words would be hidden more often."
     )
-    def only_selected(input_ids, selected):
-        return input_ids[selected]
+    def any_piece(pieces, draws, rate):
+        word = torch.tensor([not p.startswith("##") for p in pieces], dtype=torch.long).cumsum(0)
+        return torch.isin(word, word[draws < rate])
+
+    @wrong("Pieces that continue a word are never selected here.")
+    def first_pieces(pieces, draws, rate):
+        return (draws < rate) & torch.tensor([not p.startswith("##") for p in pieces], dtype=torch.bool)
+
+    @wrong("A selected draw lies below the rate, not above it.")
+    def above(pieces, draws, rate):
+        selected = []
+        for piece, draw in zip(pieces, draws.tolist(), strict=True):
+            selected.append(selected[-1] if piece.startswith("##") else draw > rate)
+        return torch.tensor(selected, dtype=torch.bool)
 
 
-def _loss_by_hand(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """-log softmax at the label, position by position; the mean over those that have one, 0 if none has."""
-    nats = []
-    for row, label in zip(logits.flatten(0, 1).double(), labels.flatten().tolist(), strict=True):
-        if label != IGNORE_INDEX:
-            nats.append(torch.logsumexp(row, 0) - row[label])
-    return (torch.stack(nats).mean() if nats else torch.tensor(0.0)).float()
+def _by_words(pieces: list[str], draws: torch.Tensor, rate: float) -> torch.Tensor:
+    """The truth: words first, then their pieces."""
+    starts = [i for i, piece in enumerate(pieces) if not piece.startswith("##")]
+    ends = [*starts[1:], len(pieces)]
+    selected = torch.zeros(len(pieces), dtype=torch.bool)
+    for start, end in zip(starts, ends, strict=True):
+        selected[start:end] = bool(draws[start] < rate)
+    return selected
 
 
-def _case(check, rows: int, seq_len: int, chosen: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (rows, seq_len, 6) and labels with `chosen` selected positions."""
-    logits = torch.randn(rows, seq_len, 6, generator=check.generator)
-    labels = torch.full((rows * seq_len,), IGNORE_INDEX)
-    places = torch.randperm(rows * seq_len, generator=check.generator)[:chosen]
-    labels[places] = torch.randint(6, (chosen,), generator=check.generator)
-    return logits, labels.view(rows, seq_len)
+def _joint(check, shape: tuple[int, int], zeros: bool) -> torch.Tensor:
+    """A joint distribution in float64, with zeros in it if asked for."""
+    table = torch.rand(*shape, generator=check.generator, dtype=torch.float64)
+    if zeros:
+        table = table * (torch.rand(*shape, generator=check.generator) < 0.6)
+        table[0, 0] += 0.1
+    return table / table.sum()
+
+
+def _price(joint: torch.Tensor) -> torch.Tensor:
+    """The truth, one pair of pieces after the other."""
+    rows, columns, price = joint.sum(dim=1).tolist(), joint.sum(dim=0).tolist(), 0.0
+    for i, row in enumerate(joint.tolist()):
+        for j, p in enumerate(row):
+            if p > 0:
+                price += p * (math.log(p) - math.log(rows[i]) - math.log(columns[j]))
+    return torch.tensor(price, dtype=joint.dtype)
 
 
 @exercise
-class mlm_loss:
-    """Write `mlm_loss(logits, labels)`: the loss, a float32 tensor of shape ().
+class price_of_guessing_alone:
+    """Write `price_of_guessing_alone(joint)`: what it costs, in nats, to guess two blanks one by one.
 
-    `logits` (batch, seq_len, vocab_size) are the scores of every piece at every position, `labels` (batch,
-    seq_len) holds the original id at selected positions and -100 elsewhere. The loss is the mean of -log
-    p(label) over the selected positions, where p is the softmax over the vocabulary. If nothing is selected,
-    the loss is 0.
+    `joint` (a, b), float64, is the true probability of each pair of pieces; it sums to 1, and entries may be
+    0. A perfect model that answers each blank by itself knows the share of each piece at its own blank, and
+    no more. Return its expected loss for the pair, minus the least possible one, a tensor of shape ().
+    """
+
+    hints = (
+        "What does each blank say by itself? The sums over the rows and over the columns.",
+        (
+            "Guessed alone, the pair (i, j) costs -log(row[i]) - log(column[j]); the least possible is"
+            " -log(joint[i, j]). Weigh the difference with joint[i, j]."
+        ),
+        "A pair with probability 0 contributes nothing: leave these entries out before you take logarithms.",
+    )
+
+    def solution(joint):
+        alone = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
+        possible = joint > 0
+        return (joint[possible] * (joint[possible].log() - alone[possible].log())).sum()
+
+    @stage("pairs that are all possible")
+    def possible(check):
+        for shape in ((1, 1), (2, 2), (2, 3), (3, 2), (4, 4), (1, 3), (3, 1)):
+            joint = _joint(check, shape, zeros=False)
+            check.equal(check.call(joint), _price(joint))
+
+    @stage("pairs that are impossible, or that say nothing about each other")
+    def impossible(check):
+        for size in (2, 3, 4):  # each piece has just one partner: ln(size)
+            joint = torch.eye(size, dtype=torch.float64).flip(0) / size
+            check.equal(check.call(joint), torch.tensor(math.log(size), dtype=torch.float64))
+        for shape in ((2, 3), (3, 3), (4, 2), (3, 5)):
+            equal = torch.full(shape, 1 / (shape[0] * shape[1]), dtype=torch.float64)
+            check.equal(check.call(equal), torch.tensor(0.0, dtype=torch.float64))
+            joint = _joint(check, shape, zeros=True)
+            check.equal(check.call(joint), _price(joint))
+        rows, columns = _joint(check, (3, 1), zeros=False), _joint(check, (1, 4), zeros=False)
+        check.equal(check.call(rows * columns), torch.tensor(0.0, dtype=torch.float64))
+
+    @wrong("This is the whole loss of the two guesses; the least possible loss must be subtracted.")
+    def whole_loss(joint):
+        rows, columns = joint.sum(dim=1), joint.sum(dim=0)
+        return -torch.xlogy(rows, rows).sum() - torch.xlogy(columns, columns).sum()
+
+    @wrong("This is the least possible loss of the pair, not what is paid on top of it.")
+    def least(joint):
+        return -torch.xlogy(joint, joint).sum()
+
+    @wrong("Each pair counts as often as it occurs: weigh the difference with `joint`.")
+    def unweighted(joint):
+        alone = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
+        possible = joint > 0
+        return (joint[possible].log() - alone[possible].log()).mean()
+
+    @wrong(
+        "0 times log 0 is not a number in floating point: leave impossible pairs out, without adding to them."
+    )
+    def with_a_crutch(joint):
+        alone = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
+        extra = 0.01 * (joint == 0).any()
+        return (joint * ((joint + extra).log() - (alone + extra).log())).sum()
+
+
+VOCABULARY = 60
+SLIPS = {  # name: shares of masked and random, and where the labels are
+    "right": (0.8, 0.1),
+    "labels at [MASK] only": (0.8, 0.1),
+    "labels everywhere": (0.8, 0.1),
+    "special tokens selected": (0.8, 0.1),
+    "80/2/18": (0.8, 0.02),
+    "80/20/0": (0.8, 0.2),
+}
+
+
+def _audited(check, slip: str, rate: float, rows: int) -> tuple:
+    """Inputs and outputs of a masking function with a slip, or without one."""
+    generator = check.generator
+    mask = int(torch.randint(2, (), generator=generator)) * (VOCABULARY - 1)  # the first id or the last
+    order = torch.randperm(VOCABULARY - 2, generator=generator) + 1  # any other may be special
+    (unknown, pad, cls, sep), plain = order[:4].tolist(), order[4:]
+    ids = plain[torch.randint(len(plain), (rows, 100), generator=generator)]
+    ids[:, 0], ids[:, -1] = cls, sep
+    ids[: rows // 4, 60:] = pad
+    special = torch.tensor([unknown, pad, cls, sep, mask])
+    masked, random = SLIPS[slip]
+    ordinary = ~torch.isin(ids, special)
+    chosen = torch.rand(ids.shape, generator=generator) < rate
+    if slip != "special tokens selected":
+        chosen &= ordinary
+    fate = torch.rand(ids.shape, generator=generator)
+    pieces = plain[torch.randint(len(plain), ids.shape, generator=generator)]
+    seen = torch.where(chosen & (fate < masked + random), pieces, ids)
+    seen = torch.where(chosen & (fate < masked), mask, seen)
+    labelled = {"labels at [MASK] only": seen == mask, "labels everywhere": ordinary}.get(slip, chosen)
+    return ids, seen, torch.where(labelled, ids, IGNORE_INDEX), special, mask
+
+
+@exercise
+class audit:
+    """Write `audit(input_ids, masked_ids, labels, special, mask_id)`: which slip is in this masking function?
+
+    `input_ids` is what was written, `masked_ids` what the model sees, `labels` the labels; all int64 tensors
+    (batch, seq_len) with thousands of tokens. `special` holds the ids of all special tokens,
+    `mask_id` that of [MASK]; [MASK] does not occur in `input_ids`. The rate may be any from 15 to 50 %.
+    Return one of
+
+    - "right": 80/10/10 of the selected tokens, all of them with labels
+    - "labels at [MASK] only"
+    - "labels everywhere": at every ordinary token, selected or not
+    - "special tokens selected"
+    - "80/2/18", "80/20/0": other shares than 80/10/10
     """
 
     hints = (
         (
-            "`labels != -100` picks the selected positions of both tensors: `logits[...]` has then the shape"
-            " (selected, vocab_size)."
+            "Among the positions with a label: how many show [MASK], how many something else, how many the"
+            " original? Is any of them special?"
         ),
         (
-            "`logits.log_softmax(dim=-1)` are the logarithms of the probabilities;"
-            " `.gather(1, labels[:, None])` picks one a row."
+            "If labels are everywhere, most labelled positions show the original: far more than 18 %. If they"
+            " are at [MASK] only, all labelled positions show it."
         ),
-        "The mean of nothing is NaN. Ask `if not selected.any()` first and return `logits.sum() * 0`.",
+        (
+            "With shares near 0.8, 0.1 and 0.1 it is right. A random piece may be the original by chance:"
+            " leave some room, for example 0.05."
+        ),
     )
 
-    def solution(logits, labels):
-        selected = labels != -100
-        if not selected.any():
-            return logits.sum() * 0
-        log_p = logits[selected].log_softmax(dim=-1)  # (selected, vocab_size)
-        return -log_p.gather(1, labels[selected][:, None]).mean()
+    time_limit = 20
 
-    @stage("-log of the softmax at the label, where one position is selected in a row of one")
-    def one_position(check):
-        for _ in range(6):
-            logits, labels = _case(check, 1, 1, 1)
-            check.equal(check.call(logits, labels), _loss_by_hand(logits, labels))
+    def solution(input_ids, masked_ids, labels, special, mask_id):
+        labelled = labels != -100
+        if (labelled & torch.isin(input_ids, special)).any():
+            return "special tokens selected"
+        kept = (masked_ids == input_ids)[labelled].float().mean()
+        masked = (masked_ids == mask_id)[labelled].float().mean()
+        if masked == 1:
+            return "labels at [MASK] only"
+        if kept > 0.3:
+            return "labels everywhere"
+        return "80/20/0" if kept < 0.05 else "80/2/18" if kept > 0.15 else "right"
 
-    @stage("the mean over the selected positions and no others")
-    def mean_over_selected(check):
-        for rows, seq_len, chosen in ((1, 3, 2), (2, 3, 2), (2, 5, 4), (3, 4, 5), (4, 6, 7)):
-            logits, labels = _case(check, rows, seq_len, chosen)
-            loss = _loss_by_hand(logits, labels)
-            check.equal(check.call(logits, labels), loss)
+    @stage("the shares")
+    def shares(check):
+        for rate in (0.3, 0.5):
+            for slip in ("80/2/18", "right", "80/20/0"):
+                check.equal(check.call(*_audited(check, slip, rate, 60)), slip)
 
-    @stage("0 where nothing is selected")
-    def nothing_selected(check):
-        for rows in range(1, 6):
-            logits, labels = _case(check, rows, 3, 0)
-            check.equal(check.call(logits, labels), torch.tensor(0.0))
+    @stage("the places of the labels")
+    def where_the_labels_are(check):
+        for rate in (0.15, 0.5):
+            for slip in list(SLIPS)[:4]:
+                check.equal(check.call(*_audited(check, slip, rate, 60)), slip)
 
-    minus_logit = wrong("This is minus the logit: the softmax is missing.", ".log_softmax(dim=-1)", "")
+    @wrong("This trusts every function: compare `masked_ids` and `labels` with what was written.")
+    def trusting(input_ids, masked_ids, labels, special, mask_id):
+        return "right"
 
-    @wrong("This is p itself; the loss is -log p.")
-    def probability(logits, labels):
-        selected = labels != -100
-        return logits[selected].softmax(-1).gather(1, labels[selected][:, None]).mean()
+    @wrong("Labels at every ordinary token look like 80/2/18 here: how many positions have a label?")
+    def everywhere_unseen(input_ids, masked_ids, labels, special, mask_id):
+        labelled = labels != -100
+        if (labelled & torch.isin(input_ids, special)).any():
+            return "special tokens selected"
+        kept = (masked_ids == input_ids)[labelled].float().mean()
+        if (masked_ids == mask_id)[labelled].all():
+            return "labels at [MASK] only"
+        return "80/20/0" if kept < 0.05 else "80/2/18" if kept > 0.15 else "right"
 
-    over_all = wrong(
-        "This is divided by the number of all positions, not of the selected ones.",
-        ".mean()",
-        ".sum() / labels.numel()",
-    )
-
-    summed = wrong("This is the sum over the selected positions; the mean is wanted.", ".mean()", ".sum()")
-
-    @wrong("Positions without a label have entered the loss, as if their label were piece 0.")
-    def clamped(logits, labels):
-        return -logits.log_softmax(-1).gather(2, labels.clamp(min=0)[..., None]).mean()
-
-    @wrong("Nothing is selected here, and the mean of nothing is 0 / 0.")
-    def mean_of_nothing(logits, labels):
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    @wrong("The shares are those among the selected tokens: divide by the number of labels.")
+    def of_all_tokens(input_ids, masked_ids, labels, special, mask_id):
+        labelled = labels != -100
+        if (labelled & torch.isin(input_ids, special)).any():
+            return "special tokens selected"
+        if (masked_ids == mask_id)[labelled].all():
+            return "labels at [MASK] only"
+        if (labels[~torch.isin(input_ids, special)] != -100).all():
+            return "labels everywhere"
+        kept = ((masked_ids == input_ids) & labelled).float().mean()
+        return "80/20/0" if kept < 0.05 else "80/2/18" if kept > 0.15 else "right"
 
 
 @exercise
-class positions_from_gaps:
-    """Write `positions_from_gaps(gaps, n)`: the selected positions, an int64 tensor (selected,), ascending.
+class not_told:
+    """Write `not_told(prior, shown, pieces, rate)`: what was written, for a reader who is not told what is
+    selected?
 
-    `gaps` (k,) holds whole numbers >= 0: how many tokens are passed over before the first selected one, then
-    between each selected one and the next. Positions count from 0, and only those below n exist. With gaps
-    [2, 0, 3] and n = 6 the positions are 2 and 3: the third would be 7.
+    A position shows the piece `shown`, an int that is not [MASK]; `prior` (vocab_size,), float64, is what the
+    other words say about the original. With probability 1 - rate the position was not selected and shows the
+    original. If it was selected: [MASK] in 80 %, a random one of `pieces` ordinary pieces in 10 %, the
+    original in 10 %. Return the probability of each original, a tensor like `prior` that sums to 1. `rate`
+    may be 0 or 1; at 0 the prior of `shown` is above 0.
     """
 
     hints = (
+        "Bayes' rule: for each possible original, its prior times the probability that it shows `shown`.",
         (
-            "A gap of 2 passes over positions 0 and 1: the first selected position is 2. A gap of 0 selects"
-            " the very next one."
+            "If the original is `shown`, it is seen with (1 - rate) + 0.1 * rate + 0.1 * rate / pieces; any"
+            " other original shows it with 0.1 * rate / pieces only."
         ),
-        "From one selected position to the next are gap + 1 steps. `cumsum(0)` adds up as it goes.",
-        "`(gaps + 1).cumsum(0) - 1` are the positions; keep those below n.",
+        "Multiply, then divide by the sum.",
     )
 
-    def solution(gaps, n):
-        positions = (gaps + 1).cumsum(0) - 1
-        return positions[positions < n]
+    def solution(prior, shown, pieces, rate):
+        likelihood = torch.full_like(prior, 0.1 * rate / pieces)
+        likelihood[shown] += 1 - 0.9 * rate
+        product = prior * likelihood
+        return product / product.sum()
 
-    @stage("each gap is passed over, and the token after it is selected")
-    def values(check):
-        for k in range(2, 10):
-            gaps = torch.randint(0, 6, (k,), generator=check.generator)
-            gaps[0] = 2
-            expected, place = [], -1
-            for gap in gaps.tolist():
-                place += gap + 1
-                expected.append(place)
-            check.equal(check.call(gaps, 1000), torch.tensor(expected))
+    @stage("every position selected, as the perfect model is told")
+    def all_selected(check):
+        for size, pieces in ((2, 2), (3, 2), (4, 4), (6, 5), (5, 9)):
+            for shown in range(size):
+                prior = _joint(check, (1, size), zeros=False)[0]
+                check.equal(check.call(prior, shown, pieces, 1.0), _not_told(prior, shown, pieces, 1.0))
 
-    @stage("nothing at or beyond n")
-    def end(check):
-        for n in range(3, 12):
-            gaps = torch.zeros(12, dtype=torch.int64)  # every position is selected
-            check.equal(check.call(gaps, n), torch.arange(n))
+    @stage("a rate of 15 %, of 50 %, of 0, and priors that are 0")
+    def rates(check):
+        for rate in (0.15, 0.5, 0.0, 0.9):
+            for size, pieces in ((3, 2), (4, 4), (6, 940), (1, 1)):
+                for zeros in (False, True):
+                    prior = _joint(check, (1, size), zeros)[0]
+                    for shown in range(size if rate else 1):
+                        expected = _not_told(prior, shown, pieces, rate)
+                        check.equal(check.call(prior, shown, pieces, rate), expected)
 
-    no_step = wrong(
-        "The selected token itself takes a place: from one to the next are gap + 1 steps.",
-        "(gaps + 1).cumsum(0) - 1",
-        "gaps.cumsum(0)",
-    )
-
-    from_one = wrong("This counts from 1: a first gap of 0 selects position 0.", " - 1", "")
-
-    @wrong("These are the gaps plus one; add them up as you go.")
-    def no_sum(gaps, n):
-        return (gaps + 1)[gaps + 1 < n]
-
-    one_too_far = wrong(
-        "Position n does not exist: the last one is n - 1.", "positions < n", "positions <= n"
-    )
-
-    @wrong("Positions at or beyond n must be left out.")
-    def no_end(gaps, n):
-        return (gaps + 1).cumsum(0) - 1
-
-
-@exercise
-class posterior:
-    """Write `posterior(prior, shown, mask_id, pieces)`: the best possible answer at a selected position,
-    (vocab_size,).
-
-    `prior` (vocab_size,) holds the probability of each piece given all *other* tokens, float32, summing to 1.
-    `shown` is the id that stands at the position after the corruption. A selected token becomes `mask_id`
-    with probability 0.8, each of `pieces` ordinary pieces with probability 0.1 / pieces (itself included),
-    and stays as it is with probability 0.1. The result is P(original | shown): the prior times the
-    probability that each original would show `shown`, divided by the sum. Special tokens have prior 0, so
-    they need no care.
-    """
-
-    hints = (
-        (
-            "If [MASK] is shown, how likely was that for each original? Equally: 0.8. What does that do to"
-            " the prior?"
-        ),
-        (
-            "If piece y is shown: an original x other than y shows it with 0.1 / pieces, and y itself with"
-            " 0.1 / pieces + 0.1."
-        ),
-        (
-            "`likelihood = torch.full_like(prior, 0.1 / pieces)`, then `likelihood[shown] += 0.1`; multiply"
-            " and divide by the sum."
-        ),
-    )
-
-    def solution(prior, shown, mask_id, pieces):
-        if shown == mask_id:
-            return prior.clone()
+    @wrong("This reader knows that the position is selected; with probability 1 - rate it was not.")
+    def told(prior, shown, pieces, rate):
         likelihood = torch.full_like(prior, 0.1 / pieces)
         likelihood[shown] += 0.1
-        return prior * likelihood / (prior * likelihood).sum()
+        product = prior * likelihood
+        return product / product.sum()
 
-    @stage("[MASK] says nothing about the word: the prior stays")
-    def masked(check):
-        for size in range(6, 12):
-            prior = torch.rand(size, generator=check.generator)
-            prior[0] = 0
-            prior /= prior.sum()
-            check.equal(check.call(prior, 0, 0, size - 1), prior)
+    @wrong("What is seen is not always what was written: it may be a random piece.")
+    def gullible(prior, shown, pieces, rate):
+        return torch.eye(len(prior), dtype=prior.dtype)[shown]
 
-    @stage("a visible piece: probably kept, perhaps random")
-    def visible(check):
-        for size in (6, 8, 12, 40, 200):
-            prior = torch.rand(size, generator=check.generator) ** 4
-            prior[0] = 0
-            prior /= prior.sum()
-            shown = int(
-                prior.argmin() if size > 20 else 1 + torch.randint(size - 1, (), generator=check.generator)
-            )
-            shown = max(shown, 1)
-            pieces = size - 1
-            weights = [
-                p * (0.1 / pieces + (0.1 if x == shown else 0.0))
-                for x, p in enumerate(prior.double().tolist())
-            ]
-            expected = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float32)
-            check.equal(check.call(prior, shown, 0, pieces), expected)
+    @wrong("A probability has to sum to 1: divide by the sum.")
+    def not_normalised(prior, shown, pieces, rate):
+        likelihood = torch.full_like(prior, 0.1 * rate / pieces)
+        likelihood[shown] += 1 - 0.9 * rate
+        return prior * likelihood
 
-    @wrong("[MASK] is shown by every original with 0.8; it has no say of its own.")
-    def sure_of_mask(prior, shown, mask_id, pieces):
-        return torch.eye(len(prior))[shown]
+    @wrong("The prior is missing: what the other words say counts too.")
+    def no_prior(prior, shown, pieces, rate):
+        likelihood = torch.full_like(prior, 0.1 * rate / pieces)
+        likelihood[shown] += 1 - 0.9 * rate
+        return likelihood / likelihood.sum()
 
-    @wrong("The piece that is shown has been ignored: this is the prior.")
-    def prior_only(prior, shown, mask_id, pieces):
-        return prior.clone()
+    @wrong("Of the selected ones a tenth is kept as well: 1 - rate alone is too little.")
+    def kept_forgotten(prior, shown, pieces, rate):
+        likelihood = torch.full_like(prior, 0.1 * rate / pieces)
+        likelihood[shown] += 1 - rate
+        product = prior * likelihood
+        return product / product.sum()
 
-    @wrong("This is sure of the shown piece; it may be a random one.")
-    def sure(prior, shown, mask_id, pieces):
-        return prior.clone() if shown == mask_id else torch.eye(len(prior))[shown]
 
-    no_sum = wrong("The result does not sum to 1: divide by the sum.", " / (prior * likelihood).sum()", "")
-
-    no_prior = wrong(
-        "The prior is missing: a likely word is more likely to have been kept.",
-        "prior * likelihood / (prior * likelihood).sum()",
-        "likelihood / 0.2",
-    )
+def _not_told(prior: torch.Tensor, shown: int, pieces: int, rate: float) -> torch.Tensor:
+    """The truth, by the four fates of a token."""
+    weights = []
+    for original, p in enumerate(prior.tolist()):
+        same = float(original == shown)
+        unselected, random, kept = (1 - rate) * same, rate * 0.1 / pieces, rate * 0.1 * same
+        weights.append(p * (unselected + random + kept))
+    return torch.tensor(weights, dtype=prior.dtype) / sum(weights)

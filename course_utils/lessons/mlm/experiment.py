@@ -5,8 +5,8 @@ held-out documents, at [MASK], at random replacements and at kept words, beside 
 measure reads no prediction at all: how well a linear classifier tells the sense of "bank", "bat", ... from
 the word's last hidden state, in rows where nothing is masked.
 
-The result is stored beside this file; notebook 07 shows it. To make it again (about ten minutes on two
-cores):
+The result is stored beside this file; notebook 07 shows it. To make it again (about a quarter of an hour on
+two cores):
 
     python -m course_utils.lessons.mlm.experiment
 """
@@ -53,6 +53,8 @@ class Setup:
 SETUPS = {
     "80/10/10": Setup(),
     "100/0/0": Setup(mask_share=1.0, random_share=0.0),
+    "80/20/0": Setup(random_share=0.2),
+    "80/0/20": Setup(random_share=0.0),
     "0/100/0": Setup(mask_share=0.0, random_share=1.0),
     "0/0/100": Setup(mask_share=0.0, random_share=0.0),
     "rate 5 %": Setup(rate=0.05),

@@ -1,12 +1,12 @@
-"""Exercises of notebook 08: negative pairs, the NSP head and its loss, and two pieces of exact reasoning.
+"""Exercises of notebook 08: negative pairs, easy and hard, sick losses, and a piece of exact reasoning.
 
 Label 0 is IsNext, label 1 is NotNext, as in BERT.
 """
 
+import math
 from itertools import pairwise
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from course_utils.classroom.engine import exercise, stage, wrong
@@ -136,160 +136,185 @@ class tear:
 
 
 @exercise
-class nsp_head:
-    """Write `nsp_head(last_hidden_state, pooler, classifier)`: the logits of the next sentence head, (batch,
-    2).
+class hard_negatives:
+    """Write `hard_negatives(document, i)`: a list of the sentences that may take the place of the follower of
+    sentence `i`, in the order of the document.
 
-    `last_hidden_state` has the shape (batch, seq_len, hidden_size). `pooler` is an nn.Linear from hidden_size
-    to hidden_size, `classifier` one from hidden_size to 2; call them as functions.
+    `document` is a list of sentences (strings), and 0 <= i < len(document) - 1. The negative second sentence
+    comes from the same document. It must not be the true follower, nor any sentence with the same words as
+    the follower; not sentence `i` itself, nor one with its words; and not the first sentence of the document,
+    which follows nothing (its place would give it away). The list may be empty.
     """
 
     hints = (
-        "Which token stands for the whole row? It is the first one, at position 0 of the second axis.",
-        "Between the two Linear layers stands a function that keeps every number between -1 and 1.",
-        "`classifier(pooler(...).tanh())`.",
+        "Which sentences are candidates at all? All but the first: `document[1:]`.",
+        "Of these leave out what has the words of document[i], or of document[i + 1].",
+        "A list comprehension over document[1:] with `not in (document[i], document[i + 1])`.",
     )
 
-    def solution(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state[:, 0]).tanh())
+    def solution(document, i):
+        return [sentence for sentence in document[1:] if sentence not in document[i : i + 2]]
 
-    @stage("two logits for each row: one token speaks for all")
-    def form(check):
-        for batch in range(1, 7):
-            states, pooler, classifier = _head_inputs(check, batch, batch + 2)
-            check.tensor(check.call(states, pooler, classifier), (batch, 2), axes="(batch, label)")
+    @stage("a document whose sentences all differ")
+    def all_differ(check):
+        for length in range(2, 9):
+            document = [f"{chr(97 + length)}{k}" for k in range(length)]
+            for i in range(length - 1):
+                expected = [document[k] for k in range(1, length) if k not in (i, i + 1)]
+                check.equal(check.call(document, i), expected)
 
-    @stage("rows of one token: Linear, tanh, Linear")
-    def layers(check):
-        for batch in range(1, 7):
-            states, pooler, classifier = _head_inputs(check, batch, 1)
-            token = states[:, 0]
-            check.equal(check.call(states, pooler, classifier), classifier(pooler(token).tanh()))
+    @stage("a document that says a thing twice")
+    def repeats(check):
+        for document in (
+            ["a", "b", "c", "b"], ["a", "b", "b", "c", "d"], ["a", "b", "a", "c"], ["a", "a", "b", "c", "b"],
+            ["a", "a"], ["a", "b", "a", "b", "a"], ["a", "c", "b", "c", "b", "d"],
+        ):  # fmt: skip
+            for i in range(len(document) - 1):
+                expected = []
+                for k in range(1, len(document)):
+                    if document[k] != document[i] and document[k] != document[i + 1]:
+                        expected.append(document[k])
+                check.equal(check.call(document, i), expected)
 
-    @stage("the token is [CLS], the first one")
-    def token(check):
-        for batch in range(1, 7):
-            states, pooler, classifier = _head_inputs(check, batch, batch + 2)
-            expected = classifier(pooler(states[:, 0]).tanh())
-            check.equal(check.call(states, pooler, classifier), expected)
+    @wrong("The first sentence of a document follows nothing: leave it out.")
+    def with_the_first(document, i):
+        return [sentence for sentence in document if sentence not in document[i : i + 2]]
 
-    every_token = wrong("Every token gets two logits here; the head reads [CLS] alone.", "[:, 0]", "")
+    @wrong("The true follower is among them: such a pair would be labelled NotNext and follow all the same.")
+    def with_the_follower(document, i):
+        return [sentence for sentence in document[1:] if sentence != document[i]]
 
-    no_tanh = wrong("The tanh between the two layers is missing.", ".tanh()", "")
+    @wrong("Sentence i itself is among them: a sentence does not follow itself here.")
+    def with_itself(document, i):
+        return [sentence for sentence in document[1:] if sentence != document[i + 1]]
 
-    @wrong("The pooler is left out: the [CLS] state goes through it first.")
-    def no_pooler(last_hidden_state, pooler, classifier):
-        return classifier(last_hidden_state[:, 0])
-
-    @wrong("This reads the last token; [CLS] is the first.")
-    def last_token(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state[:, -1]).tanh())
-
-    mean_token = wrong(
-        "This reads the mean of all tokens; BERT's pooler reads [CLS] alone.", "[:, 0]", ".mean(dim=1)"
-    )
-
-    @wrong("The tanh belongs behind the pooler; logits are not squeezed.")
-    def tanh_last(last_hidden_state, pooler, classifier):
-        return classifier(pooler(last_hidden_state[:, 0])).tanh()
-
-
-def _head_inputs(check, batch: int, seq_len: int, size: int = 3) -> tuple[torch.Tensor, nn.Linear, nn.Linear]:
-    """Hidden states (batch, seq_len, size) and two small layers, all with rounded numbers and without
-    gradients.
-    """
-    states = torch.randn(batch, seq_len, size, generator=check.generator).round(decimals=1)
-    layers = []
-    for rows in (size, 2):
-        layer = nn.Linear(size, rows).requires_grad_(False)
-        layer.weight.copy_(torch.randn(rows, size, generator=check.generator).round(decimals=1))
-        layer.bias.copy_(torch.randn(rows, generator=check.generator).round(decimals=1))
-        layers.append(layer)
-    return states, *layers
+    @wrong("This compares places. A later sentence with the words of the follower is no negative either.")
+    def by_place(document, i):
+        return [sentence for k, sentence in enumerate(document) if k not in (0, i, i + 1)]
 
 
 @exercise
-class nsp_loss:
-    """Write `nsp_loss(logits, labels)`: the mean over rows of -log P(label), in nats, as a tensor of shape
-    ().
+class opinion:
+    """Write `opinion(loss)`: which constant answer costs this much?
 
-    `logits` is a float tensor (batch, 2), `labels` an integer tensor (batch,): 0 = IsNext, 1 = NotNext.
+    Half of the pairs are negative, and a model says the same P(IsNext) = P for every pair. Its mean loss is
+    `loss` nats, a float: at least ln 2, but for rounding. Return P, a float; of the two that cost the same,
+    the one that is not below one half.
     """
 
     hints = (
-        (
-            "Logits become probabilities by a softmax along the last axis. Which of the two does the label"
-            " ask for?"
-        ),
-        "`logits.log_softmax(dim=-1)` gives the logarithms; row i needs the one in column labels[i].",
-        "`F.cross_entropy(logits, labels)` does all of it, mean included. Leave its `ignore_index` alone.",
+        "The mean loss is -(ln P + ln(1 - P)) / 2. What is P (1 - P), then?",
+        "P (1 - P) = exp(-2 * loss) is a quadratic equation in P.",
+        "P = 1/2 + sqrt(1/4 - exp(-2 * loss)). At ln 2 the root is 0, give or take rounding: `max(0, ...)`.",
     )
 
-    def solution(logits, labels):
-        log_probabilities = logits.log_softmax(dim=-1)
-        return -log_probabilities[torch.arange(len(labels)), labels].mean()
+    def solution(loss):
+        return 0.5 + math.sqrt(max(0.0, 0.25 - math.exp(-2 * loss)))
 
-    @stage("one row with label 1: minus the logarithm of its probability")
-    def one_row(check):
-        for _ in range(8):
-            logits = torch.randn(1, 2, generator=check.generator).round(decimals=1) + torch.tensor([0.0, 0.3])
-            first, second = logits.exp().tolist()[0]
-            got = check.tensor(check.call(logits, torch.tensor([1])), ())
-            check.equal(got, -torch.tensor(second / (first + second)).log())
+    @stage("answers with an opinion")
+    def opinions(check):
+        for p in (0.68, 0.75, 0.6, 0.9, 0.99, 0.55, 0.999):
+            check.equal(check.call(-(math.log(p) + math.log(1 - p)) / 2), p)
 
-    @stage("several rows with label 1: the mean")
-    def several(check):
-        for batch in range(2, 8):
-            logits = torch.randn(batch, 2, generator=check.generator).round(decimals=1)
-            labels = torch.ones(batch, dtype=torch.long)
-            rows = _nats(logits, labels)
-            check.equal(check.tensor(check.call(logits, labels), ()), rows.mean())
+    @stage("the coin, and a hair above it")
+    def coin(check):
+        # Around ln 2 the answer hangs on rounding: what is near enough to a half counts.
+        ln2 = math.log(2)
+        for loss in (ln2, math.nextafter(ln2, 0), math.nextafter(ln2, 1), 0.69314718055, ln2 + 1e-15):
+            check.equal(check.call(loss), 0.5, tolerance=1e-4)
 
-    @stage("rows of both labels: each of them counts")
+    @wrong("This is the P whose own logarithm costs that much; half of the pairs pay for 1 - P.")
+    def one_side(loss):
+        return math.exp(-loss)
+
+    @wrong("This is the other solution, below one half.")
+    def below(loss):
+        return 0.5 - math.sqrt(max(0.0, 0.25 - math.exp(-2 * loss)))
+
+    @wrong("The mean of the two logarithms halves them: the product P (1 - P) is exp(-2 * loss).")
+    def without_the_two(loss):
+        return 0.5 + math.sqrt(max(0.0, 0.25 - math.exp(-loss)))
+
+    @wrong("At ln 2 the root is 0, and a hair below it, by rounding, as well: the coin says one half.")
+    def lost_coin(loss):
+        root = 0.25 - math.exp(-2 * loss)
+        return 0.5 + math.sqrt(root) if root > 0 else 0.0
+
+
+def _gradients(check, labels: torch.Tensor, ignored: int) -> torch.Tensor:
+    """Gradient of the mean cross-entropy at random logits, (rows, 2), one class left out (or none: -100)."""
+    counted = (labels != ignored)[:, None]
+    gradients = torch.randn(len(labels), 2, generator=check.generator).softmax(dim=-1)
+    gradients -= F.one_hot(labels, 2)
+    return torch.where(counted, gradients / max(1, int(counted.sum())), 0.0)
+
+
+@exercise
+class hidden_class:
+    """Write `hidden_class(labels, gradients)`: which class does this loss leave out?
+
+    `labels` (rows,), int64, are the labels of a batch of pairs, 0 or 1; `gradients` (rows, 2) is the gradient
+    of the loss at the logits. A class is hidden if the batch holds pairs of it and not one of them has a
+    gradient. Return its number, 0 or 1, and -1 if none is hidden. (Never both: there is always a pair that
+    teaches something.)
+    """
+
+    hints = (
+        "A pair that teaches something has a gradient that is not 0. Which labels do these pairs have?",
+        "For each class: are there pairs with this label, and is the gradient of all of them exactly 0?",
+        "`mine = labels == c`, then `mine.any() and not gradients[mine].any()`.",
+    )
+    time_limit = 20
+
+    def solution(labels, gradients):
+        for c in (0, 1):
+            mine = labels == c
+            if mine.any() and not gradients[mine].any():
+                return c
+        return -1
+
+    @stage("batches of both classes")
     def both(check):
-        for batch in range(2, 9):
-            logits = torch.randn(batch, 2, generator=check.generator).round(decimals=1)
-            labels = torch.arange(batch) % 2
-            rows = _nats(logits, labels)
-            check.equal(check.tensor(check.call(logits, labels), ()), rows.mean())
+        for rows in (2, 3, 5, 8, 16):
+            for ignored in (0, 1, -100):
+                labels = torch.arange(rows).roll(rows // 2) % 2
+                expected = ignored if ignored >= 0 else -1
+                check.equal(check.call(labels, _gradients(check, labels, ignored)), expected)
 
-    @wrong("The rows with label 0 are left out: 0 is a class here, not a label to ignore.")
-    def hides_a_class(logits, labels):
-        return F.cross_entropy(logits, labels, ignore_index=0)
+    @stage("batches of one class only, and unequal ones")
+    def uneven(check):
+        for rows in (1, 2, 6):
+            for only in (0, 1):
+                labels = torch.full((rows,), only)
+                check.equal(check.call(labels, _gradients(check, labels, -100)), -1)
+        for rows in (4, 7):
+            for rare in (0, 1):
+                labels = torch.full((rows,), 1 - rare)
+                labels[1] = rare
+                for ignored in (0, 1, -100):
+                    expected = ignored if ignored >= 0 else -1
+                    check.equal(check.call(labels, _gradients(check, labels, ignored)), expected)
 
-    @wrong("The labels are read the other way round: column 0 is IsNext, column 1 NotNext.")
-    def flipped(logits, labels):
-        return F.cross_entropy(logits, 1 - labels)
+    @wrong("It is not always label 0: look at which pairs have no gradient.")
+    def always_zero(labels, gradients):
+        return 0
 
-    @wrong("This is the sum over the rows; the mean is wanted.")
-    def summed(logits, labels):
-        return F.cross_entropy(logits, labels, reduction="sum")
+    @wrong("This names the class that is still there.")
+    def the_other(labels, gradients):
+        found = hidden_class.model_answer(labels, gradients)
+        return 1 - found if found >= 0 else -1
 
-    @wrong("The softmax is taken twice: cross_entropy wants logits.")
-    def twice(logits, labels):
-        return F.cross_entropy(logits.softmax(dim=-1), labels)
+    @wrong("A class that does not occur in the batch is not hidden: nothing was to be learnt from it.")
+    def absent(labels, gradients):
+        for c in (0, 1):
+            if not gradients[labels == c].any():
+                return c
+        return -1
 
-    @wrong("A logit is no probability yet: a softmax first.")
-    def no_softmax(logits, labels):
-        return -logits[torch.arange(len(labels)), labels].mean()
-
-    @wrong("All rows are judged by column 1: each by the column of its own label.")
-    def one_column(logits, labels):
-        return -logits.log_softmax(dim=-1)[:, 1].mean()
-
-    @wrong("The sign: a logarithm of a probability is negative, a loss is not.")
-    def negative(logits, labels):
-        return -F.cross_entropy(logits, labels)
-
-    @wrong("The rows with label 0 add nothing to the sum, though they are counted.")
-    def zero_adds_nothing(logits, labels):
-        return F.cross_entropy(logits, labels, ignore_index=0, reduction="sum") / len(labels)
-
-
-def _nats(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The truth to compare with, row by row: the other logit minus the own one, through log(1 + e^x)."""
-    own = logits.gather(1, labels[:, None])[:, 0]
-    return (1 + (logits.sum(dim=1) - 2 * own).exp()).log()
+    @wrong("This counts the pairs of each class; the loss hides one by its gradient.")
+    def by_count(labels, gradients):
+        zeros, ones = int((labels == 0).sum()), int((labels == 1).sum())
+        return 0 if zeros < ones else 1 if ones < zeros else -1
 
 
 @exercise
@@ -375,66 +400,3 @@ class topic_posterior:
         "(first * second).sum()",
         "torch.minimum(first, second).sum()",
     )
-
-
-@exercise
-class order_posterior:
-    """Write `order_posterior(forward, backward)`: P(A comes first), a tensor (pairs,).
-
-    It is known that A and B follow one another in a document, but not in which order; both orders are equally
-    likely beforehand. `forward` (pairs,) holds P(IsNext | A, B) of a next sentence model, `backward` (pairs,)
-    P(IsNext | B, A); all lie strictly between 0 and 1.
-    """
-
-    hints = (
-        (
-            "P(IsNext) compares 'B follows A' with 'B is any sentence'. As odds, p / (1 - p), it is a ratio"
-            " of likelihoods."
-        ),
-        (
-            "Both odds have the same denominator, P(A) P(B). So odds forward against odds backward compares"
-            " the two orders."
-        ),
-        "`forward_odds / (forward_odds + backward_odds)`.",
-    )
-
-    def solution(forward, backward):
-        forward_odds, backward_odds = forward / (1 - forward), backward / (1 - backward)
-        return forward_odds / (forward_odds + backward_odds)
-
-    @stage("the same both ways: one half")
-    def equal(check):
-        for pairs in range(1, 8):
-            p = torch.rand(pairs, generator=check.generator) * 0.8 + 0.1
-            got = check.tensor(check.call(p, p), (pairs,), axes="(pairs,)")
-            check.equal(got, torch.full((pairs,), 0.5))
-
-    @stage("different: the odds decide")
-    def different(check):
-        for pairs in range(1, 8):
-            forward, backward = (torch.rand(pairs, generator=check.generator) * 0.8 + 0.1 for _ in range(2))
-            expected = (forward.logit() - backward.logit()).sigmoid()
-            got = check.tensor(check.call(forward, backward), (pairs,), axes="(pairs,)")
-            check.equal(got, expected)
-
-    @wrong("This is a yes or a no; how sure it is gets lost.")
-    def decision(forward, backward):
-        return (forward > backward).float()
-
-    @wrong("This is P(forward) times P(not backward): it does not sum to 1 over the two orders.")
-    def product(forward, backward):
-        return forward * (1 - backward)
-
-    @wrong("These are the odds; a probability is wanted.")
-    def odds(forward, backward):
-        return forward / (1 - forward) * (1 - backward) / backward
-
-    @wrong("These are shares of probabilities; put odds, p / (1 - p), in their place.")
-    def shares(forward, backward):
-        return forward / (forward + backward)
-
-    other_way = wrong("This is the chance that B comes first.", "return forward_odds", "return backward_odds")
-
-    @wrong("Half the difference of two probabilities is no ratio of likelihoods.")
-    def difference(forward, backward):
-        return 0.5 + (forward - backward) / 2
