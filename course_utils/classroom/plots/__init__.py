@@ -28,12 +28,14 @@ from course_utils.classroom.plots.cells import (
     mask_grids,
     moved_positions,
     similarities,
+    span_scores,
 )
 from course_utils.classroom.plots.lines import (
     LiveLoss,
     curves,
     learning_curves,
     loss_against_floors,
+    reliability,
     roofline,
     row_lengths,
 )
@@ -79,11 +81,13 @@ __all__ = [
     "mask_grids",
     "moved_positions",
     "point_maps",
+    "reliability",
     "roofline",
     "row_lengths",
     "scatter",
     "show",
     "similarities",
+    "span_scores",
     "timeline",
     "word_maps",
 ]
