@@ -49,7 +49,7 @@ CLUES = ("neither", "the day", "the person")  # what the other sentence shares w
 
 def one_fact(n: int, seed: int = 0, part: str = "train") -> list[LabelledText]:
     """Sentence pairs whose premise states a single fact: somebody was somewhere on a day."""
-    return [pair for pair in pairs(4 * n, seed, part) if " and " not in pair.text][:n]
+    return [pair for pair in pairs(6 * n, seed, part) if " and " not in pair.text][:n]
 
 
 def home_of(example: Question) -> int:
