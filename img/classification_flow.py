@@ -69,7 +69,9 @@ def draw_head(diagram: Diagram) -> None:
     ]
     for x, shape in shapes:
         diagram.text(x, top + 72, shape, SMALL, colour=GREY)
-    diagram.arrow((868, top + 84), (868, 398), (95, 398), (95, top + 86))
+    diagram.arrow((868, top + 84), (868, 398), (459, 398), (459, top + 86))
+    diagram.arrow((459, 398), (95, 398), (95, top + 86))
+    diagram.arrow((95, 398), (8, 398), (8, 132), (140, 132))
     diagram.text(480, 414, "gradients reach everything: classifier, pooler, encoder", SMALL, colour=GREY)
 
 

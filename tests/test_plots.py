@@ -89,6 +89,8 @@ def gallery() -> dict[str, plots.Picture]:
         "curves": plots.curves(
             [1, 4, 16], {"divided": [1, 0.9, 1.1], "raw": [1, 0.1, 1e-4]}, "d", "slope", log=True
         ),
+        "reliable": plots.reliability({"as trained": ([0.55, 0.9, 0.95, 0.97], [0, 1, 0, 1])}, "300 reviews"),
+        "spans": plots.span_scores([0.2, 1.1, 0.3, -1, 2.4], [-0.5, 2.6, 0.2, -1, 2.3], TOKENS, "sums"),
     }
 
 
@@ -109,6 +111,8 @@ NAMES = [
     "lengths",
     "maps",
     "points",
+    "reliable",
+    "spans",
 ]
 
 
@@ -844,6 +848,33 @@ def test_learning_curves_show_mean_and_spread():
 def test_learning_curves_refuse_what_cannot_be_drawn(sizes, scores, complaint):
     with pytest.raises(ValueError, match=complaint):
         plots.learning_curves(sizes, scores, "accuracy", ("coin", 0.5))
+
+
+# --- How sure, how right; and the spans of an answer
+
+
+def test_reliability_puts_a_point_at_each_bin_that_holds_something():
+    picture = plots.reliability({"model": ([0.62, 0.68, 0.95], [True, False, True])}, "three")
+    assert "model: says 0.65, is right 0.50 (2 guesses), says 0.95, is right 1.00 (1 guesses)" in picture.alt
+    [axes] = picture.figure.axes
+    assert np.allclose(axes.lines[1].get_xdata(), [0.65, 0.95])
+    for series in ({}, {"a": ([0.5], [1, 0])}, {"a": ([], [])}, {"a": ([1.5], [1])}):
+        with pytest.raises(ValueError, match="series"):
+            plots.reliability(series)
+
+
+def test_span_scores_frame_the_best_span_that_does_not_end_before_it_starts():
+    picture = plots.span_scores([0.0, 1.0, 3.0], [5.0, 1.0, 2.0], ["a", "b", "c"])
+    [axes] = picture.figure.axes
+    [frame] = axes.patches
+    assert frame.get_xy() == (0, 0)  # from a to a, 5.0; from c to a would have 8.0
+    assert picture.alt.startswith(
+        "Sums of start and end score for every span of 3 tokens. The highest: 'a' 5.0"
+    )
+    assert [text.get_text() for text in axes.texts].count("\u00b7") == 3
+    for start, end in (([1.0], [1.0]), ([1.0, 2.0], [1.0])):
+        with pytest.raises(ValueError, match="start and end"):
+            plots.span_scores(start, end, ["a", "b"][: len(start)])
 
 
 # --- The roofline

@@ -254,6 +254,20 @@ def test_numbers_of_sentences_out_of_range(wrong):
         toy_tasks.questions(1, **wrong)
 
 
+def test_short_questions_keep_the_answer_or_leave_it_out():
+    examples = toy_tasks.short_questions(60)
+    assert [not e.answers for e in examples] == [number % 4 == 0 for number in range(60)]
+    assert [e.question for e in examples] == [e.question for e in toy_tasks.questions(60, unanswerable=0.0)]
+    for e, whole in zip(examples, toy_tasks.questions(60, unanswerable=0.0), strict=True):
+        sentences = e.context.removesuffix(" .").split(" . ")
+        assert len(sentences) == 2 and all(sentence in whole.context for sentence in sentences)
+        for answer in e.answers:
+            assert e.context[answer.start : answer.end] == answer.text == whole.answers[0].text
+            home = next(s for s in whole.context.split(" . ") if answer.text in s)
+            assert home.removesuffix(" .") in sentences
+        assert (e.kind == "none") == (not e.answers)
+
+
 def test_share_of_unanswerable_out_of_range():
     with pytest.raises(ValueError, match="unanswerable: expected 0 <= unanswerable <= 1, got 1.5"):
         toy_tasks.questions(1, unanswerable=1.5)

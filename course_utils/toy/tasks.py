@@ -421,6 +421,41 @@ def ask(rng: Rng, sentences: tuple[int, int], unanswerable: Share) -> Question:
     return Question(question, context.strip(), (Answer(answer, spans[about][answer]),), wanted)
 
 
+def short_questions(
+    n: Natural, seed: Natural = 0, part: str = "train", balanced: bool = False
+) -> list[Question]:
+    """`questions` cut down to two sentences a context: less to search.
+
+    In three contexts of four the sentence that answers is one of the two; in every fourth one, the first to
+    begin with, it is left out, and the question has no answer (`kind` "none").
+
+    Args:
+        balanced: keep each of the other sentences in turn. If not, the first of them is kept, so that the
+            answer stands in the second sentence more often: a hint that was not meant, and that notebook 11
+            is about.
+    """
+    return [
+        two_sentences(example, answered=number % 4 > 0, turn=number // 4 if balanced else 0)
+        for number, example in enumerate(questions(n, seed, part, unanswerable=0.0))
+    ]
+
+
+def two_sentences(example: Question, answered: bool, turn: Natural = 0) -> Question:
+    """A question with an answer, over two sentences of its context: the one that answers and another, or two
+    others. `turn` says which other.
+    """
+    sentences = example.context.removesuffix(" .").split(" . ")
+    home = example.context[: example.answers[0].start].count(" . ")
+    others = [i for i in range(len(sentences)) if i != home]
+    kept = sorted([home, others[turn % len(others)]]) if answered else others[:2]
+    context = " . ".join(sentences[i] for i in kept) + " ."
+    if not answered:
+        return Question(example.question, context, (), "none")
+    text = example.answers[0].text
+    start = context.index(sentences[home]) + sentences[home].index(text)
+    return Question(example.question, context, (Answer(text, start),), example.kind)
+
+
 # ------------------------------------------------------------------------------------------ pairs
 
 THINGS = ("soup", "bread", "cake", "meal", "rice")

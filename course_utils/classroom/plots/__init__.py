@@ -30,12 +30,14 @@ from course_utils.classroom.plots.cells import (
     moved_positions,
     similarities,
     similarity_tables,
+    span_scores,
 )
 from course_utils.classroom.plots.lines import (
     LiveLoss,
     curves,
     learning_curves,
     loss_against_floors,
+    reliability,
     roofline,
     row_lengths,
 )
@@ -85,12 +87,14 @@ __all__ = [
     "mask_grids",
     "moved_positions",
     "point_maps",
+    "reliability",
     "roofline",
     "row_lengths",
     "scatter",
     "show",
     "similarities",
     "similarity_tables",
+    "span_scores",
     "timeline",
     "word_maps",
 ]

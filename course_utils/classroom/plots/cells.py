@@ -187,6 +187,46 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
     return Picture(figure, alt)
 
 
+def span_scores(start, end, tokens: Sequence[str], title: str | None = None) -> Picture:
+    """The score of every span, start + end: a row for its first token, a column for its last.
+
+    Where the end would come before the start there is a dot; the best span has a frame.
+
+    Args:
+        start, end: one score for each token; at most sixteen.
+    """
+    begins, ends = as_numbers(start), as_numbers(end)
+    if not begins.shape == ends.shape == (len(tokens),) or not 2 <= len(tokens) <= 16:
+        got = f"the shapes {begins.shape} and {ends.shape}"
+        raise refusal("start and end", f"a score for each of {len(tokens)} tokens, 2 to 16", got)
+    sums = begins[:, None] + ends[None, :]
+    allowed = np.triu(np.ones_like(sums, dtype=bool))
+    low, high = sums[allowed].min(), sums[allowed].max()
+    shades = np.where(allowed, (sums - low) / ((high - low) or 1), 0)
+    row, column = np.unravel_index(np.where(allowed, sums, -np.inf).argmax(), sums.shape)
+    cell = 0.47 if len(tokens) <= 10 else 0.36  # inches
+    with house_style():
+        figure = Figure(figsize=(cell * len(tokens), cell * len(tokens)))
+        axes = figure.add_axes((0, 0, 1, 1), title=title or "")
+        draw_cells(axes, shades, highest=1)
+        for (i, j), shade in np.ndenumerate(shades):
+            text = f"{sums[i, j]:z.1f}" if allowed[i, j] else "\u00b7"
+            write_in_cell(axes, i, j, text, HEAT(shade))
+        frame = Rectangle((column, row), 1, 1, fill=False, edgecolor=COLOURS["rust"], linewidth=2.5)
+        axes.add_patch(frame)
+        axes.set_yticks(np.arange(len(tokens)) + 0.5, tokens)
+        axes.set_ylabel("first token")
+        name_columns(axes, tokens, cell)
+        axes.set_xlabel("last token")
+    order = sorted(zip(*np.nonzero(allowed), strict=True), key=lambda at: -round(sums[at], 6))
+    best = [f"'{' '.join(tokens[i : j + 1])}' {sums[i, j]:z.1f}" for i, j in order[:4]]
+    return Picture(
+        figure,
+        f"{title + '. ' if title else ''}Sums of start and end score for every span of {len(tokens)} tokens."
+        f" The highest: {listed(best)}. Spans that would end before they start are left out.",
+    )
+
+
 def similarity_tables(tables: dict[str, object], names: Sequence[str]) -> Picture:
     """Cosines between the rows of several tables, side by side and on one scale: as `similarities` shows one.
 

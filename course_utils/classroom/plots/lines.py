@@ -245,6 +245,67 @@ def learning_curves(
     )
 
 
+def reliability(series: dict[str, tuple], title: str | None = None, bins: int = 10) -> Picture:
+    """How often guesses are right, over how sure the model was: one point for each bin that is not empty.
+
+    Args:
+        series: {"as trained": (confidence, right)}: up to two, each with one number from 0 to 1 and one True
+            or False for each guess.
+        bins: equal ones, from 0 to 1.
+    """
+    if not 1 <= len(series) <= 2:
+        raise refusal("series", "1 or 2 entries", len(series))
+    points = {}
+    for name, (confidence, right) in series.items():
+        sure, hits = as_numbers(confidence), as_numbers(right)
+        if (
+            sure.ndim != 1
+            or sure.shape != hits.shape
+            or not len(sure)
+            or not ((0 <= sure) & (sure <= 1)).all()
+        ):
+            raise refusal(
+                f"series[{name!r}]", "a confidence from 0 to 1 and a hit for each guess", sure.shape
+            )
+        bin_of = np.ceil(sure * bins)
+        points[name] = [
+            (sure[bin_of == k].mean(), hits[bin_of == k].mean(), int((bin_of == k).sum()))
+            for k in np.unique(bin_of)
+        ]
+    low = np.floor(10 * min(says for found in points.values() for says, _, _ in found)) / 10
+    with house_style():
+        figure = Figure(figsize=(6.0, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot([low, 1], [low, 1], color=GREY, linestyle=":", marker="none", label="perfectly calibrated")
+        for name, found in points.items():
+            says, is_right, _ = zip(*found, strict=True)
+            axes.plot(says, is_right, label=name)
+            if len(points) == 1:
+                for x, y, count in found:
+                    axes.annotate(
+                        f"{count} guesses", (x, y), (-6, -4), textcoords="offset points", ha="right",
+                        va="top", size=SMALL,
+                    )  # fmt: skip
+        bottom = min(y for found in points.values() for _, y, _ in found)
+        axes.set_xlim(low - 0.02, 1.01)
+        axes.set_ylim(min(bottom, low) - 0.06, 1.02)
+        axes.grid(axis="y")
+        axes.set_xlabel("mean confidence of a bin")
+        axes.set_ylabel("share that is right")
+        axes.set_title(title or "", loc="left")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    lines = [
+        f"{name}: " + ", ".join(f"says {x:.2f}, is right {y:.2f} ({count} guesses)" for x, y, count in found)
+        for name, found in points.items()
+    ]
+    start = f"{title}. " if title else ""
+    return Picture(
+        figure,
+        f"{start}Points of the share that is right over the mean confidence, bin by bin. {'; '.join(lines)}."
+        " A dotted diagonal: perfect calibration.",
+    )
+
+
 def roofline(
     points: dict[str, tuple[float, float]], peak: float, bandwidth: float, title: str | None = None
 ) -> Picture:

@@ -1,11 +1,15 @@
-"""Exercises of notebook 10: the head by hand, its loss, learning rates by layer, and two ways to read
-predictions.
+"""Exercises of notebook 10: the head by hand, a review that no bag tells apart, long texts, a temperature,
+and the F1 of all classes.
 """
 
-import numpy as np
+import math
+import re
+from collections import Counter
+
 import torch
 
 from course_utils.classroom.engine import exercise, stage, wrong
+from course_utils.toy.tasks import CLAUSES, OPINIONS, SLOTS, reviews
 
 
 @exercise
@@ -32,7 +36,7 @@ class review_logits:
     def form(check):
         for num_labels in range(2, 8):
             inputs = _head(check, 4, num_labels)
-            check.tensor(check.call(*inputs), (num_labels,), torch.float32, axes="(label)")
+            check.tensor(check.call(*inputs), (num_labels,), axes="(label)")
 
     @stage("pooler first, then the classifier")
     def values(check):
@@ -76,265 +80,317 @@ def _head(check, size: int, num_labels: int) -> tuple[torch.Tensor, ...]:
     return draw(size), draw(size, size), draw(size), draw(num_labels, size), draw(num_labels) + 0.3
 
 
-@exercise
-class review_loss:
-    """Write `review_loss(logits, labels)`: the mean cross-entropy in nats, a tensor with no axis.
+def _clause_patterns() -> list[re.Pattern]:
+    """One pattern for each form of a clause; "opinion" is the word that decides, "no" a "not" before it."""
 
-    `logits` is (batch, num_labels), `labels` (batch,) holds whole numbers. A softmax over the labels makes
-    probabilities of each row of logits; the loss of a row is minus the natural logarithm of the probability
-    of its label.
-    """
+    def one_of(words) -> str:
+        return "|".join(sorted(words))
 
-    hints = (
-        "`logits.log_softmax(dim=-1)` holds the logarithms of the probabilities, (batch, num_labels).",
-        "Of row b you want column labels[b]: `log_probabilities[torch.arange(len(labels)), labels]`.",
-        "Then minus, and the mean over the batch.",
-    )
+    slots = {name: f"({one_of(SLOTS[name])})" for name in ("one", "many", "film")}
+    for name, pairs in OPINIONS.items():
+        both = f"(?P<opinion>{one_of(word for pair in pairs for word in pair)})"
+        slots[name] = both if name == "liked" else f"(?P<no>not )?{both}"
+    slots["a_great"] = slots["great"].replace("(?P<no>not )?", "(?P<no>not )?a ")
+    return [re.compile(re.sub(r"\{(\w+)\}", lambda m: slots[m.group(1)], form)) for form in CLAUSES]
 
-    def solution(logits, labels):
-        log_probabilities = logits.log_softmax(dim=-1)
-        return -log_probabilities[torch.arange(len(labels)), labels].mean()
 
-    @stage("a text alone: minus log of the probability of its label")
-    def single(check):
-        for num_labels in range(2, 9):
-            logits = torch.randn(1, num_labels, generator=check.generator).round(decimals=1)
-            label = torch.randint(num_labels, (1,), generator=check.generator)
-            expected = torch.nn.functional.cross_entropy(logits, label)
-            check.equal(check.call(logits, label), expected)
+PATTERNS = _clause_patterns()
+POSITIVE = {pair[0] for pairs in OPINIONS.values() for pair in pairs}
 
-    @stage("several texts: the mean")
-    def several(check):
-        for batch in range(3, 9):
-            logits = torch.randn(batch, 4, generator=check.generator).round(decimals=1)
-            labels = torch.randint(4, (batch,), generator=check.generator)
-            rows = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-            check.equal(check.call(logits, labels), rows.mean())
 
-    @wrong("The sign: a probability below 1 has a negative logarithm, and the loss is positive.")
-    def negative(logits, labels):
-        return logits.log_softmax(dim=-1)[torch.arange(len(labels)), labels].mean()
+def _opinion(clause: str) -> bool | None:
+    """Whether a clause praises; None if it is no clause of a review."""
+    found = [match for pattern in PATTERNS if (match := pattern.fullmatch(clause))]
+    if not found:
+        return None
+    negated = bool(found[0].groupdict().get("no"))
+    return (found[0]["opinion"] in POSITIVE) != negated
 
-    @wrong("This is the probability; the loss is minus its logarithm.")
-    def probability(logits, labels):
-        return logits.softmax(dim=-1)[torch.arange(len(labels)), labels].mean()
 
-    @wrong("This is a logarithm to base 2, in bits; nats want the natural one.")
-    def bits(logits, labels):
-        return -logits.softmax(dim=-1)[torch.arange(len(labels)), labels].log2().mean()
-
-    @wrong("This is the sum over the batch.")
-    def total(logits, labels):
-        return -logits.log_softmax(dim=-1)[torch.arange(len(labels)), labels].sum()
-
-    @wrong("The logarithm comes before the mean: each text has a loss of its own.")
-    def log_of_mean(logits, labels):
-        return -logits.softmax(dim=-1)[torch.arange(len(labels)), labels].mean().log()
-
-    @wrong("The softmax is missing: this is minus the logit.")
-    def no_softmax(logits, labels):
-        return -logits[torch.arange(len(labels)), labels].mean()
-
-    @wrong("The softmax runs down the batch: the labels of one text share the probability.")
-    def down_the_batch(logits, labels):
-        return -logits.log_softmax(dim=0)[torch.arange(len(labels)), labels].mean()
+def _label(review: str) -> int | None:
+    """The label of a review of two clauses with a "but", by the rule; None if it is not of this form."""
+    opinions = [_opinion(clause) for clause in review.split(" but ")]
+    if len(opinions) != 2 or None in opinions or opinions[0] == opinions[1]:
+        return None
+    return int(opinions[1])
 
 
 @exercise
-class layer_rates:
-    """Write `layer_rates(num_layers, top, decay)`: a list of num_layers + 2 learning rates, from bottom to
-    top.
+class bag_twin:
+    """Write `bag_twin(review)`: a review with the same bag of words as `review`, and the opposite label.
 
-    First the embeddings, then layer 1 to layer num_layers, last the head. The head has the rate `top`; every
-    part has `decay` times the rate of the part above it.
+    `review` is a text of two clauses that disagree, joined by "but". What you return must be such a review
+    too: the same words, each as often, in two clauses of the forms that our reviews have, joined by "but".
     """
 
     hints = (
-        "Begin at the top and multiply by `decay` on the way down. Where does the list begin?",
-        "With 3 layers the head is 0 steps down, layer 3 one step, the embeddings 4 steps: num_layers + 1.",
-        "`top * decay**steps` for steps from num_layers + 1 down to 0.",
+        'Only the clause behind the "but" counts. Which clause would have to stand there?',
+        '`first, last = review.split(" but ")`.',
     )
 
-    def solution(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers + 1, -1, -1)]
+    def solution(review):
+        first, last = review.split(" but ")
+        return f"{last} but {first}"
 
-    @stage("one rate for the embeddings, each layer, and the head")
-    def length(check):
-        for num_layers in range(1, 7):
-            rates = check.call(num_layers, 0.1, 0.5)
-            check.equal(len(rates), num_layers + 2, "The number of rates is not that of the parts.")
+    @stage("the two reviews of this notebook")
+    def example(check):
+        for pair in OPINIONS["fine"]:
+            for first, last in (pair, pair[::-1]):
+                _hold_twin(check, f"the story was {first} but the actors were {last}")
 
-    @stage("each part slower than the one above it")
-    def values(check):
-        for num_layers in range(1, 8):
-            decay = round(float(check.rng.uniform(0.4, 0.9)), 1)
-            expected = [0.1]
-            for _ in range(num_layers + 1):
-                expected.insert(0, expected[0] * decay)
-            check.equal(check.call(num_layers, 0.1, decay), expected)
+    @stage('reviews of all forms, some with a "not"')
+    def many(check):
+        contrasts = [e.text for e in reviews(200, seed=3) if _label(e.text) is not None]
+        for review in contrasts[:30]:
+            _hold_twin(check, review)
 
-    upside_down = wrong(
-        "This runs from top to bottom: the embeddings come first.",
-        "(num_layers + 1, -1, -1)",
-        "(num_layers + 2)",
-    )
+    @wrong("This is the same review: it has the same label.")
+    def unchanged(review):
+        return review
 
-    one_step_too_many = wrong(
-        "The head has the full rate; the decay begins below it.",
-        "(num_layers + 1, -1, -1)",
-        "(num_layers + 2, 0, -1)",
-    )
+    @wrong("The words have the right counts, but in this order they are no review.")
+    def backwards(review):
+        return " ".join(reversed(review.split()))
 
-    @wrong("Count embeddings, layers and head.")
-    def forgot_the_embeddings(num_layers, top, decay):
-        return [top * decay**steps for steps in range(num_layers, -1, -1)]
+    @wrong("This turns the label round with a word more: another bag.")
+    def one_not(review):
+        return review.replace(" but ", " but not ")
 
-    linear = wrong(
-        "The rates fall in equal steps; each is `decay` TIMES the one above.",
-        "decay**steps",
-        "(1 - (1 - decay) * steps)",
-    )
+    joined_by_and = wrong('There is no "but" any more: another bag, and no contrast.', " but {", " and {")
 
-    @wrong("The same rate everywhere: the decay is missing.")
-    def no_decay(num_layers, top, decay):
-        return [top] * (num_layers + 2)
+    @wrong("Only the last words change places; the opinion may stand elsewhere, or behind a 'not'.")
+    def last_words(review):
+        first, last = (clause.split() for clause in review.split(" but "))
+        first[-1], last[-1] = last[-1], first[-1]
+        return " ".join([*first, "but", *last])
+
+
+def _hold_twin(check, review: str) -> None:
+    got = check.call(review)
+    check.expect(isinstance(got, str), "A text is wanted, a string.")
+    check.expect(Counter(got.split()) == Counter(review.split()), "The two have different bags.")
+    check.expect(_label(got) is not None, "What came is no review of two clauses that disagree.")
+    check.expect(_label(got) != _label(review), "Both have the same label.")
 
 
 @exercise
-class confusion:
-    """Write `confusion(truth, guess, num_labels)`: a table of counts, an int64 tensor (num_labels,
-    num_labels).
+class head_and_tail:
+    """Write `head_and_tail(ids, room, head)`: the pieces of a long text that a model of `room` pieces reads.
 
-    `truth` and `guess` are int64 tensors (n,). Row t, column g counts the examples whose label is t and whose
-    guess is g.
+    `ids` is a list of ints. If it fits, all of it is read. If not: its first `head` pieces and as many of its
+    last ones as there is room for, in their order. 0 <= head <= room, and room is 1 or more.
     """
 
     hints = (
-        "Begin with `torch.zeros(num_labels, num_labels, dtype=torch.int64)` and go through the examples.",
-        "`for t, g in zip(truth, guess): table[t, g] += 1`",
+        "Three cases go wrong with `ids[:head] + ids[-(room - head):]`. Try a short text, and head = room.",
+        "`ids[-0:]` is the whole list. Count from the front: where does the tail begin?",
+        "The tail begins at `len(ids) - (room - head)`, if the text does not fit.",
     )
 
-    def solution(truth, guess, num_labels):
-        table = torch.zeros(num_labels, num_labels, dtype=torch.int64)
-        for t, g in zip(truth, guess, strict=True):
-            table[t, g] += 1
-        return table
+    def solution(ids, room, head):
+        if len(ids) <= room:
+            return ids
+        return ids[:head] + ids[len(ids) - (room - head) :]
 
-    @stage("whole numbers, one row and one column for each label")
-    def form(check):
+    @stage("a long text: the first pieces and the last ones")
+    def long(check):
+        for room in range(4, 12):
+            ids = check.rng.integers(5, 900, size=2 * room + 3).tolist()
+            head = int(check.rng.integers(1, room))
+            check.equal(check.call(ids, room, head), _kept(ids, room, head))
+
+    @stage("a text that fits stays as it is, also one of no piece")
+    def fits(check):
+        for length in range(9):
+            ids = check.rng.integers(5, 900, size=length).tolist()
+            check.equal(check.call(ids, 8, 5), ids, "It fits: nothing is cut, nothing doubled.")
+
+    @stage("all room for the head, or none")
+    def edges(check):
+        for room in range(1, 7):
+            ids = check.rng.integers(5, 900, size=room + 4).tolist()
+            check.equal(check.call(ids, room, room), ids[:room])
+            check.equal(check.call(ids, room, 0), ids[4:])
+
+    @wrong("A text that is only a little longer than `room`, or fits, comes back with pieces twice.")
+    def doubled(ids, room, head):
+        return ids[:head] + ids[max(0, len(ids) - (room - head)) :]
+
+    @wrong("With no room left for the tail, `ids[-0:]` is the whole text.")
+    def minus_zero(ids, room, head):
+        return ids if len(ids) <= room else ids[:head] + ids[-(room - head) :]
+
+    head_only = wrong(
+        "This is the head alone; the tail is missing.",
+        "ids[:head] + ids[len(ids) - (room - head) :]",
+        "ids[:room]",
+    )
+
+    tail_only = wrong(
+        "This is the tail alone.", "ids[:head] + ids[len(ids) - (room - head) :]", "ids[len(ids) - room :]"
+    )
+
+    too_many = wrong(
+        "The tail has as many pieces as the room, so the two together are too long.", "(room - head)", "room"
+    )
+
+    @wrong("The tail comes first here; the order of the text is to be kept.")
+    def turned(ids, room, head):
+        return ids if len(ids) <= room else ids[len(ids) - (room - head) :] + ids[:head]
+
+
+def _kept(ids: list[int], room: int, head: int) -> list[int]:
+    """The truth to compare with: by position."""
+    return [piece for i, piece in enumerate(ids) if i < head or i >= len(ids) - room + head]
+
+
+@exercise
+class temperature_for:
+    """Write `temperature_for(margin, wanted)`: the temperature, a float, that makes a model say `wanted`.
+
+    There are two labels; the logit of the guess is `margin` above the other, and the logits are divided by
+    the temperature before the softmax. margin > 0 and 0.5 < wanted < 1.
+    """
+
+    hints = (
+        "The softmax of two logits that differ by d gives the larger one 1 / (1 + exp(-d)). What is d here?",
+        "d = margin / temperature. Solve wanted = 1 / (1 + exp(-d)) for d first.",
+        "d = ln(wanted / (1 - wanted)).",
+    )
+
+    def solution(margin, wanted):
+        return margin / math.log(wanted / (1 - wanted))
+
+    @stage("0.9 said where 0.7 would be right")
+    def example(check):
+        margin = math.log(0.9 / 0.1)
+        for wanted in (0.7, 0.6, 0.75, 0.8, 0.85):
+            check.equal(check.call(margin, wanted), margin / (2 * math.atanh(2 * wanted - 1)))
+
+    @stage("small and large margins, and probabilities near a half and near 1")
+    def many(check):
+        for margin in (0.01, 0.5, 3.0, 40.0, 2000.0):
+            for wanted in (0.501, 0.55, 0.75, 0.999, 0.999999):
+                check.equal(check.call(margin, wanted), margin / (2 * math.atanh(2 * wanted - 1)))
+
+    @wrong("Turned over: the logits are divided by the temperature, not multiplied.")
+    def inverse(margin, wanted):
+        return math.log(wanted / (1 - wanted)) / margin
+
+    @wrong("The probability itself is no difference of logits; its log-odds are.")
+    def plain(margin, wanted):
+        return margin / wanted
+
+    only_one = wrong(
+        "The other label has 1 - wanted: the logarithm of the ratio of both is needed.",
+        "wanted / (1 - wanted)",
+        "1 / wanted",
+    )
+
+    bits = wrong("This is a logarithm to base 2; the softmax has e.", "math.log", "math.log2")
+
+    against_now = wrong(
+        "The temperature does not depend on where the probability stands now, but on the margin.",
+        "margin /",
+        "1 / (1 + math.exp(-min(margin, 700))) /",
+    )
+
+    @wrong("A temperature below 1 makes a model surer; that may be wanted too.")
+    def never_surer(margin, wanted):
+        return max(1.0, margin / math.log(wanted / (1 - wanted)))
+
+
+@exercise
+class macro_f1:
+    """Write `macro_f1(matrix)`: the mean of the F1 of all classes, a float, from a confusion matrix.
+
+    `matrix` is an int64 tensor (num_labels, num_labels): row = label, column = guess. The F1 of a class is
+    2 * right / (examples of the class + guesses of the class). A class of which nothing was guessed right has
+    F1 0, also one that occurs neither among the labels nor among the guesses.
+    """
+
+    hints = (
+        "Right guesses stand on the diagonal. What are the sums of row k and of column k?",
+        "Class by class: `2 * matrix[k, k] / (matrix[k].sum() + matrix[:, k].sum())`. When is that 0 / 0?",
+    )
+
+    def solution(matrix):
+        right = matrix.diagonal()
+        examples, guesses = matrix.sum(dim=1), matrix.sum(dim=0)
+        return float((2 * right / (examples + guesses).clamp(min=1)).mean())
+
+    @stage("every class occurs and is guessed")
+    def full(check):
         for num_labels in range(2, 8):
-            truth, guess = torch.randint(num_labels, (2, 20), generator=check.generator)
-            table = check.call(truth, guess, num_labels)
-            check.tensor(table, (num_labels, num_labels), torch.int64, axes="(label, guess)")
+            matrix = torch.randint(1, 30, (num_labels, num_labels), generator=check.generator)
+            check.equal(check.call(matrix), _macro_f1(matrix))
+            check.equal(check.call(torch.full_like(matrix, 3)), 1 / num_labels)
 
-    @stage("row by label, column by guess")
-    def values(check):
-        for num_labels in range(2, 7):
-            truth, guess = torch.randint(num_labels, (2, 5 * num_labels), generator=check.generator)
-            truth[0], guess[0], guess[truth == 1] = 0, 1, 1  # never its own mirror image
-            expected = torch.bincount(truth * num_labels + guess, minlength=num_labels**2).view(
-                num_labels, -1
-            )
-            check.equal(check.call(truth, guess, num_labels), expected)
+    @stage("whoever always says the commoner label")
+    def constant(check):
+        for rare in (1, 5, 20, 50, 300):
+            matrix = torch.tensor([[0, rare], [0, 950]])
+            check.equal(check.call(matrix), _macro_f1(matrix))
 
-    @wrong("Rows and columns are swapped: the row is the true label.")
-    def transposed(truth, guess, num_labels):
-        return torch.bincount(guess * num_labels + truth, minlength=num_labels**2).view(
-            num_labels, num_labels
-        )
+    @stage("a class that occurs nowhere, and nothing right at all")
+    def absent(check):
+        for num_labels in range(3, 8):
+            matrix = torch.randint(1, 30, (num_labels, num_labels), generator=check.generator)
+            matrix[1], matrix[:, 1] = 0, 0
+            check.equal(check.call(matrix), _macro_f1(matrix))
+            matrix.fill_diagonal_(0)
+            check.equal(check.call(matrix), 0.0)
+            check.equal(check.call(torch.zeros_like(matrix)), 0.0)
 
-    @wrong("Only the right guesses are counted.")
-    def diagonal(truth, guess, num_labels):
-        return torch.bincount(truth[truth == guess], minlength=num_labels).diag()
+    @wrong("This is the accuracy.")
+    def accuracy(matrix):
+        return float(matrix.diagonal().sum() / matrix.sum())
 
-    seen = wrong("This counts only whether it occurred.", "+= 1", "= 1")
-
-    @wrong("These are shares of the examples; counts are whole numbers.")
-    def shares(truth, guess, num_labels):
-        table = torch.bincount(truth * num_labels + guess, minlength=num_labels**2)
-        return (table / len(truth)).view(num_labels, num_labels)
-
-
-@exercise
-class calibration_error:
-    """Write `calibration_error(confidence, right, bins)`: the expected calibration error, a float.
-
-    `confidence` (n,) is a NumPy array of numbers above 0 and at most 1, the probability of the guess; `right`
-    (n,) is a bool array. Cut 0 to 1 into `bins` equal bins; bin k holds the confidences above k / bins and up
-    to (k + 1) / bins. In each bin that is not empty take the distance between the mean confidence and the
-    share that is right, and return the mean of these distances, each weighted by the share of the n examples
-    in its bin.
-    """
-
-    hints = (
-        "`np.ceil(confidence * bins).astype(int) - 1` is the bin of each example.",
-        (
-            "For each bin: `abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()`; skip"
-            " empty bins."
-        ),
-        "`inside = bin_of == k` is a bool array; its mean is the share of the examples. Sum over the bins.",
+    recall = wrong(
+        "This is the mean recall: it divides by the examples of each class alone.",
+        "2 * right / (examples + guesses)",
+        "right / examples",
     )
 
-    def solution(confidence, right, bins):
-        bin_of = np.ceil(confidence * bins).astype(int) - 1
-        error = 0.0
-        for k in range(bins):
-            inside = bin_of == k
-            if inside.any():
-                error += abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()
-        return float(error)
+    precision = wrong(
+        "This is the mean precision: it divides by the guesses of each class alone.",
+        "2 * right / (examples + guesses)",
+        "right / guesses",
+    )
 
-    @stage("one bin: mean confidence against the share that is right")
-    def one_bin(check):
-        for n in range(2, 9):
-            confidence, right = _guesses(check, n)
-            difference = float(confidence.mean() - right.mean())
-            check.equal(check.call(confidence, right, 1), abs(difference))
+    @wrong("A class that occurs nowhere has F1 0 here, not 1.")
+    def one_for_nothing(matrix):
+        total = matrix.sum(dim=1) + matrix.sum(dim=0)
+        f1 = 2 * matrix.diagonal() / total.clamp(min=1)
+        return float(f1.where(total > 0, 1.0).mean())
 
-    @stage("several bins, each weighted by its share")
-    def several(check):
-        for n in range(8, 20):
-            confidence, right = _guesses(check, n)
-            gaps, shares = [], []
-            for k in range(4):
-                inside = [i for i in range(n) if k / 4 < confidence[i] <= (k + 1) / 4]
-                if inside:
-                    gaps.append(sum(confidence[i] for i in inside) / n - sum(right[i] for i in inside) / n)
-                    shares.append(len(inside) / n)
-            expected = float(sum(abs(gap) for gap in gaps))
-            check.equal(check.call(confidence, right, 4), expected)
+    @wrong("The class that was never guessed was left out; that is just the one whose F1 is 0.")
+    def guessed_only(matrix):
+        total, guesses = matrix.sum(dim=1) + matrix.sum(dim=0), matrix.sum(dim=0)
+        return float((2 * matrix.diagonal() / total.clamp(min=1))[guesses > 0].mean())
 
-    @wrong("The distance has no sign.")
-    def signed(confidence, right, bins):
-        bin_of = np.ceil(confidence * bins).astype(int) - 1
-        return float(sum(((right - confidence) * (bin_of == k)).mean() for k in range(bins)))
+    @wrong("Classes are weighed by how often they occur; each should count alike.")
+    def weighted(matrix):
+        examples = matrix.sum(dim=1)
+        f1 = 2 * matrix.diagonal() / (examples + matrix.sum(dim=0)).clamp(min=1)
+        return float((f1 * examples).sum() / examples.sum())
 
-    @wrong("Each bin counts alike here; weigh it by its share of the examples.")
-    def unweighted(confidence, right, bins):
-        bin_of = np.ceil(confidence * bins).astype(int) - 1
-        gaps = [abs((confidence - right)[bin_of == k].mean()) for k in range(bins) if (bin_of == k).any()]
-        return float(np.mean(gaps))
+    @wrong("The absent class was left out of the mean; it counts with 0.")
+    def present_only(matrix):
+        total = matrix.sum(dim=1) + matrix.sum(dim=0)
+        return float((2 * matrix.diagonal() / total.clamp(min=1)).sum() / (total > 0).sum().clamp(min=1))
 
-    @wrong("Bins cancel out: take the distance in each bin before you add.")
-    def no_bins(confidence, right, bins):
-        return float(abs(confidence.mean() - right.mean()))
-
-    @wrong("This is the share that is right; compare it with the confidence.")
-    def accuracy(confidence, right, bins):
-        return float(right.mean())
-
-    @wrong("This adds the distances of the bins without weights.")
-    def sum_of_distances(confidence, right, bins):
-        bin_of = np.ceil(confidence * bins).astype(int) - 1
-        return float(sum(abs((confidence - right)[bin_of == k].mean()) for k in np.unique(bin_of)))
+    half = wrong("The factor 2 is missing.", "2 * right", "right")
 
 
-def _guesses(check, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n confidences with two decimals, and whether each guess was right; the mean confidence is not the share
-    right.
-    """
-    while True:
-        confidence = check.rng.uniform(0.02, 0.98, n).round(2)
-        right = check.rng.random(n) < 0.5
-        if abs(confidence.mean() - right.mean()) > 0.02 and right.any():
-            return confidence, right
+def _macro_f1(matrix: torch.Tensor) -> float:
+    """The truth to compare with: precision and recall of one class after the other."""
+    found = []
+    for k, row in enumerate(matrix.tolist()):
+        right, examples, guesses = row[k], sum(row), sum(other[k] for other in matrix.tolist())
+        if not right:
+            found.append(0.0)
+            continue
+        precision, recall = right / guesses, right / examples
+        found.append(2 * precision * recall / (precision + recall))
+    return sum(found) / len(found)

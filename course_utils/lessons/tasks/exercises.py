@@ -1,11 +1,10 @@
-"""Exercises of notebook 11: labels for pieces, entities, the best span, windows, and how good a found answer
-is.
+"""Exercises of notebook 11: labels for pieces, entities and their F1, tags that may follow each other, when
+to say nothing, and windows.
 """
 
 import re
 
 import numpy as np
-import torch
 
 from course_utils.classroom.engine import exercise, stage, wrong
 
@@ -50,6 +49,7 @@ class first_piece_labels:
             got = check.call(row, labels)
             check.expect(isinstance(got, list), "A list is wanted.")
             check.equal(len(got), len(row), "The number of labels is not that of the pieces.")
+            check.expect(not any(isinstance(label, float) for label in got), "Labels are whole numbers.")
             check.equal(got, [-100, *labels, -100])
 
     @stage("only the first piece of a word carries its label")
@@ -222,6 +222,14 @@ class entity_f1:
             total = len(truth[0]) + len(truth[1]) + len(guess[0]) + len(guess[1])
             check.equal(check.call(truth, guess), 2 * right / total)
 
+    @stage("nothing right: 0.0, also where nothing was found")
+    def nothing_right(check):
+        for k in range(1, 4):
+            names = {("PER", 3 * i, 3 * i + 1) for i in range(k)}
+            places = {("LOC", 3 * i, 3 * i + 1) for i in range(k)}
+            for truth, guess in ((names, set()), (set(), names), (names, places)):
+                check.equal(check.call([truth, set()], [guess, set()]), 0.0)
+
     @stage("nothing to find, nothing found: 1.0")
     def empty(check):
         for sentences in range(1, 6):
@@ -245,6 +253,11 @@ class entity_f1:
     def one_set(truth, guess):
         return _f1(set().union(*truth), set().union(*guess))
 
+    @wrong("Whoever finds nothing gets 1.0 here, even where there was something to find.")
+    def silence_is_perfect(truth, guess):
+        found = sum(map(len, guess))
+        return entity_f1.model_answer(truth, guess) if found else 1.0
+
     nothing_at_all = wrong(
         "Nothing to find and nothing found makes 0 / 0: that case has an answer of its own, 1.0.",
         " if total else 1.0",
@@ -260,81 +273,172 @@ class entity_f1:
     half = wrong("Not half of it: F1 is 2 * right / (found + true ones).", "2 * right", "right")
 
 
-def _search(start, end, longest: int, strict: bool = False, over: int = 0) -> tuple[int, int]:
-    """The truth to compare with: look at every span."""
-    spans = [
-        (i, j) for i in range(len(start)) for j in range(i + strict, min(i + longest + over, len(start)))
-    ]
-    return max(spans, key=lambda span: float(start[span[0]] + end[span[1]])) if spans else (0, 0)
+TAGS = ["O", *(f"{prefix}-{kind}" for kind in ("PER", "PET", "WORK-OF-ART") for prefix in "BI")]
+
+
+def _in_order(before: str | None, after: str) -> bool:
+    """The truth to compare with: the list of all pairs that are spelt well."""
+    goes_on = {(f"{prefix}-{kind}", f"I-{kind}") for kind in ("PER", "PET", "WORK-OF-ART") for prefix in "BI"}
+    return after[0] in "OB" or (before, after) in goes_on
 
 
 @exercise
-class best_answer:
-    """Write `best_answer(start, end, longest)`: the best span as a tuple of two ints (first, last).
+class may_follow:
+    """Write `may_follow(before, after)`: whether the BIO tag `after` may come directly behind `before`.
 
-    `start` and `end` are float tensors (seq_len,). Of all spans with first <= last that hold at most
-    `longest` tokens, take the one with the largest start[first] + end[last]. No two spans have the same sum
-    here.
+    True or False. `before` is None at the beginning of a sentence. O and every B- tag may stand anywhere; I-X
+    only goes on an entity of type X. A type may hold a hyphen of its own, as in "B-WORK-OF-ART".
     """
 
     hints = (
-        "Two loops will do: over `first`, and over the `last` that are allowed for it.",
-        "`last` runs from `first` to `first + longest - 1`, but not past the end of the row.",
-        "`max(spans, key=...)` over a list of all allowed spans; make sure that you return ints.",
+        "Only tags with I- are restricted. What must stand before them?",
+        "I-X may follow B-X or I-X: what do these have in common behind the first letter?",
+        "`before is not None and before[1:] == after[1:]`: for O the rest is empty.",
     )
 
-    def solution(start, end, longest):
-        seq_len = len(start)
-        spans = [
-            (first, last) for first in range(seq_len) for last in range(first, min(first + longest, seq_len))
+    def solution(before, after):
+        if not after.startswith("I-"):
+            return True
+        return before is not None and before[1:] == after[1:]
+
+    @stage("O and B- stand anywhere")
+    def free(check):
+        for before in (None, *TAGS):
+            for after in ("O", "B-PER", "B-WORK-OF-ART"):
+                check.equal(check.call(before, after), True)
+
+    @stage("I- goes on an entity of its own type")
+    def inside(check):
+        for kind in ("PER", "PET", "WORK-OF-ART"):
+            for prefix in "BI":
+                check.equal(check.call(f"{prefix}-{kind}", f"I-{kind}"), True)
+
+    @stage("I- goes on nothing else")
+    def forbidden(check):
+        for after in ("I-PER", "I-PET", "I-WORK-OF-ART"):
+            for before in (None, *TAGS):
+                if not _in_order(before, after):
+                    check.equal(check.call(before, after), False)
+
+    @wrong("I- after O begins an entity in the middle.")
+    def after_outside(before, after):
+        return _in_order(before, after) or before == "O"
+
+    @wrong("No entity goes on at the beginning of a sentence.")
+    def at_the_start(before, after):
+        return before is None or _in_order(before, after)
+
+    @wrong("An entity may have three words or more: I- follows I-, too.")
+    def only_after_b(before, after):
+        return after[0] in "OB" or before == f"B{after[1:]}"
+
+    @wrong("Two entities may stand side by side: B- needs no O before it.")
+    def b_needs_o(before, after):
+        return _in_order(before, after) and (after[0] != "B" or before in (None, "O"))
+
+    @wrong("The types must agree: I-PET does not go on a PER.")
+    def any_type(before, after):
+        return after[0] in "OB" or before not in (None, "O")
+
+    @wrong("PER and PET begin alike, but they are two types.")
+    def first_letters(before, after):
+        return after[0] in "OB" or before not in (None, "O") and before[2:4] == after[2:4]
+
+
+def _right(threshold: float, leads, right, empty) -> int:
+    """How many questions are settled rightly at a threshold."""
+    return sum(
+        (good and not nothing) if lead > threshold else nothing
+        for lead, good, nothing in zip(leads, right, empty, strict=True)
+    )
+
+
+def _hold_threshold(check, leads, right, empty) -> None:
+    got = check.call(leads, right, empty)
+    best = max(_right(t, leads, right, empty) for t in (min(leads) - 1, *leads))
+    check.expect(
+        _right(float(got), leads, right, empty) == best,
+        f"{best} of {len(leads)} questions can be right with one threshold.",
+    )
+
+
+@exercise
+class best_threshold:
+    """Write `best_threshold(leads, right, empty)`: the threshold, a float, that gets most questions right.
+
+    Three lists, one entry for each dev question: `leads[k]` is the score of its best span minus that of
+    [CLS]; `right[k]` says whether that span is the answer, `empty[k]` whether the question has none. A model
+    answers where the lead is *above* the threshold, and is silent elsewhere; silence is right where `empty`
+    says so. Of thresholds that are equally good any one will do.
+    """
+
+    hints = (
+        "The count changes only where the threshold passes a lead. Which thresholds need to be tried?",
+        "Each of the leads, and one below all of them: with that one everything is answered.",
+        "Write a function that counts for one threshold, then `max(candidates, key=count)`.",
+    )
+
+    def solution(leads, right, empty):
+        def count(threshold):
+            settled = 0
+            for lead, good, nothing in zip(leads, right, empty, strict=True):
+                settled += good if lead > threshold else nothing
+            return settled
+
+        return max([min(leads) - 1, *leads], key=count)
+
+    @stage("every question has an answer, and it was found: answer all")
+    def answer_all(check):
+        for n in range(1, 7):
+            leads = (check.rng.normal(size=n) - 2).round(1).tolist()
+            _hold_threshold(check, leads, [True] * n, [False] * n)
+
+    @stage("no question has an answer: be silent")
+    def silent(check):
+        for n in range(1, 7):
+            leads = (check.rng.normal(size=n) + 2).round(1).tolist()
+            _hold_threshold(check, leads, [False] * n, [True] * n)
+
+    @stage("some of each, some leads alike")
+    def mixed(check):
+        for n in range(4, 24):
+            empty = (check.rng.random(n) < 0.4).tolist()
+            right = [not nothing and check.rng.random() < 0.7 for nothing in empty]
+            leads = [
+                round(float(check.rng.normal()) + 2 * good - nothing, 1)
+                for good, nothing in zip(right, empty, strict=True)
+            ]
+            leads[1] = leads[0]
+            _hold_threshold(check, leads, right, empty)
+        _hold_threshold(check, [0.0] * 4, [True, True, True, False], [False, False, False, True])
+
+    @wrong("0 is where [CLS] and the span are equal; another threshold may be right more often.")
+    def zero(leads, right, empty):
+        return 0.0
+
+    @wrong("A threshold below all leads is missing among those that you try.")
+    def never_all(leads, right, empty):
+        return max(leads, key=lambda t: _right(t, leads, right, empty))
+
+    @wrong("Only answers were counted; silence can be right, too.")
+    def answers_only(leads, right, empty):
+        return max(
+            [min(leads) - 1, *leads],
+            key=lambda t: sum(g for lead, g in zip(leads, right, strict=True) if lead > t),
+        )
+
+    @wrong("This is always silent; it is right only where there is no answer.")
+    def always_silent(leads, right, empty):
+        return max(leads)
+
+    @wrong("The middle between the mean leads of the two groups does not count what is right.")
+    def middle(leads, right, empty):
+        groups = [
+            [lead for lead, e in zip(leads, empty, strict=True) if e == which] for which in (True, False)
         ]
-        return max(spans, key=lambda span: float(start[span[0]] + end[span[1]]))
-
-    @stage("the answer never ends before it starts")
-    def in_order(check):
-        for seq_len in range(4, 11):
-            start, end = torch.randn(2, seq_len, generator=check.generator)
-            start[-1], end[0] = 5.0, 5.5  # the best start is the last token, the best end the first
-            check.equal(check.call(start, end, seq_len), _search(start, end, seq_len))
-
-    @stage("the best sum, not the best start")
-    def best_sum(check):
-        for seq_len in range(4, 11):
-            start = torch.randn(seq_len, generator=check.generator) / 10
-            end = torch.randn(seq_len, generator=check.generator) / 10
-            start[2], start[0], end[1] = 2.0, 1.8, 3.0
-            check.equal(check.call(start, end, seq_len), _search(start, end, seq_len))
-
-    @stage("at most `longest` tokens")
-    def short_enough(check):
-        for longest in range(1, 7):
-            start, end = torch.randn(2, 12, generator=check.generator) / 10
-            start[0], end[11], end[longest] = 4.0, 6.0, 5.0
-            check.equal(check.call(start, end, longest), _search(start, end, longest))
-
-    @wrong("The end comes before the start: the two were chosen apart.")
-    def apart(start, end, longest):
-        return int(start.argmax()), int(end.argmax())
-
-    @wrong("The best start was taken first; the best pair may begin elsewhere.")
-    def greedy(start, end, longest):
-        # When the best start is the last token this is right by luck.
-        first = int(start.argmax())
-        if first == len(start) - 1:
-            return _search(start, end, longest)
-        return first, first + int(end[first : first + longest].argmax())
-
-    @wrong("This span is too long.")
-    def any_length(start, end, longest):
-        return _search(start, end, len(start))
-
-    @wrong("One token too many: a span from first to last holds last - first + 1.")
-    def one_more(start, end, longest):
-        return _search(start, end, longest, over=1)
-
-    @wrong("A single word may be the answer: first = last is allowed.")
-    def two_words(start, end, longest):
-        return _search(start, end, longest, strict=True)
+        if not all(groups):
+            return min(leads) - 1 if groups[1] else max(leads)
+        return sum(sum(group) / len(group) for group in groups) / 2
 
 
 def _starts(length: int, room: int, stride: int) -> list[int]:
