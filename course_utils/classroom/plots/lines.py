@@ -149,7 +149,8 @@ def curves(
         figure = Figure(figsize=(7.0, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for name, numbers in values.items():
-            axes.plot(places, numbers, label=name)
+            level = np.ptp(numbers) == 0  # a limit, not a measurement at each place: a line without markers
+            axes.plot(places, numbers, label=name, **({"marker": ""} if level else {}))
         if log == "y":
             axes.set_yscale("log")
         elif log:
