@@ -559,8 +559,8 @@ def published_rows(config: BertConfig, batch_size: Count = 1, seq_len: Count = 1
 
     Module by module, each operation counts the bytes of its inputs and outputs, and a Linear layer those of
     its weights and bias too; weights of embeddings and LayerNorms count nowhere. A dropout, which does
-    nothing, counts as one that copies. Ids have 4 bytes. What has no module of its own is missing:
-    attention's products, scale, softmax and GELU. The adds and the mask are rows beside the model.
+    nothing, counts as one that copies. Ids have 4 bytes. Attention's products, scale, softmax and GELU are
+    missing. The adds and the mask are rows beside the model.
     """
     found = profile(config, batch_size, seq_len, "linear")
     tokens = (batch_size, seq_len)

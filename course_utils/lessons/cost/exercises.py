@@ -84,7 +84,8 @@ class which_count:
 
     @stage("none of them: unknown")
     def nothing(check):
-        check.equal(check.call(21_746_925_568, 10_872_225_792, 301_989_888), UNKNOWN)  # with adds
+        for printed in (21_746_925_568, 22_348_431_361, 10_872_225_791):  # the first one with adds
+            check.equal(check.call(printed, 10_872_225_792, 301_989_888), UNKNOWN)
         for linear, attention in _macs(check, 4):
             for printed in (linear + 1, 2 * linear - 1, attention, 2 * linear + attention, 0):
                 check.equal(check.call(printed, linear, attention), UNKNOWN)
@@ -189,8 +190,8 @@ def _intensity(n: int, inputs: int, outputs: int, width: int) -> Fraction:
 
 
 def _least_tokens(inputs: int, outputs: int, ridge: float, width: int) -> int:
-    """By trying: intensity rises with n towards a limit, and no test needs more than 10,000 tokens."""
-    return next((n for n in range(1, 10_001) if _intensity(n, inputs, outputs, width) >= Fraction(ridge)), 0)
+    """By trying: intensity rises with n towards a limit, and no test needs more than 20,000 tokens."""
+    return next((n for n in range(1, 20_001) if _intensity(n, inputs, outputs, width) >= Fraction(ridge)), 0)
 
 
 @exercise
@@ -217,12 +218,20 @@ class tokens_to_ridge:
 
     @stage("the least number of tokens, rounded up")
     def enough(check):
-        wide = ((8, 16, 1.0), (16, 8, 0.5), (64, 32, 2.0), (5, 7, 0.25), (768, 3072, 11.5))
-        narrow = ((2, 40, 0.375), (3, 50, 0.625), (2, 9, 0.3125), (1, 1, 0.1875))  # here the biases tell
+        wide = (
+            (8, 16, 1.0),
+            (16, 8, 0.5),
+            (64, 32, 2.0),
+            (5, 7, 0.25),
+            (768, 3072, 11.5),
+            (768, 3072, 295.0),
+        )
+        narrow = ((2, 40, 0.375), (3, 50, 0.625), (2, 9, 0.3125))  # here the biases tell
         for inputs, outputs, ridge in wide + narrow:
             for width in (4, 2):
                 got = check.call(inputs, outputs, ridge, width)
                 check.equal(got, _least_tokens(inputs, outputs, ridge, width))
+        check.equal(check.call(1, 2, 0.5625, 2), 8)
 
     @stage("one token is enough where the ridge is low")
     def low(check):
@@ -354,8 +363,8 @@ class rounded_rows:
     @stage("nothing is off by more than half a step of its row")
     def close(check):
         for rows in range(1, 7):
-            matrix = (
-                torch.randn(rows, rows + 3, generator=check.generator) * 10.0 ** torch.arange(rows)[:, None]
+            matrix = torch.randn(rows, rows + 3, generator=check.generator) * 10.0 ** (
+                torch.arange(rows)[:, None] - 4
             )
             matrix[0, 0] = -matrix[0].abs().max() - 1  # the largest absolute value is a negative one
             got = check.tensor(check.call(matrix), matrix.shape, axes="(rows, n)")
@@ -374,7 +383,7 @@ class rounded_rows:
 
     @stage("rows of zeros, of negative numbers, and of one value")
     def edges(check):
-        matrix = torch.tensor([[0.0, 0.0, 0.0], [-64.0, -32.0, -127.0], [3.0, 3.0, 3.0]])
+        matrix = torch.tensor([[0.0, 0.0, 0.0], [-64.0, -32.0, -127.0], [3e-4, 3e-4, 3e-4]])
         for order in ([1, 2], [0, 1, 2], [2, 0, 1], [0, 0], [1], [1, 1]):
             check.equal(check.call(matrix[order]), matrix[order])
 
