@@ -2,6 +2,7 @@
 
     profile(BertConfig.named("base"), batch_size=1, seq_len=128).totals.flops        22348431360
     python -m course_utils.profiler --model bert-base-uncased --batch 1 --seq-len 128
+    python -m course_utils.profiler --model base --published     a widely copied table, rebuilt to the unit
 
 The forward pass of `course_utils.bert` runs once on PyTorch's meta device, where tensors have a shape
 and no numbers: nothing is allocated, downloaded or computed. Every call of a PyTorch function on the way
@@ -22,7 +23,7 @@ What counts as work is a convention, and two honest counts of one model differ b
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 
@@ -70,6 +71,7 @@ class Operation:
     weight_reads: int = 0  # bytes of parameters
     reads: int = 0  # bytes of activations and ids
     writes: int = 0  # bytes of activations
+    shape: tuple[int, ...] = ()  # of its result
 
     @property
     def traffic_bytes(self) -> int:
@@ -127,10 +129,10 @@ class Recorder(TorchFunctionMode):
         rule = self.RULES.get(func.__name__)
         return func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)
 
-    def note(self, kind: str, elements: int = 0, **counts: int) -> None:
+    def note(self, kind: str, elements: int = 0, shape: Sequence[int] = (), **counts: int) -> None:
         """Note an operation of the module that is running; work on `elements` numbers by PER_ELEMENT."""
         counts.setdefault("elementwise", PER_ELEMENT.get(kind, 0) * elements)
-        self.operations.append(Operation(self.stack[-1][0], kind, **counts))
+        self.operations.append(Operation(self.stack[-1][0], kind, shape=tuple(shape), **counts))
 
     def keep(self, *tensors: Tensor) -> None:
         """The backward pass will need these. Views of one tensor count once; weights are held anyway."""
@@ -145,7 +147,9 @@ class Recorder(TorchFunctionMode):
         out = x.new_empty(*x.shape[:-1], len(weight))
         macs = out.numel() * x.shape[-1]
         traffic = {"weight_reads": size(weight, bias), "reads": size(x), "writes": size(out)}
-        self.note("Linear", macs=macs, elementwise=out.numel(), **traffic)  # one addition each for the bias
+        self.note(
+            "Linear", shape=out.shape, macs=macs, elementwise=out.numel(), **traffic
+        )  # one addition each for the bias
         self.keep(x)
         return out
 
@@ -182,7 +186,7 @@ class Recorder(TorchFunctionMode):
         last = self.operations[-1]
         in_place = isinstance(self.stack[-1][1], BertEmbeddings) and last.kind == "add"
         published = 0 if in_place else out.numel()
-        self.note("add", out.numel(), published=published, reads=size(a, b), writes=size(out))
+        self.note("add", out.numel(), out.shape, published=published, reads=size(a, b), writes=size(out))
         return out
 
     def layer_norm(self, x: Tensor, shape: tuple[int], weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -192,14 +196,14 @@ class Recorder(TorchFunctionMode):
 
     def dropout(self, x: Tensor, p: float, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or not p:
-            self.note("dropout")  # called, and does nothing
+            self.note("dropout", shape=x.shape)  # called, and does nothing
             return x
         self.keep(x.new_empty(x.shape))  # the mask of what is kept: PyTorch's CPU code holds it as floats
         return self.elementwise("dropout", x)
 
     def embedding(self, ids: Tensor, table: Tensor, **options: object) -> Tensor:
         out = table.new_empty(*ids.shape, table.shape[-1])
-        self.note("embedding", weight_reads=size(out), reads=size(ids), writes=size(out))
+        self.note("embedding", shape=out.shape, weight_reads=size(out), reads=size(ids), writes=size(out))
         self.keep(ids)
         return out
 
@@ -211,7 +215,7 @@ class Recorder(TorchFunctionMode):
 
     def elementwise(self, kind: str, x: Tensor, **counts: int) -> Tensor:
         out = x.new_empty(x.shape)
-        self.note(kind, x.numel(), reads=size(x), writes=size(out), **counts)
+        self.note(kind, x.numel(), out.shape, reads=size(x), writes=size(out), **counts)
         return out
 
     def scale(self, x: Tensor, divisor: float = 1.0) -> Tensor:
@@ -523,6 +527,76 @@ def check_against_formula(
         if count != expected[name]:
             why = "the counter misses an operation"
             raise refusal(name, f"{expected[name]:,} by formula", f"{count:,}", why, RuntimeError)
+
+
+# ----------------------------------------------------------------------------------------------------------
+# A widely copied table, rebuilt
+# ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One line of the table: a module, or an operation that stands beside the model (`depth` 0)."""
+
+    name: str
+    depth: int
+    shape: tuple[int, ...]  # of its result
+    params: int
+    macs: int
+    flops: int
+    input_bytes: int
+    output_bytes: int
+    weight_bytes: int  # of its Linear layers alone
+
+    @property
+    def memory(self) -> int:
+        """What the table calls memory: inputs, outputs and the weights of Linear layers."""
+        return self.input_bytes + self.output_bytes + self.weight_bytes
+
+
+def published_rows(config: BertConfig, batch_size: Count = 1, seq_len: Count = 128) -> list[PublishedRow]:
+    """The rows of a widely copied profile of BERT, by the rules that give its printed numbers to the unit.
+
+    Module by module, each operation counts the bytes of its inputs and outputs, and a Linear layer those of
+    its weights and bias too; weights of embeddings and LayerNorms count nowhere. A dropout, which does
+    nothing, counts as one that copies. Ids have 4 bytes. Attention's products, scale, softmax and GELU are
+    missing. The adds and the mask are rows beside the model.
+    """
+    found = profile(config, batch_size, seq_len, "linear")
+    tokens = (batch_size, seq_len)
+    state = FLOAT_BYTES * batch_size * seq_len * config.hidden_size
+    inside: dict[
+        str, tuple[tuple[int, ...], int, int, int, int]
+    ] = {}  # shape, MACs, inputs, outputs, weights
+    beside: list[PublishedRow] = []
+    for each in found.operations:
+        macs = each.macs_by("linear")
+        if each.kind == "embedding":
+            name = each.module.removesuffix(".weight")
+            ids = FLOAT_BYTES * batch_size * seq_len
+            inside[name] = (*tokens, config.hidden_size), 0, ids, state, 0
+        elif each.kind == "dropout":
+            inside[each.module] = each.shape, 0, state, state, 0
+        elif each.kind in ("Linear", "LayerNorm", "tanh"):
+            weights = each.weight_reads if each.kind == "Linear" else 0
+            inside[each.module] = each.shape, macs, each.reads, each.writes, weights
+        elif each.published:
+            mask = each.kind == "mask"
+            shape = (*tokens, seq_len) if mask else each.shape
+            written = FLOAT_BYTES * each.published
+            read = written if mask else 2 * written
+            beside.append(PublishedRow(each.kind, 0, shape, 0, 0, each.published, read, written, 0))
+    rows = []
+    for row in found.rows:
+        start = f"{row.name}." if row.name else ""
+        own = [part for name, part in inside.items() if name == row.name or name.startswith(start)]
+        if own:
+            macs, read, written, weights = (sum(part[i] for part in own) for i in (1, 2, 3, 4))
+            last = own[-1][0]
+            rows.append(
+                PublishedRow(row.name, row.depth, last, row.params, macs, 2 * macs, read, written, weights)
+            )
+    return rows + beside
 
 
 # ----------------------------------------------------------------------------------------------------------

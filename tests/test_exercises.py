@@ -166,7 +166,7 @@ def test_the_solutions_stand_the_degenerate_inputs_that_their_tasks_allow():
         assert all(map(torch.equal, clipped, zeros))
     likelihood = torch.full((2000, 3), 1e-4)
     likelihood[:, 1] *= 1.01
-    believed = model_answer("inside_bert", "beliefs")(torch.full((3,), 1 / 3), likelihood)
+    believed = model_answer("inside_bert", "beliefs_after")(torch.full((3,), 1 / 3), likelihood)
     # After n words the odds of state 1 are 1.01^n; the logarithms stay within reach.
     n = torch.arange(1, 2001, dtype=torch.float64)
     odds = (n * math.log(1.01)).exp()

@@ -83,6 +83,11 @@ def gallery() -> dict[str, plots.Picture]:
         "similar": plots.similarities(
             np.random.default_rng(0).normal(size=(10, 16)), ["monday", "wednesday", *"abcdefgh"], "word rows"
         ),
+        "heat": plots.heat_maps(
+            [("nats", np.arange(12).reshape(3, 4) / 11), ("share", np.eye(3, 4) - 0.1)],
+            ["layer 1", "layer 2", "layer 3"],
+            [f"head {i}" for i in (1, 2, 3, 4)],
+        ),
         "lengths": plots.row_lengths([0.6] * 23 + [0.23] * 105, 23, 0.226),
         "maps": plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS, "bank"),
         "points": plots.scatter([0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9], "exact", "learnt", "all pairs"),
@@ -108,6 +113,7 @@ NAMES = [
     "curves",
     "roofline",
     "similar",
+    "heat",
     "lengths",
     "maps",
     "points",

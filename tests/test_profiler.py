@@ -120,6 +120,45 @@ def test_published_count_of_operations(published):
     assert unseen == {"matmul": 24, "softmax": 12, "GELU": 12}
 
 
+def test_the_published_table_row_by_row():
+    """Every number that the table prints, to the digits that it prints."""
+    rows = profiler.published_rows(BertConfig.named("base"), 1, 128)
+    printed = {
+        "": 467.88, "embeddings": 2.75, "encoder": 462.75, "encoder.layer.0": 38.56,
+        "encoder.layer.0.attention": 14.17, "encoder.layer.0.attention.self.query": 3.15,
+        "encoder.layer.11.intermediate": 11.42, "encoder.layer.11.output": 12.98,
+    }  # fmt: skip
+    found = {row.name: row for row in rows}
+    assert {name: round(found[name].memory / 1e6, 2) for name in printed} == printed
+    for name in ("word", "position", "token_type"):
+        assert found[f"embeddings.{name}_embeddings"].memory == 393_216 + 512
+    assert found["embeddings.LayerNorm"].memory == found["embeddings.dropout"].memory == 786_432
+    assert found["encoder.layer.3.intermediate"].shape == (1, 128, 3072)
+    assert found[""].flops == 21_744_451_584 and found[""].params == 109_482_240
+    top = [row for row in rows if row.depth == 0]
+    assert [row.name for row in top] == ["", *["add"] * 25, "mask"]
+    assert sum(row.input_bytes for row in top) == 81_862_144
+    assert sum(row.output_bytes for row in top) == 73_209_856
+    assert sum(row.memory for row in top) == 497_504_768
+    assert sum(row.flops for row in top) == 21_746_925_568
+
+
+def test_the_published_table_from_a_terminal(capsys):
+    assert command.main(["--published", "--depth", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == [
+        "model",
+        "1",
+        "x",
+        "768",
+        "109,482,240",
+        "10,872,225,792",
+        "21,744,451,584",
+        "467.88",
+    ]
+    assert any(line.split()[-4:] == ["497,504,768", "B", "497.50", "MB"] for line in lines)
+
+
 def test_published_mean_intensity(published):
     """A mean of 99 ratios, in which 25 adds weigh as much as 25 Linear layers; 72 are above ten."""
     ratios = [

@@ -187,6 +187,46 @@ def similarities(table, names: Sequence[str], title: str | None = None) -> Pictu
     return Picture(figure, alt)
 
 
+def heat_maps(
+    panels: Sequence[tuple[str, object]], rows: Sequence[str], columns: Sequence[str], digits: int = 2
+) -> Picture:
+    """Tables of numbers from 0 side by side, each cell with its number, darkest at the largest of its table.
+
+    Args:
+        panels: pairs (title, table), each table `(len(rows), len(columns))`; a number below 0 stays white.
+        rows, columns: the names, the same for all tables.
+        digits: how many decimals the cells show.
+    """
+    tables = [(title, as_numbers(table)) for title, table in panels]
+    for title, table in tables:
+        if table.shape != (len(rows), len(columns)) or not np.isfinite(table).all():
+            wanted = f"finite numbers, {len(rows)} rows of {len(columns)}"
+            raise refusal(repr(title), wanted, f"the shape {table.shape}")
+    wide, high = 0.4 + 0.07 * max(0, digits - 2), 0.3  # inches of a cell
+    names = LETTER * max(map(len, rows)) + 0.15
+    size = (names + len(tables) * (wide * len(columns) + 0.25), high * len(rows) + 0.75)
+    with house_style():
+        figure = Figure(figsize=size, layout="constrained")
+        for axes, (title, table) in zip(
+            np.atleast_1d(figure.subplots(1, len(tables), sharey=True)), tables, strict=True
+        ):
+            shades = np.clip(table / (table.max() if table.max() > 0 else 1.0), 0, 1)
+            draw_cells(axes, shades, highest=1)
+            for (row, column), number in np.ndenumerate(table):
+                write_in_cell(axes, row, column, f"{number:z.{digits}f}", HEAT(shades[row, column]))
+            axes.set_title(title)
+            name_columns(axes, columns, wide)
+            axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        for axes in figure.axes:
+            axes.set_ylim(len(rows), 0)
+    said = []
+    for title, table in tables:
+        places = [np.unravel_index(i, table.shape) for i in np.argsort(-table, axis=None, kind="stable")[:4]]
+        most = [f"{rows[row]}, {columns[column]} {table[row, column]:z.{digits}f}" for row, column in places]
+        said.append(f"{title}. Largest of {table.size} numbers: {'; '.join(most)}.")
+    return Picture(figure, " ".join(said))
+
+
 def span_scores(start, end, tokens: Sequence[str], title: str | None = None) -> Picture:
     """The score of every span, start + end: a row for its first token, a column for its last.
 

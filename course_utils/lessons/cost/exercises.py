@@ -5,12 +5,14 @@ num_hidden_layers. Every count is a whole number.
 """
 
 import functools
+import math
+from fractions import Fraction
 
 import torch
 
 from course_utils.bert import BertConfig
 from course_utils.classroom.engine import exercise, stage, wrong
-from course_utils.profiler import on_meta, profile
+from course_utils.profiler import profile
 
 
 def _sizes(check) -> dict[str, int]:
@@ -31,105 +33,98 @@ def _config(layers: int, hidden: int, wide: int, heads: int) -> BertConfig:
     )
 
 
-@exercise
-class layer_parameters:
-    """Write `layer_parameters(hidden, wide)`: the number of parameters of one layer of BERT.
-
-    Query, key, value and the output of attention are Linear layers from hidden to hidden; then come one from
-    hidden to wide and one from wide to hidden. Each has a bias. There are two LayerNorms, each with a weight
-    and a bias of length hidden.
-    """
-
-    hints = (
-        "A Linear layer from a to b has a * b weights and b biases.",
-        "The four Linear layers of attention: 4 * (hidden * hidden + hidden).",
-        "The two wide ones: 2 * hidden * wide weights, and wide + hidden biases. LayerNorms: 2 * 2 * hidden.",
-    )
-
-    def solution(hidden, wide):
-        attention = 4 * (hidden * hidden + hidden)
-        feed_forward = 2 * hidden * wide + wide + hidden
-        return attention + feed_forward + 4 * hidden
-
-    @stage("as many as PyTorch finds in a layer")
-    def count(check):
-        for hidden in range(4, 11):
-            wide = 3 * hidden + 2
-            layer = on_meta(_config(1, hidden, wide, 1)).encoder
-            expected = sum(parameter.numel() for parameter in layer.parameters())
-            check.equal(check.call(hidden, wide), expected)
-
-    @wrong("The biases of the Linear layers are missing.")
-    def no_biases(hidden, wide):
-        return 4 * hidden * hidden + 2 * hidden * wide + 4 * hidden
-
-    @wrong("The LayerNorms are missing.")
-    def no_norms(hidden, wide):
-        return 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden
-
-    @wrong("A LayerNorm has a weight and a bias.")
-    def half_norms(hidden, wide):
-        return 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 2 * hidden
-
-    @wrong("Attention has four Linear layers: its output is one too.")
-    def three_projections(hidden, wide):
-        return 3 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + hidden + 4 * hidden
-
-    @wrong("Both wide layers have a bias: one of length wide, one of length hidden.")
-    def one_wide_bias(hidden, wide):
-        return 4 * (hidden * hidden + hidden) + 2 * hidden * wide + wide + 4 * hidden
-
-
-@functools.cache  # a profile takes long, and the check comes back to the same sizes
-def _attention_macs_of_profile(batch: int, heads: int, seq_len: int, head_size: int) -> int:
-    found = profile(_config(1, heads * head_size, 4, heads), batch, seq_len)
-    return sum(operation.macs for operation in found.operations if operation.kind == "matmul")
-
-
 @functools.cache
 def _flops_of_profile(seq_len: int, **sizes: int) -> int:
     return profile(_config(**sizes), 1, seq_len, "linear").totals.flops
 
 
-@exercise
-class attention_macs:
-    """Write `attention_macs(batch, heads, seq_len, head_size)`: the MACs of attention's two products, in one
-    layer.
+UNKNOWN = ("unknown", "unknown")
+COUNTS = ("MACs", "FLOPs"), ("Linear layers", "all products")
 
-    They are Q K^T and weights times V, for every head of every row. The Linear layers do not belong here.
+
+@exercise
+class which_count:
+    """Write `which_count(printed, linear_macs, attention_macs)`: what a printed number counts, as a pair of
+    texts.
+
+    `linear_macs` are the MACs of a model's Linear layers, `attention_macs` those of attention's two products
+    in all its layers, fewer than the first. Return ("MACs", "Linear layers"), ("FLOPs", "Linear layers"),
+    ("MACs", "all products") or ("FLOPs", "all products"), whichever gives `printed` to the unit, and
+    ("unknown", "unknown") if none does. All numbers are whole.
     """
 
     hints = (
-        "Q K^T of one head: for each pair of tokens one dot product of head_size numbers.",
-        "weights times V: for each token and each of head_size components one sum over seq_len tokens.",
-        "Both are seq_len * seq_len * head_size, for each of batch * heads heads.",
+        "There are four candidates: once or twice the Linear layers, once or twice all products.",
+        "A MAC is two FLOPs. Compare with `==`: an auditor accepts no number that is nearly right.",
     )
 
-    def solution(batch, heads, seq_len, head_size):
-        return 2 * batch * heads * seq_len * seq_len * head_size
+    def solution(printed, linear_macs, attention_macs):
+        for products, macs in (
+            ("Linear layers", linear_macs),
+            ("all products", linear_macs + attention_macs),
+        ):
+            for unit, count in (("MACs", macs), ("FLOPs", 2 * macs)):
+                if count == printed:
+                    return unit, products
+        return "unknown", "unknown"
 
-    @stage("two products in every head of every row")
-    def count(check):
-        for seq_len in range(8, 14):  # so large that no slip looks like another
-            batch, heads, head_size = 3 + seq_len % 2, 5 + seq_len % 2, seq_len + 1
-            got = check.call(batch, heads, seq_len, head_size)
-            check.equal(got, _attention_macs_of_profile(batch, heads, seq_len, head_size))
+    @stage("the Linear layers, once and twice")
+    def linear(check):
+        check.equal(check.call(10_872_225_792, 10_872_225_792, 301_989_888), ("MACs", "Linear layers"))
+        for linear, attention in _macs(check, 6):
+            check.equal(check.call(linear, linear, attention), ("MACs", "Linear layers"))
+            check.equal(check.call(2 * linear, linear, attention), ("FLOPs", "Linear layers"))
 
-    @wrong("That is one of the two products.")
-    def scores_only(batch, heads, seq_len, head_size):
-        return batch * heads * seq_len * seq_len * head_size
+    @stage("all products, once and twice")
+    def everything(check):
+        check.equal(check.call(291_648_307_200, 126_496_800_768, 19_327_352_832), ("FLOPs", "all products"))
+        for linear, attention in _macs(check, 6):
+            check.equal(check.call(linear + attention, linear, attention), ("MACs", "all products"))
+            check.equal(check.call(2 * (linear + attention), linear, attention), ("FLOPs", "all products"))
 
-    one_row = wrong("Every row of the batch has its own scores.", "batch *", "")
+    @stage("none of them: unknown")
+    def nothing(check):
+        for printed in (21_746_925_568, 22_348_431_361, 10_872_225_791):  # the first one with adds
+            check.equal(check.call(printed, 10_872_225_792, 301_989_888), UNKNOWN)
+        for linear, attention in _macs(check, 4):
+            for printed in (linear + 1, 2 * linear - 1, attention, 2 * linear + attention, 0):
+                check.equal(check.call(printed, linear, attention), UNKNOWN)
 
-    @wrong("These are FLOPs: a MAC is one multiplication and one addition together.")
-    def flops(batch, heads, seq_len, head_size):
-        return 4 * batch * heads * seq_len * seq_len * head_size
+    @wrong("The nearest count is returned although it is another number: an auditor compares to the unit.")
+    def nearest(printed, linear_macs, attention_macs):
+        counts = _counts(linear_macs, attention_macs)
+        return min(counts, key=lambda name: abs(counts[name] - printed))
 
-    linear_in_length = wrong(
-        "Each token meets each token: seq_len counts twice.", "seq_len * head_size", "head_size"
+    once = wrong("A MAC is two FLOPs.", "2 * macs", "macs + 0 * linear_macs")
+
+    @wrong("The unit and the products have changed places.")
+    def turned(printed, linear_macs, attention_macs):
+        return which_count.model_answer(printed, linear_macs, attention_macs)[::-1]
+
+    without_linear = wrong(
+        "All products are those of the Linear layers and of attention together.",
+        "linear_macs + attention_macs",
+        "attention_macs",
     )
 
-    one_head = wrong("Every head has its own scores.", "heads *", "")
+    @wrong("A number that none of the four gives is unknown.")
+    def by_size(printed, linear_macs, attention_macs):
+        found = which_count.model_answer(printed, linear_macs, attention_macs)
+        return ("FLOPs", "all products") if found == UNKNOWN else found
+
+
+def _macs(check, n: int) -> list[tuple[int, int]]:
+    """Pairs of Linear and attention MACs, the second the smaller one."""
+    return [(int(a) + 1_000, int(b)) for a, b in check.rng.integers([1_000, 10], [9_000, 900], size=(n, 2))]
+
+
+def _counts(linear_macs: int, attention_macs: int) -> dict[tuple[str, str], int]:
+    macs = linear_macs, linear_macs + attention_macs
+    return {
+        (unit, products): (1 + i) * macs[j]
+        for i, unit in enumerate(COUNTS[0])
+        for j, products in enumerate(COUNTS[1])
+    }
 
 
 @exercise
@@ -188,118 +183,230 @@ class published_flops:
         return published_flops.model_answer(layers, hidden, wide, seq_len) - 2 * hidden * hidden
 
 
-@exercise
-class least_seconds:
-    """Write `least_seconds(flops, bytes_moved, peak, bandwidth)`: the least time of one operation, by the
-    roofline.
+def _intensity(n: int, inputs: int, outputs: int, width: int) -> Fraction:
+    """FLOPs for each byte that a Linear layer moves for n tokens, exactly."""
+    moved = width * (inputs * outputs + outputs + n * (inputs + outputs))
+    return Fraction(2 * n * inputs * outputs, moved)
 
-    `peak` is in FLOPs a second, `bandwidth` in bytes a second. Arithmetic and traffic go on at the same time.
-    """
 
-    hints = (
-        "The arithmetic alone takes flops / peak seconds. And the traffic?",
-        "Both go on at once: the operation is done when the slower one is.",
-        "`max(...)` of the two times.",
-    )
-
-    def solution(flops, bytes_moved, peak, bandwidth):
-        return max(flops / peak, bytes_moved / bandwidth)
-
-    @stage("where the arithmetic takes longer, its time")
-    def arithmetic_decides(check):
-        for _ in range(6):
-            peak, bandwidth = (float(value) for value in check.rng.integers(2, 9, size=2))
-            traffic = float(check.rng.integers(3, 9))
-            arithmetic = traffic + float(check.rng.integers(1, 9))
-            got = check.call(arithmetic * peak, traffic * bandwidth, peak, bandwidth)
-            check.equal(got, arithmetic)
-
-    @stage("where the traffic takes longer, its time")
-    def traffic_decides(check):
-        for _ in range(6):
-            peak, bandwidth = (float(value) for value in check.rng.integers(2, 9, size=2))
-            arithmetic = float(check.rng.integers(3, 9))
-            traffic = arithmetic + float(check.rng.integers(1, 9))
-            got = check.call(arithmetic * peak, traffic * bandwidth, peak, bandwidth)
-            check.equal(got, traffic)
-
-    @wrong("They go on at the same time: their times do not add up.")
-    def total(flops, bytes_moved, peak, bandwidth):
-        return flops / peak + bytes_moved / bandwidth
-
-    @wrong("Here the traffic is done sooner, and the operation still waits for its arithmetic.")
-    def shorter(flops, bytes_moved, peak, bandwidth):
-        return min(flops / peak, bytes_moved / bandwidth)
-
-    @wrong("This looks at the arithmetic only, and here the bytes take longer.")
-    def arithmetic_only(flops, bytes_moved, peak, bandwidth):
-        return flops / peak
+def _least_tokens(inputs: int, outputs: int, ridge: float, width: int) -> int:
+    """By trying: intensity rises with n towards a limit, and no test needs more than 20,000 tokens."""
+    return next((n for n in range(1, 20_001) if _intensity(n, inputs, outputs, width) >= Fraction(ridge)), 0)
 
 
 @exercise
-class quantise:
-    """Write `quantise(row)`: a float tensor (n,) becomes a pair (numbers, scale).
+class tokens_to_ridge:
+    """Write `tokens_to_ridge(inputs, outputs, ridge, width)`: from how many tokens on a Linear layer is
+    compute-bound, an int, or 0 if it never is.
 
-    `scale` is a float: the largest absolute value of the row, divided by 127. `numbers` is a torch.int8
-    tensor (n,): each value divided by the scale, rounded to the nearest whole number. So `numbers * scale` is
-    close to the row. No row is all zero.
+    For n tokens a Linear layer from `inputs` to `outputs` has 2 * n * inputs * outputs FLOPs. It reads its
+    weights, its `outputs` biases and n * inputs numbers, and writes n * outputs; each number has `width`
+    bytes. It is compute-bound if FLOPs divided by bytes is at least `ridge`. At least one token is read.
     """
 
     hints = (
-        "`row.abs().max().item() / 127` is the scale.",
-        "`.round()` before the change of type: `.to(torch.int8)` alone cuts the decimals off.",
-        "`return (row / scale).round().to(torch.int8), scale`",
+        "Write down flops >= ridge * bytes, and solve it for n.",
+        "n * (2 * inputs * outputs - ridge * width * (inputs + outputs)) >= ridge * width * (...)",
+        "If the bracket is not above 0, no n is enough: 0. If it is, round up: `math.ceil`.",
     )
 
-    def solution(row):
-        scale = row.abs().max().item() / 127
-        return (row / scale).round().to(torch.int8), scale
+    def solution(inputs, outputs, ridge, width):
+        gained = 2 * inputs * outputs - ridge * width * (inputs + outputs)  # by each token
+        if gained <= 0:
+            return 0
+        return max(1, math.ceil(ridge * width * (inputs * outputs + outputs) / gained))
 
-    @stage("a pair: int8 numbers of the same length, and a float")
-    def form(check):
-        for size in range(2, 9):
-            got = check.call(torch.randn(size, generator=check.generator))
-            check.expect(isinstance(got, tuple) and len(got) == 2, "A pair (numbers, scale) is wanted.")
-            check.tensor(got[0], (size,), torch.int8)
-            check.expect(
-                isinstance(got[1], float), "The scale is wanted as a Python float: `.item()` makes one."
+    @stage("the least number of tokens, rounded up")
+    def enough(check):
+        wide = (
+            (8, 16, 1.0),
+            (16, 8, 0.5),
+            (64, 32, 2.0),
+            (5, 7, 0.25),
+            (768, 3072, 11.5),
+            (768, 3072, 295.0),
+        )
+        narrow = ((2, 40, 0.375), (3, 50, 0.625), (2, 9, 0.3125))  # here the biases tell
+        for inputs, outputs, ridge in wide + narrow:
+            for width in (4, 2):
+                got = check.call(inputs, outputs, ridge, width)
+                check.equal(got, _least_tokens(inputs, outputs, ridge, width))
+        check.equal(check.call(1, 2, 0.5625, 2), 8)
+
+    @stage("one token is enough where the ridge is low")
+    def low(check):
+        for inputs, outputs in ((4, 4), (6, 3), (768, 768)):
+            check.equal(check.call(inputs, outputs, 0.0, 4), 1)
+            check.equal(check.call(inputs, outputs, 0.0625, 4), 1)
+
+    @stage("a layer too narrow for the ridge never gets there")
+    def never(check):
+        for inputs, outputs, ridge in (
+            (4, 4, 1.0),
+            (8, 8, 2.0),
+            (16, 4, 5.0),
+            (8, 8, 3.0),
+            (768, 768, 300.0),
+        ):
+            check.equal(check.call(inputs, outputs, ridge, 4), 0)
+
+    @wrong("More tokens also mean more bytes: the layer reads and writes them.")
+    def weights_only(inputs, outputs, ridge, width):
+        return max(1, math.ceil(ridge * width * (inputs * outputs + outputs) / (2 * inputs * outputs)))
+
+    rounded_down = wrong("This is one token too few: round up.", "math.ceil", "math.floor")
+
+    macs = wrong("A MAC is two FLOPs.", "gained = 2 * inputs", "gained = inputs")
+
+    four_bytes = wrong(
+        "A number has `width` bytes, not always 4.",
+        "ridge * width * (inputs * outputs + outputs)",
+        "ridge * 4 * (inputs * outputs + outputs)",
+    )
+
+    no_bias = wrong("The biases are read too.", "(inputs * outputs + outputs)", "(inputs * outputs)")
+
+    nothing_read = wrong("At least one token is read.", "max(1, ", "max(0, ")
+
+    @wrong("Where no number of tokens is enough, the formula gives nonsense: return 0.")
+    def negative(inputs, outputs, ridge, width):
+        gained = 2 * inputs * outputs - ridge * width * (inputs + outputs)
+        return max(1, math.ceil(ridge * width * (inputs * outputs + outputs) / (gained or 1e-9)))
+
+
+@exercise
+class largest_batch:
+    """Write `largest_batch(params, kept_per_row, limit)`: the most rows that fit in training with Adam, an
+    int.
+
+    All numbers are float32. Weights, gradients and Adam's two moments are held for each of `params`
+    parameters; each row of the batch adds `kept_per_row` bytes of activations. `limit` is the memory in
+    bytes, and all of it may be used. If not one row fits, return 0.
+    """
+
+    hints = (
+        "How many bytes are held for each parameter, before the first row?",
+        "16: weight, gradient and two moments, 4 bytes each. What is left is shared by the rows.",
+    )
+
+    def solution(params, kept_per_row, limit):
+        return max(0, (limit - 16 * params) // kept_per_row)
+
+    @stage("as many rows as fit, up to the last byte")
+    def fits(check):
+        for rows in range(1, 9):
+            params, kept = (int(n) for n in check.rng.integers([50, 200], [200, 900]))
+            full = 16 * params + rows * kept
+            check.equal(check.call(params, kept, full), rows)
+            check.equal(check.call(params, kept, full - 1), rows - 1)
+            check.equal(check.call(params, kept, full + kept // 2), rows)
+            check.equal(check.call(0, kept, rows * kept), rows)
+
+    @stage("nothing fits: 0")
+    def nothing(check):
+        for params, kept in ((100, 50), (1_000, 7), (10, 900)):
+            for limit in (0, 4 * params, 16 * params - 1, 16 * params, 16 * params + kept - 1):
+                check.equal(check.call(params, kept, limit), 0)
+
+    weights_alone = wrong(
+        "Only the weights are counted: training holds four numbers for each.", "16 * params", "4 * params"
+    )
+
+    no_moments = wrong("Adam keeps two moments for each parameter.", "16 * params", "8 * params")
+
+    one_moment = wrong("Adam keeps two moments, not one.", "16 * params", "12 * params")
+
+    rows_alone = wrong("Weights, gradients and moments take room too.", "limit - 16 * params", "limit")
+
+    below_zero = wrong(
+        "Not even the weights fit: that is 0 rows.",
+        "max(0, (limit - 16 * params) // kept_per_row)",
+        "(limit - 16 * params) // kept_per_row",
+    )
+
+    one_too_many = wrong(
+        "One row too many: a row fits as a whole or not at all.", "// kept_per_row)", "// kept_per_row + 1)"
+    )
+
+    one_too_few = wrong(
+        "All of the memory may be used, to the last byte.",
+        "(limit - 16 * params) //",
+        "(limit - 16 * params - 1) //",
+    )
+
+
+@exercise
+class rounded_rows:
+    """Write `rounded_rows(matrix)`: a float tensor (rows, n), what is read back after int8 quantisation by
+    rows.
+
+    The scale of a row is its largest absolute value, divided by 127. Each value is divided by the scale of
+    its row, rounded to the nearest whole number, and multiplied by the scale again. A row of zeros stays as
+    it is.
+    """
+
+    hints = (
+        "What is the largest absolute value of -3, 1, 2? And what does `max` say?",
+        "`.to(torch.int8)` cuts the decimals off. What must come before it?",
+        "0 / 0 is no number: where the scale is 0, divide by 1 instead, with `masked_fill`.",
+    )
+
+    def stub(matrix):
+        scale = matrix.max(dim=1, keepdim=True).values / 127
+        return (matrix / scale).to(torch.int8) * scale
+
+    def solution(matrix):
+        scale = matrix.abs().amax(dim=1, keepdim=True) / 127
+        divisor = scale.masked_fill(scale == 0, 1.0)
+        return (matrix / divisor).round() * scale
+
+    @stage("nothing is off by more than half a step of its row")
+    def close(check):
+        for rows in range(1, 7):
+            matrix = torch.randn(rows, rows + 3, generator=check.generator) * 10.0 ** (
+                torch.arange(rows)[:, None] - 4
             )
+            matrix[0, 0] = -matrix[0].abs().max() - 1  # the largest absolute value is a negative one
+            got = check.tensor(check.call(matrix), matrix.shape, axes="(rows, n)")
+            half = matrix.abs().amax(dim=1, keepdim=True) / 254 * 1.001
+            check.expect(bool(((got - matrix).abs() <= half).all()), "An error is larger than half a step.")
 
-    @stage("the largest value becomes 127 or -127")
-    def scale(check):
-        for size in range(2, 10):
-            row = torch.randn(size, generator=check.generator)
-            row[0] = -row.abs().max() - 1  # the largest absolute value is a negative one
-            expected = float(row.abs().max()) / 127
-            check.equal(check.call(row)[1], expected)
+    @stage("whole numbers of steps, 127 to the largest value")
+    def steps(check):
+        for rows in range(2, 8):
+            matrix = torch.randn(rows, 6, generator=check.generator) * (1 + torch.arange(rows)[:, None])
+            expected = []
+            for row in matrix.tolist():
+                scale = max(map(abs, row)) / 127
+                expected.append([scale * math.floor(value / scale + 0.5) for value in row])
+            check.equal(check.call(matrix), torch.tensor(expected), tolerance=1e-5)
 
-    @stage("each value at the nearest whole number")
-    def rounding(check):
-        for size in range(4, 12):
-            row = torch.randn(size, generator=check.generator)
-            scaled = [value / (float(row.abs().max()) / 127) for value in row.tolist()]
-            nearest = torch.tensor([int(value + 0.5) if value > 0 else -int(0.5 - value) for value in scaled])
-            check.equal(check.call(row)[0], nearest.to(torch.int8), "Not the nearest whole numbers.")
+    @stage("rows of zeros, of negative numbers, and of one value")
+    def edges(check):
+        matrix = torch.tensor([[0.0, 0.0, 0.0], [-64.0, -32.0, -127.0], [3e-4, 3e-4, 3e-4]])
+        for order in ([1, 2], [0, 1, 2], [2, 0, 1], [0, 0], [1], [1, 1]):
+            check.equal(check.call(matrix[order]), matrix[order])
 
-    @wrong("The largest ABSOLUTE value: here a negative one is the largest.")
-    def signed_maximum(row):
-        scale = row.max().item() / 127
-        return (row / scale).round().clamp(-128, 127).to(torch.int8), scale
-
-    @wrong("127, not 128: int8 goes from -128 to 127.")
-    def wrong_range(row):
-        scale = row.abs().max().item() / 128
-        return (row / scale).round().clamp(-128, 127).to(torch.int8), scale
-
-    cut_off = wrong("The decimals are cut off, not rounded.", ".round()", "")
-
-    floats = wrong(
-        "The numbers are rounded, but still floating-point ones: `.to(torch.int8)` makes a byte of each.",
-        ".to(torch.int8)",
-        "",
+    signed_maximum = wrong(
+        "The largest ABSOLUTE value: here a negative one is the largest.",
+        "matrix.abs().amax(dim=1, keepdim=True)",
+        "matrix.amax(dim=1, keepdim=True)",
     )
 
-    @wrong("This is the inverse of the scale.")
-    def inverse(row):
-        scale = 127 / row.abs().max().item()
-        return (row * scale).round().to(torch.int8), scale
+    wrong_range = wrong("127, not 128: the largest value is 127 steps.", "/ 127", "/ 128")
+
+    cut_off = wrong("The decimals are cut off, not rounded.", ".round()", ".trunc()")
+
+    not_rounded = wrong("Nothing is rounded: this is the matrix itself.", ".round()", "")
+
+    one_scale = wrong(
+        "There is one scale for the whole matrix; each row has its own.",
+        "matrix.abs().amax(dim=1, keepdim=True)",
+        "matrix.abs().amax().expand(len(matrix), 1)",
+    )
+
+    steps_alone = wrong(
+        "These are the whole numbers: multiply by the scale again.", ".round() * scale", ".round()"
+    )
+
+    zero_by_zero = wrong("A row of zeros is divided by its scale, 0.", "matrix / divisor", "matrix / scale")

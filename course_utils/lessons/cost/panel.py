@@ -59,7 +59,7 @@ def cost_html(
         ]
         for name, cost in sorted(costs.items(), key=lambda item: (item[1]["flops"], item[0]))
     ]
-    heads_of_table = ["model", "million parameters", "GFLOP", "weights, MB", "least time, ms"]
+    heads_of_table = ["model", "million parameters", "GFLOP", "weights, MB", "by the roofline, ms"]
     caption = f"{batch} x {seq_len} tokens, fp32, forward, in the order of their FLOPs"
     training = training_bytes(own, batch, seq_len)
     said = (

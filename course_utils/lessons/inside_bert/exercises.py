@@ -1,11 +1,13 @@
-"""Exercises of notebook 12: measure what vectors hold, switch a head off, and update a belief.
+"""Exercises of notebook 12: heads that back each other up, fair controls, clouds of vectors, and beliefs.
 
 Conventions: `vectors` is a float tensor (n, size), one row for each occurrence of a word; `labels` is a list
 of n labels.
 """
 
+import itertools
 import math
 import zlib
+from random import Random
 
 import numpy as np
 import torch
@@ -23,84 +25,193 @@ def _groups(check, sizes: list[int], size: int = 3) -> tuple[torch.Tensor, list[
     return torch.stack([middles["abcd".index(label)] for label in labels]) + noise, labels
 
 
-def _nearest(vectors: torch.Tensor, labels: list[str], similarity) -> list[str]:
-    """By going through all pairs: the label of each row's nearest other row."""
-    rows = vectors.double().tolist()
-    found = []
-    for i, one in enumerate(rows):
-        others = [j for j in range(len(rows)) if j != i]
-        found.append(labels[max(others, key=lambda j: similarity(one, rows[j]))])
-    return found
+def _costs(check, n: int, base: float = 0.0) -> tuple[list[float], list[list[float]]]:
+    """Costs of n heads and of all pairs; the diagonal holds what is no cost of a pair."""
+    single = (base + 0.5 * check.rng.random(n)).round(3).tolist()
+    joint = [[9.0] * n for _ in range(n)]
+    for i, j in itertools.combinations(range(n), 2):
+        joint[i][j] = joint[j][i] = round(single[i] + single[j] + float(check.rng.normal(0, 0.3)), 3)
+    return single, joint
 
 
-def _dot(a: list[float], b: list[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+def _surplus(single: list[float], joint: list[list[float]]) -> tuple[int, int]:
+    """The pair that costs most beyond the sum, all pairs written down and sorted."""
+    table = [(joint[i][j] - (single[i] + single[j]), i, j) for i, j in _pairs(len(single))]
+    return max(table)[1:]
 
 
-def _cosine(a: list[float], b: list[float]) -> float:
-    return _dot(a, b) / math.sqrt(_dot(a, a) * _dot(b, b))
-
-
-def _share(nearest: list[str], labels: list[str]) -> float:
-    return sum(a == b for a, b in zip(nearest, labels, strict=True)) / len(labels)
+def _pairs(n: int) -> list[tuple[int, int]]:
+    return [(i, j) for j in range(n) for i in range(j)]
 
 
 @exercise
-class neighbour_agreement:
-    """Write `neighbour_agreement(vectors, labels)`: a float, the share of rows whose nearest other row has
-    their label.
+class backup:
+    """Write `backup(single, joint)`: the two heads that back each other up, as a tuple (i, j) with i < j.
 
-    `vectors` is a float tensor (n, size), `labels` a list of n strings. Near means: the largest cosine. A row
-    is not its own neighbour.
+    `single` is a list of n costs, n at least 2: entry i is the rise of the loss with head i silenced.
+    `joint` holds n lists of n costs: `joint[i][j]` is the rise with heads i and j both silenced, the same as
+    `joint[j][i]`; `joint[i][i]` says nothing. Return the pair whose joint cost exceeds the sum of its two
+    single costs by most. Heads are counted from 0; costs may be negative; no two pairs are tied.
     """
 
     hints = (
-        "Divide each row by its length; then one matrix product gives the cosines of all pairs, (n, n).",
-        "A row is nearest to itself: put minus infinity on the diagonal first, with `fill_diagonal_`.",
-        (
-            "`cosines.argmax(dim=1)` gives n places; compare `labels[place]` with the label of the row, and"
-            " take the mean."
-        ),
+        "If two heads do different things, the costs add up. What is left over when you subtract the sum?",
+        "`itertools.combinations(range(n), 2)` or two loops give every pair i < j once.",
+        "`max(pairs, key=lambda pair: ...)` keeps the pair with the largest surplus.",
     )
 
-    def solution(vectors, labels):
-        unit = vectors / vectors.norm(dim=1, keepdim=True)
-        cosines = unit @ unit.T
-        cosines.fill_diagonal_(float("-inf"))
-        nearest = cosines.argmax(dim=1).tolist()
-        return sum(labels[i] == labels[j] for i, j in enumerate(nearest)) / len(labels)
+    def solution(single, joint):
+        pairs = [(i, j) for i in range(len(single)) for j in range(i + 1, len(single))]
+        return max(pairs, key=lambda pair: joint[pair[0]][pair[1]] - single[pair[0]] - single[pair[1]])
 
-    @stage("a share from 0 to 1, in which no row is its own neighbour")
+    @stage("a pair (i, j) with i < j")
     def form(check):
-        for n in range(2, 8):
-            vectors = torch.randn(n, 4, generator=check.generator)
-            labels = [f"sense {i}" for i in range(n)]  # all different: no neighbour can agree
-            check.equal(check.call(vectors, labels), 0.0)
+        check.equal(check.call([0.1, 0.2], [[9.0, 0.5], [0.5, 9.0]]), (0, 1))
+        for n in range(2, 7):
+            single, joint = _costs(check, n)
+            got = check.call(single, joint)
+            both = len(got) == 2 and 0 <= got[0] < got[1] < n
+            check.expect(both, f"A pair (i, j) with 0 <= i < j < {n} is wanted.")
 
-    @stage("the nearest is the one with the largest cosine")
+    @stage("the largest surplus over the sum of the two")
     def values(check):
-        for _ in range(6):
-            vectors, labels = _groups(check, [3, 4])
-            vectors = vectors * torch.tensor([0.3, 1.0, 5.0, 2.0, 0.6, 8.0, 1.5])[:, None]
-            check.equal(check.call(vectors, labels), _share(_nearest(vectors, labels, _cosine), labels))
+        # Two idle heads that stand in for each other, beside one that is costly on its own.
+        single = [0.0, 0.5, 0.01, 0.02]
+        joint = [[9.0, 0.5, 0.0, 0.02], [0.5, 9.0, 0.52, 0.55], [0.0, 0.52, 9.0, 0.3], [0.02, 0.55, 0.3, 9.0]]
+        check.equal(check.call(single, joint), (2, 3))
+        for n in range(3, 9):
+            single, joint = _costs(check, n)
+            check.equal(check.call(single, joint), _surplus(single, joint))
 
-    finds_itself = wrong(
-        "Every row found itself: leave the row itself out of its neighbours.",
-        'cosines.fill_diagonal_(float("-inf"))',
-        "pass",
+    @stage("also where silencing helps, and where no pair costs more than its sum")
+    def negative(check):
+        for n in range(3, 9):
+            single, joint = _costs(check, n, base=-0.4)
+            joint = [
+                [cost - 3.0 if i != j else 9.0 for j, cost in enumerate(row)] for i, row in enumerate(joint)
+            ]
+            check.equal(check.call(single, joint), _surplus(single, joint))
+        check.equal(check.call([0.0] * 3, [[9.0, -3.0, -2.0], [-3.0, 9.0, -1.0], [-2.0, -1.0, 9.0]]), (1, 2))
+
+    most_costly = wrong(
+        "This is the costliest pair; a pair of two costly heads need not back each other up.",
+        "joint[pair[0]][pair[1]] - single[pair[0]] - single[pair[1]]",
+        "joint[pair[0]][pair[1]]",
     )
 
-    @wrong("These are the neighbours by dot product: divide by the lengths, or long rows win.")
-    def dot_product(vectors, labels):
-        return _share(_nearest(vectors, labels, _dot), labels)
+    one_only = wrong(
+        "Only one of the two single costs is subtracted: if the heads do different things, both add up.",
+        " - single[pair[1]]",
+        "",
+    )
 
-    @wrong("These are the farthest rows: the largest cosine is wanted.")
-    def farthest(vectors, labels):
-        return _share(_nearest(vectors, labels, lambda a, b: -_cosine(a, b)), labels)
+    itself = wrong(
+        "A head is paired with itself: joint[i][i] says nothing.",
+        "range(i + 1, len(single))",
+        "range(i, len(single))",
+    )
 
-    @wrong("This is how many rows agree; the share is wanted.")
-    def count(vectors, labels):
-        return len(labels) * _share(_nearest(vectors, labels, _cosine), labels)
+    @wrong("The two are the wrong way round: i < j.")
+    def larger_first(single, joint):
+        i, j = _surplus(single, joint)
+        return j, i
+
+    from_one = wrong(
+        "These heads are counted from 1.",
+        "return max(pairs, key=lambda pair: joint[pair[0]][pair[1]] - single[pair[0]] - single[pair[1]])",
+        "best = max(pairs, key=lambda pair: joint[pair[0]][pair[1]] - single[pair[0]] - single[pair[1]])\n"
+        "    return best[0] + 1, best[1] + 1",
+    )
+
+    least = wrong("This is the pair with the smallest surplus.", "return max(", "return min(")
+
+    @wrong("The search begins at a surplus of 0, and every pair may be below it.")
+    def from_zero(single, joint):
+        best, most = (0, 1), 0.0
+        for i, j in _pairs(len(single)):
+            if (surplus := joint[i][j] - single[i] - single[j]) > most:
+                best, most = (i, j), surplus
+        return best
+
+    @wrong("The surplus is a difference, not a factor: idle heads make any factor large.")
+    def ratio(single, joint):
+        return max(
+            _pairs(len(single)), key=lambda p: joint[p[0]][p[1]] / (single[p[0]] + single[p[1]] + 1e-9)
+        )
+
+
+@exercise
+class fair_selectivity:
+    """Write `fair_selectivity(task, task_floor, control, control_floor)`: a float, the selectivity of a probe
+    on one scale.
+
+    `task` and `control` are accuracies from 0 to 1, the floors those of blind guessing, from 0 up to but
+    without 1. Put each accuracy on the scale that is 0 for its floor and 1 for perfect, negative below the
+    floor; return task minus control.
+    """
+
+    hints = (
+        "How far is the accuracy above its floor, and how far could it be at most?",
+        "On that scale an accuracy is (accuracy - floor) / (1 - floor).",
+    )
+
+    def solution(task, task_floor, control, control_floor):
+        return (task - task_floor) / (1 - task_floor) - (control - control_floor) / (1 - control_floor)
+
+    @stage("floors of 0: accuracy minus accuracy")
+    def no_floor(check):
+        for task, control in ((1.0, 0.0), (0.5, 0.5), (0.8, 0.6), (0.25, 0.75), (0.0, 1.0), (0.0, 0.0)):
+            check.equal(check.call(task, 0.0, control, 0.0), task - control, tolerance=1e-9)
+
+    @stage("each accuracy on its own scale")
+    def values(check):
+        check.equal(check.call(0.9, 0.8, 0.7, 0.4), 0.0, tolerance=1e-9)
+        for _ in range(12):
+            task_floor, control_floor = 0.9 * check.rng.random(2)
+            task, control = (float(f + (1 - f) * check.rng.random()) for f in (task_floor, control_floor))
+            of_task = 1 - (1 - task) / (1 - float(task_floor))
+            of_control = 1 - (1 - control) / (1 - float(control_floor))
+            got = check.call(task, float(task_floor), control, float(control_floor))
+            check.equal(got, of_task - of_control, tolerance=1e-9)
+
+    @stage("below the floor, and with a perfect probe")
+    def edges(check):
+        for task_floor, control_floor in ((0.5, 0.4), (0.3, 0.6), (0.8, 0.2)):
+            check.equal(
+                check.call(0.0, task_floor, 1.0, control_floor),
+                -task_floor / (1 - task_floor) - 1,
+                tolerance=1e-9,
+            )
+            check.equal(
+                check.call(1.0, task_floor, 0.0, control_floor),
+                1 + control_floor / (1 - control_floor),
+                tolerance=1e-9,
+            )
+
+    @wrong("This is accuracy minus accuracy: the floors are left out.")
+    def plain(task, task_floor, control, control_floor):
+        return task - control
+
+    @wrong("The floors are subtracted, but the room above them differs too: divide by 1 - floor.")
+    def not_scaled(task, task_floor, control, control_floor):
+        return (task - task_floor) - (control - control_floor)
+
+    @wrong("This divides by the floor; what counts is the room above it, 1 - floor.")
+    def by_floor(task, task_floor, control, control_floor):
+        return task / (task_floor or 1.0) - control / (control_floor or 1.0)
+
+    @wrong("Both are put on the scale of the task: the control has a floor of its own.")
+    def one_scale(task, task_floor, control, control_floor):
+        return (task - control) / (1 - task_floor)
+
+    @wrong("Below its floor an accuracy counts as negative, not as 0.")
+    def clipped(task, task_floor, control, control_floor):
+        scaled = [max(0.0, (a - f) / (1 - f)) for a, f in ((task, task_floor), (control, control_floor))]
+        return scaled[0] - scaled[1]
+
+    @wrong("The sign is turned round: task minus control.")
+    def turned_round(task, task_floor, control, control_floor):
+        return (control - control_floor) / (1 - control_floor) - (task - task_floor) / (1 - task_floor)
 
 
 def _silhouette(vectors: torch.Tensor, labels: list[str]) -> float:
@@ -199,21 +310,27 @@ class control_labels:
     hints = (
         "Draw once for each different word, keep the draws in a dict, then look each word up.",
         (
-            "`generator = torch.Generator().manual_seed(seed)`, then"
-            " `torch.randint(num_labels, (1,), generator=generator).item()`."
+            "`dice = Random(seed)` draws alike for the same seed, and `dice.randrange(num_labels)` draws one"
+            " label."
         ),
         "`dict.fromkeys(words)` gives the different words in the order in which they first occur.",
     )
 
+    def stub(words, num_labels, seed):
+        dice = Random(0)
+        return [dice.randrange(num_labels) for word in words]
+
     def solution(words, num_labels, seed):
-        generator, drawn = torch.Generator().manual_seed(seed), {}
+        dice, drawn = Random(seed), {}
         for word in words:
             if word not in drawn:
-                drawn[word] = torch.randint(num_labels, (1,), generator=generator).item()
+                drawn[word] = dice.randrange(num_labels)
         return [drawn[word] for word in words]
 
     @stage("one whole number from 0 to num_labels - 1 for each word of the list")
     def form(check):
+        check.equal(check.call([], 3, 1), [], "Without words there are no labels.")
+        check.equal(check.call(["w0", "w1", "w0"], 1, 1), [0, 0, 0], "With one label every word has it.")
         for n in range(10, 16):
             words, num_labels = _words(check, 5, n), n - 8
             got = check.call(words, num_labels, n)
@@ -232,133 +349,52 @@ class control_labels:
             alike = all(len(labels) == 1 for labels in found.values())
             check.expect(alike, "A word has other labels in other places.")
 
-    @stage("labels are drawn at random, and the seed settles them")
+    @stage("labels are drawn at random, and the seed decides the draws")
     def drawn(check):
-        for seed in range(6):
-            words = [f"w{i}" for i in range(300)]
+        for seed in range(5):
+            words = [f"w{i}" for i in range(1500)]
             one, again, other = (check.call(words, 3, s) for s in (seed, seed, seed + 100))
             only = "The same seed must give the same labels: draw with a generator of this seed alone."
             check.expect(one == again, only)
             check.expect(one != other, "Another seed must give other labels.")
             counts = [one.count(label) for label in range(3)]
             check.expect(
-                min(counts) > 60, f"Of 300 words the labels have {counts}, about 100 each are wanted."
+                400 < min(counts) and max(counts) < 600,
+                f"Of 1,500 words the labels have {counts}; about 500 each are wanted.",
             )
+            after = [
+                list(itertools.pairwise(one)).count(pair) for pair in itertools.product(range(3), repeat=2)
+            ]
+            check.expect(min(after) > 90, "The label of a word follows from that of the word before it.")
 
     @wrong("One word has two labels: draw for each different word, not for each place.")
     def each_place(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randint(num_labels, (len(words),), generator=generator).tolist()
+        dice = Random(seed)
+        return [dice.randrange(num_labels) for _ in words]
 
     @wrong("Another seed gives the same labels: nothing is drawn with it.")
     def by_checksum(words, num_labels, seed):
         return [zlib.crc32(word.encode()) % num_labels for word in words]
 
+    @wrong("Labels in turn are not drawn: nothing here is random.")
+    def in_turn(words, num_labels, seed):
+        place = {word: i for i, word in enumerate(dict.fromkeys(words))}
+        return [(place[word] + seed) % num_labels for word in words]
+
     mostly_zero = wrong(
         "Label 0 is drawn more often than the others: all are equally likely.",
-        "torch.randint(num_labels, (1,), generator=generator).item()",
-        "max(0, torch.randint(-5, num_labels, (1,), generator=generator).item())",
+        "dice.randrange(num_labels)",
+        "max(0, dice.randrange(-5, num_labels))",
     )
 
     from_one = wrong(
-        "These labels are counted from 1; the first one is 0.", "= torch.randint", "= 1 + torch.randint"
+        "These labels are counted from 1; the first one is 0.", "= dice.randrange", "= 1 + dice.randrange"
     )
 
     @wrong("This is one label for each different word: a word that repeats has its label each time.")
     def only_different(words, num_labels, seed):
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randint(num_labels, (len(set(words)),), generator=generator).tolist()
-
-
-@exercise
-class ablate_head:
-    """Write `ablate_head(context, head, num_heads)`: the same tensor, in which one head says the same at
-    every place.
-
-    `context` is a float tensor (batch, seq_len, hidden_size): the outputs of all heads side by side, head 0
-    first, each hidden_size / num_heads wide. In the result, every number of head `head` (counted from 0) is
-    replaced by its mean over batch and seq_len; the others stay. The input is not edited.
-    """
-
-    hints = (
-        (
-            "Head h has the columns from h * size up to, and without, (h + 1) * size, with size = hidden_size"
-            " // num_heads."
-        ),
-        "Work on a copy: `result = context.clone()`.",
-        (
-            "`part.mean(dim=(0, 1))` has one number for each column, and fits when it is put back: it"
-            " broadcasts."
-        ),
-    )
-
-    def solution(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        columns = slice(head * size, (head + 1) * size)
-        result = context.clone()
-        result[..., columns] = context[..., columns].mean(dim=(0, 1))
-        return result
-
-    @stage("only the columns of this head change")
-    def columns(check):
-        for num_heads in (2, 3, 4):
-            for head in (0, num_heads - 1):
-                context = torch.randn(2, 3, num_heads * 2, generator=check.generator)
-                got = check.tensor(
-                    check.call(context, head, num_heads), context.shape, axes="(batch, seq_len, hidden_size)"
-                )
-                changed = [c for c in range(num_heads * 2) if not torch.equal(got[..., c], context[..., c])]
-                check.equal(
-                    changed,
-                    [2 * head, 2 * head + 1],
-                    "The columns that change are not those of the head.",
-                )
-
-    @stage("what replaces it is its mean over batch and positions")
-    def values(check):
-        for batch in range(2, 8):
-            context = 1 + torch.randn(batch, 4, 6, generator=check.generator)
-            head, size = batch % 3, 2
-            rows = context.double().flatten(0, 1).tolist()
-            mean = [sum(row[c] for row in rows) / len(rows) for c in range(6)]
-            mine = range(head * size, (head + 1) * size)
-
-            def replaced(by, context=context, mine=mine):
-                result = context.clone()
-                for c in mine:
-                    result[..., c] = by(c)
-                return result
-
-            check.equal(check.call(context, head, 3), replaced(lambda c, mean=mean: mean[c]))
-
-    zeros = wrong(
-        "The head is set to 0: that is a value it may never have had; its mean is wanted.",
-        "context[..., columns].mean(dim=(0, 1))",
-        "0",
-    )
-
-    mean_of_row = wrong(
-        "Each row of the batch has a mean of its own: take one over batch and positions.",
-        "dim=(0, 1)",
-        "dim=1, keepdim=True",
-    )
-
-    interleaved = wrong(
-        "Every num_heads-th column is taken: a head's columns stand side by side.",
-        "slice(head * size, (head + 1) * size)",
-        "slice(head, None, num_heads)",
-    )
-
-    @wrong("All columns change: only one head is to be silenced.")
-    def everything(context, head, num_heads):
-        return context.mean(dim=(0, 1)).expand(context.shape).clone()
-
-    @wrong("The head is overwritten in the context that was handed over: begin with `context.clone()`.")
-    def in_place(context, head, num_heads):
-        size = context.shape[-1] // num_heads
-        part = context[..., head * size : (head + 1) * size]
-        part.copy_(part.mean(dim=(0, 1)).expand(part.shape).clone())
-        return context
+        dice = Random(seed)
+        return [dice.randrange(num_labels) for _ in set(words)]
 
 
 def _bayes(prior: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
@@ -372,8 +408,8 @@ def _bayes(prior: torch.Tensor, likelihood: torch.Tensor) -> torch.Tensor:
 
 
 @exercise
-class beliefs:
-    """Write `beliefs(prior, likelihood)`: a float tensor (n, states), what is believed after each of n words.
+class beliefs_after:
+    """Write `beliefs_after(prior, likelihood)`: a float tensor (n, states), the belief after each of n words.
 
     `prior` is a float tensor (states,) that sums to 1: what is believed before the first word. `likelihood`
     is a float tensor (n, states): entry [j, z] is the probability of word j in state z, the words being
