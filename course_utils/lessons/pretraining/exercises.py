@@ -42,16 +42,17 @@ class joint_loss:
     """
 
     hints = (
-        "Two calls of `F.cross_entropy`, and a plus. Both take their mean by themselves.",
+        "Two calls of `torch.nn.functional.cross_entropy`, and a plus. Both take their mean by themselves.",
         (
-            "`F.cross_entropy(logits.flatten(0, 1), labels.flatten())` passes over labels of -100: that is"
+            "`cross_entropy(logits.flatten(0, 1), labels.flatten())` passes over labels of -100: that is"
             " its default."
         ),
     )
 
     def solution(logits, labels, pair_logits, pair_label):
-        mlm_loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-        nsp_loss = F.cross_entropy(pair_logits, pair_label)
+        cross_entropy = torch.nn.functional.cross_entropy
+        mlm_loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+        nsp_loss = cross_entropy(pair_logits, pair_label)
         return mlm_loss + nsp_loss
 
     @stage("one number, from selected positions alone when the pairs are certain")
