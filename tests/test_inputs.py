@@ -31,6 +31,7 @@ from course_utils import (
     masks,
     metrics,
     mlm,
+    modern_bert,
     nsp,
     own_data,
     pretraining,
@@ -56,7 +57,7 @@ REFUSAL = re.compile(r"[^\n]+: expected [^\n]+, got [^\n]+")
 
 # Whole modules and names that the table leaves out, each with the reason.
 LEFT_OUT = {
-    r"checks\.|hints\.|bert\.inputs\.": "they are what refuses",
+    r"checks\.|hints\.|bert\.inputs\.|modern_bert\.check_": "they are what refuses",
     r"bert\.read\.|checkpoints\.write_files": "called by the model, and by `write`, after their checks",
     r"pretraining\.Batch\.|tasks\.\w*Row\.|tasks\.\w+\.(outputs|mean_loss|read|scores)$": (
         "what only the package calls, with what it has just made"
@@ -94,6 +95,15 @@ TINY = {
     "attention_probs_dropout_prob": 0.0,
 }
 CONFIG = BertConfig(**TINY)
+MODERN = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "pad_token_id": 0,
+    "local_attention": 2,
+}
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "dog", "ran", "home", "bad", "good", "film", "not"]
 VOCAB = [*wordpiece.SPECIAL_TOKENS, *WORDS, *(f"##{letter}" for letter in "abcdefghijklmnopqrstu")]
 IDS = torch.tensor([[2, 5, 6, 7, 3], [2, 8, 9, 3, 0]])
@@ -117,6 +127,12 @@ def tokenizer():
 def built(kind, *args):
     torch.manual_seed(0)
     return kind(CONFIG, *args).eval()
+
+
+@cache
+def modern(kind, *args):
+    torch.manual_seed(0)
+    return kind(modern_bert.ModernBertConfig(**MODERN), *args).eval()
 
 
 @cache
@@ -385,6 +401,65 @@ CALLS = {
     ),
     "bert.model.BertForPreTraining.losses": lambda: c(
         built(model.BertForPreTraining).losses, IDS, labels=IDS, next_sentence_label=torch.tensor([0, 1])
+    ),
+    "modern_bert.ModernBertConfig": lambda: c(modern_bert.ModernBertConfig, **MODERN, norm_eps=1e-5),
+    "modern_bert.ModernBertConfig.from_dict": lambda: c(modern_bert.ModernBertConfig.from_dict, MODERN),
+    "modern_bert.ModernBertConfig.is_global": lambda: c(modern_bert.ModernBertConfig(**MODERN).is_global, 1),
+    "modern_bert.as_bert": lambda: c(modern_bert.as_bert, CONFIG),
+    "modern_bert.weights_of_bert": lambda: c(
+        modern_bert.weights_of_bert, built(model.BertModel).state_dict()
+    ),
+    "modern_bert.rotate": lambda: c(modern_bert.rotate, x(2, 5, 4), torch.arange(5), 100.0),
+    "modern_bert.neighbourhood": lambda: c(modern_bert.neighbourhood, 5, 2),
+    "modern_bert.attention_in_blocks": lambda: c(
+        modern_bert.attention_in_blocks, x(2, 5, 4), x(2, 5, 4), x(2, 5, 4), 2
+    ),
+    "modern_bert.matmul_flops": lambda: c(
+        modern_bert.matmul_flops, modern_bert.ModernBertConfig(**MODERN), [5, 3]
+    ),
+    "modern_bert.pack": lambda: c(modern_bert.pack, IDS, PADDING),
+    "modern_bert.ModernEmbeddings": lambda: c(
+        modern_bert.ModernEmbeddings, modern_bert.ModernBertConfig(**MODERN)
+    ),
+    "modern_bert.ModernAttention": lambda: c(
+        modern_bert.ModernAttention, modern_bert.ModernBertConfig(**MODERN), 1
+    ),
+    "modern_bert.ModernFeedForward": lambda: c(
+        modern_bert.ModernFeedForward, modern_bert.ModernBertConfig(**MODERN)
+    ),
+    "modern_bert.ModernLayer": lambda: c(modern_bert.ModernLayer, modern_bert.ModernBertConfig(**MODERN), 1),
+    "modern_bert.ModernBertModel": lambda: c(
+        modern_bert.ModernBertModel, modern_bert.ModernBertConfig(**MODERN)
+    ),
+    "modern_bert.ModernPredictionHead": lambda: c(
+        modern_bert.ModernPredictionHead, modern_bert.ModernBertConfig(**MODERN)
+    ),
+    "modern_bert.ModernBertForMaskedLM": lambda: c(
+        modern_bert.ModernBertForMaskedLM, modern_bert.ModernBertConfig(**MODERN)
+    ),
+    "modern_bert.ModernEmbeddings.forward": lambda: c(
+        modern(modern_bert.ModernEmbeddings), IDS, torch.arange(5)
+    ),
+    "modern_bert.ModernAttention.forward": lambda: c(modern(modern_bert.ModernAttention, 1), x(2, 5, 16), E),
+    "modern_bert.ModernAttention.forward_packed": lambda: c(
+        modern(modern_bert.ModernAttention, 1).forward_packed, x(5, 16), [3, 2]
+    ),
+    "modern_bert.ModernAttention.mix": lambda: c(modern(modern_bert.ModernAttention, 1).mix, x(2, 5, 48), E),
+    "modern_bert.ModernFeedForward.forward": lambda: c(modern(modern_bert.ModernFeedForward), x(2, 16)),
+    "modern_bert.ModernLayer.forward": lambda: c(modern(modern_bert.ModernLayer, 1), x(2, 5, 16), E),
+    "modern_bert.ModernLayer.attend": lambda: c(
+        modern(modern_bert.ModernLayer, 1).attend, x(2, 5, 16), E, None
+    ),
+    "modern_bert.ModernBertModel.forward": lambda: c(modern(modern_bert.ModernBertModel), IDS, PADDING),
+    "modern_bert.ModernBertModel.forward_packed": lambda: c(
+        modern(modern_bert.ModernBertModel).forward_packed, IDS[0], [3, 2]
+    ),
+    "modern_bert.ModernPredictionHead.forward": lambda: c(modern(modern_bert.ModernPredictionHead), x(2, 16)),
+    "modern_bert.ModernBertForMaskedLM.forward": lambda: c(
+        modern(modern_bert.ModernBertForMaskedLM), IDS, PADDING
+    ),
+    "modern_bert.ModernBertForMaskedLM.loss": lambda: c(
+        modern(modern_bert.ModernBertForMaskedLM).loss, IDS, PADDING, IDS
     ),
     "bert.heads.BertForSequenceClassification.forward": lambda: c(
         built(BertForSequenceClassification), IDS, PADDING, labels=torch.tensor([0, 1])

@@ -37,7 +37,8 @@ def initialise_weights(module: nn.Module, initializer_range: Positive) -> None:
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=initializer_range)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Embedding):
             nn.init.normal_(part.weight, std=initializer_range)
             if part.padding_idx is not None:
