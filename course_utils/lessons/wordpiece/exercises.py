@@ -2,6 +2,8 @@
 training rules apart, offsets and ids.
 
 Pieces inside a word carry `##`. A vocabulary is a dict from piece to id.
+
+Long, because the six exercises share the words, vocabularies and truths that they are checked with.
 """
 
 from course_utils.classroom.engine import exercise, stage, wrong
