@@ -91,7 +91,7 @@ class whole_words:
 
     @stage("words of a single piece")
     def single(check):
-        for length in (1, 2, 3, 5, 8, 0):
+        for length in (1, 2, 3, 5, 8):
             pieces = [w for w in WORDS if not w.startswith("##")][:length]
             draws = torch.rand(len(pieces), generator=check.generator)
             expected = torch.tensor([d < 0.4 for d in draws.tolist()], dtype=torch.bool)
@@ -251,7 +251,7 @@ SLIPS = {  # name: shares of masked and random, and where the labels are
 def _audited(check, slip: str, rate: float, rows: int) -> tuple:
     """Inputs and outputs of a masking function with a slip, or without one."""
     generator = check.generator
-    mask = int(torch.randint(2, (), generator=generator)) * (VOCABULARY - 1)  # the first id or the last
+    mask = 0 if check.calls % 2 else VOCABULARY - 1  # the first id or the last
     order = torch.randperm(VOCABULARY - 2, generator=generator) + 1  # any other may be special
     (unknown, pad, cls, sep), plain = order[:4].tolist(), order[4:]
     ids = plain[torch.randint(len(plain), (rows, 100), generator=generator)]
