@@ -61,15 +61,62 @@ def test_a_shared_layer_is_counted_once_and_run_four_times():
     assert len(shared.model.bert.encoder.layer) == 4
 
 
+def test_the_readers_have_equal_sizes_and_the_larger_ones_too():
+    for models in (family.READERS, family.LARGER):
+        sizes = [STORED["models"][name]["runs"][0]["parameters"] for name in models]
+        assert max(sizes) < 1.02 * min(sizes)
+
+
+def test_a_student_starts_as_the_first_and_the_last_layer_of_its_teacher():
+    teacher, student = family.teacher(), family.Student(len(family.tokenizer_and_rows()[0]), started=True)
+    last = teacher.config.num_hidden_layers - 1
+    for own, theirs in ((0, 0), (1, last)):
+        pairs = zip(
+            student.model.bert.encoder.layer[own].parameters(),
+            teacher.bert.encoder.layer[theirs].parameters(),
+            strict=True,
+        )
+        assert all(torch.equal(a, b) for a, b in pairs)
+    table = student.model.bert.embeddings.word_embeddings.weight
+    assert torch.equal(table, teacher.bert.embeddings.word_embeddings.weight) and table.requires_grad
+
+
+def test_masks_come_back_in_turn():
+    drawn, found = {}, []
+    batch = family.Batch(ROW, torch.zeros_like(ROW), torch.zeros(1, dtype=torch.long))
+    for i in range(7):
+        masked_ids, _ = family.reuse(drawn, 3, batch, torch.full_like(ROW, i), ROW)
+        found.append(int(masked_ids[0, 0]))
+    assert found == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_the_filler_is_no_part_of_the_detector():
+    behind = [family.Detector(VOCAB, filler) for filler in (0, 16)]
+    assert count_parameters(behind[0]) == count_parameters(behind[1])
+    assert [len(detector.filler) for detector in behind] == [0, 1]
+
+
+def test_a_softened_loss_keeps_the_size_of_its_gradient():
+    torch.manual_seed(0)
+    sizes = []
+    for temperature in (1.0, 8.0, 16.0):
+        student = torch.randn(5, 9, requires_grad=True)
+        family.soft_loss(student, torch.randn(5, 9), temperature).backward()
+        sizes.append(float(student.grad.norm()))
+    assert 0.3 < sizes[1] / sizes[0] < 3 and 0.3 < sizes[2] / sizes[1] < 3
+
+
 def test_the_stored_result_is_whole_and_has_the_sizes_of_these_models():
     assert STORED["command"] == family.COMMAND and STORED["steps"] == family.STEPS
     assert STORED["seeds"] == list(family.SEEDS)
-    assert list(STORED["models"]) == list(family.READERS | family.RELATIVES)
+    assert list(STORED["models"]) == list(family.MODELS)
     size = len(family.tokenizer_and_rows()[0])
-    for name, runs in STORED["models"].items():
-        assert sorted(runs) == [str(seed) for seed in family.SEEDS]
-        parameters = count_parameters((family.READERS | family.RELATIVES)[name](size))
-        assert {run["parameters"] for run in runs.values()} == {parameters}
+    for name, stored in STORED["models"].items():
+        tried = {float(rate): value for rate, value in stored["tried"].items()}
+        assert tuple(tried) == family.rates_of(name)
+        assert stored["learning_rate"] == min(tried, key=tried.get)
+        assert len(stored["runs"]) == len(family.seeds_of(name))
+        assert {run["parameters"] for run in stored["runs"]} == {count_parameters(family.MODELS[name](size))}
 
 
 def test_the_stored_floors_are_those_of_the_held_out_rows():
@@ -80,6 +127,6 @@ def test_the_stored_floors_are_those_of_the_held_out_rows():
 def test_no_reader_is_stored_below_its_floor():
     floors = STORED["floors"]
     for name in ("one LSTM", "causal transformer"):
-        assert all(run["loss"] > floors["left"] for run in STORED["models"][name].values())
-    for runs in STORED["models"].values():
-        assert all(run["loss"] > floors["bidirectional"] for run in runs.values() if "loss" in run)
+        assert all(run["loss"] > floors["left"] for run in STORED["models"][name]["runs"])
+    for stored in STORED["models"].values():
+        assert all(run["loss"] > floors["bidirectional"] for run in stored["runs"] if "loss" in run)

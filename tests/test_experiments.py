@@ -96,7 +96,7 @@ def vector_result(job):
 
 
 RUNS = {
-    family: lambda job: family.load()["models"][job[0]][str(job[1])],
+    family: lambda job: family.load()["models"][job[0]]["runs"][family.SEEDS.index(job[2])],
     masking: lambda job: {
         key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
     },

@@ -79,6 +79,9 @@ def gallery() -> dict[str, plots.Picture]:
         "bars": plots.bars(
             ["money", "cash"], {"model": [0.61, 0.2], "perfect model": [0.6, 0.22]}, title="to deposit"
         ),
+        "bars and limits": plots.bars(
+            ["one", "two"], {"loss": [1.5, 2]}, "nats", limits={"floor": 0.6, "all": 1}
+        ),
         "roofline": plots.roofline({"add": (0.1, 2e9), "Linear": (50, 9e10)}, 1e11, 1e10),
         "similar": plots.similarities(
             np.random.default_rng(0).normal(size=(10, 16)), ["monday", "wednesday", *"abcdefgh"], "word rows"
@@ -110,6 +113,7 @@ NAMES = [
     "loss",
     "losses",
     "bars",
+    "bars and limits",
     "curves",
     "roofline",
     "similar",

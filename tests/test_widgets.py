@@ -567,7 +567,7 @@ def test_training_replay_shows_the_chosen_step_and_the_expected_loss():
 def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
     members = {
         "base": {"parameters": 100_000_000, "layers_run": 12, "positions": 512},
-        "half": {"parameters": 60_000_000, "layers_run": 6, "positions": 512},
+        "half": {"parameters": 60_000_000, "layers_run": 6, "positions": 256},
     }
     box = relatives(members)
     member, tokens, view = box.children
@@ -575,8 +575,9 @@ def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
     member.value = "base"
     assert "100% of the operations" in view.value
     assert view.value.count(">22.35</td>") == 2  # GFLOP of BERT-base's layers for 128 tokens
-    tokens.value = 513
-    assert "513 do not fit" in view.value
+    assert tokens.max == 512
+    tokens.value, member.value = 257, "half"
+    assert "257 do not fit" in view.value
 
 
 # --- Notebook 12

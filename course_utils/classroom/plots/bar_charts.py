@@ -9,6 +9,8 @@ from course_utils.checks import refusal
 from course_utils.classroom.plots.style import (
     BODY,
     COLOURS,
+    DASHES,
+    INK,
     LETTER,
     LINE,
     MAX_HEIGHT,
@@ -26,6 +28,7 @@ def bars(
     xlabel: str = "probability",
     title: str | None = None,
     number_format: str = ".2f",
+    limits: dict[str, float] | None = None,
 ) -> Picture:
     """Horizontal bars with their numbers: one row for each label, and in it one bar for each series.
 
@@ -33,6 +36,7 @@ def bars(
         labels: names of the rows, from top to bottom.
         series: one or two, as {"model": [...], "perfect model": [...]}: for each name one value >= 0 a label.
         xlabel: what the values are, and their unit.
+        limits: by name, values that no bar can pass or that all are compared with: lines from top to bottom.
     """
     if not 1 <= len(series) <= 2:
         raise refusal("series", "1 or 2 entries", len(series))
@@ -71,12 +75,17 @@ def bars(
         axes.set_xlim(left=0)
         axes.set_xlabel(xlabel)
         axes.set_title(title or "", loc="left")
-        if len(series) == 2:
+        for (name, value), dashes in zip((limits or {}).items(), DASHES[1:], strict=False):
+            axes.axvline(
+                value, color=INK, linestyle=dashes, marker="", label=f"{name} {value:{number_format}}"
+            )
+        if len(series) == 2 or limits:
             figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     rows = [
         f"{label}: " + ", ".join(f"{name} {numbers[i]:{number_format}}" for name, numbers in values.items())
         for i, label in enumerate(labels)
     ]
+    rows += [f"a line at {name}: {value:{number_format}}" for name, value in (limits or {}).items()]
     return Picture(figure, f"{title + '. ' if title else ''}Bars of {xlabel}. {'; '.join(rows)}.")
 
 

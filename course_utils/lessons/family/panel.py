@@ -14,7 +14,8 @@ def relatives(members: dict[str, dict[str, int]]) -> ipw.VBox:
             BERT-base.
     """
     member = ipw.Dropdown(options=list(members), value=list(members)[-1], description="Model")
-    tokens = ipw.IntSlider(value=128, min=1, max=1024, description="Tokens", **wide(34))
+    longest = max(sizes["positions"] for sizes in members.values())
+    tokens = ipw.IntSlider(value=128, min=1, max=longest, description="Tokens", **wide(34))
     return panel(lambda member, tokens: relatives_html(members, member, tokens), member=member, tokens=tokens)
 
 
