@@ -19,6 +19,9 @@ What counts as work is a convention, and two honest counts of one model differ b
     linear    as a widely copied profile of BERT counts: Linear layers, the residual adds, one of the two
               embedding adds and one operation on the mask; attention's two products are missing
     all       every arithmetic operation: biases, adds, softmax, GELU, LayerNorm, dropout; see PER_ELEMENT
+
+Long, because the count, the closed formula that it must agree with and the published table that it rebuilds
+are one argument, and each is read beside the others.
 """
 
 import time

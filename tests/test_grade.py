@@ -273,11 +273,11 @@ def test_an_answer_is_judged_in_the_room_as_it_is_here(context):
     solutions = [exercise.solution_source() for exercise in exercises.values()]
     assert all(verdict.passed for verdict in run(context, [head, *solutions], exercises).values())
     slips = [
-        solutions[2].replace("correction=0", "correction=1"),
-        "def dropout(x, p):\n    return x * (torch.rand_like(x) >= p)",
+        exercises["layer_norm"].solution_source().replace(" * weight + bias", ""),
+        "def spread_after_dropout(p):\n    return 1 / (1 - p)",
     ]
     told = run(context, [head, *slips], exercises)
-    for name, source in zip(("layer_norm", "dropout"), slips, strict=True):
+    for name, source in zip(("layer_norm", "spread_after_dropout"), slips, strict=True):
         scope: dict = {}
         exec(f"{head}\n{source}", scope)  # noqa: S102
         here = exercises[name].judge(scope[name])

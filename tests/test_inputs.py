@@ -502,6 +502,10 @@ CALLS = {
     "toy.tasks.tagged": lambda: c(toy_tasks.tagged, rng(), "[PER {person}] sat"),
     "toy.tasks.person": lambda: c(toy_tasks.person, rng()),
     "toy.tasks.entities": lambda: c(toy_tasks.entities, 2, 0, "train"),
+    "toy.tasks.short_questions": lambda: c(toy_tasks.short_questions, 4, 0, "train", True),
+    "toy.tasks.two_sentences": lambda: c(
+        toy_tasks.two_sentences, toy_tasks.questions(1, 0, "train", (3, 4), 0.0)[0], True, 1
+    ),
     "toy.tasks.questions": lambda: c(toy_tasks.questions, 2, 0, "train", (3, 4), 0.2),
     "toy.tasks.facts": lambda: c(toy_tasks.facts, rng(), 3),
     "toy.tasks.ask": lambda: c(toy_tasks.ask, rng(), (3, 4), 0.2),
@@ -686,6 +690,7 @@ CALLS = {
     "profiler.Profile.children": lambda: c(costs().children, costs().totals),
     "profiler.Profile.under": lambda: c(costs().under, "all"),
     "profiler.Profile.seconds": lambda: c(costs().seconds, 10.0, 10.0),
+    "profiler.published_rows": lambda: c(profiler.published_rows, CONFIG, 1, 8),
     "profiler.profile": lambda: c(profiler.profile, CONFIG, 1, 8, "all", training=False, fused=True),
     "profiler.on_meta": lambda: c(profiler.on_meta, CONFIG, True),
     "profiler.closed_form": lambda: c(profiler.closed_form, CONFIG, 1, 8, True),

@@ -196,8 +196,8 @@ def test_what_has_changed_since_is_said_until_it_is_put_away(path):
     ex.causal_mask.check(ex.causal_mask.model_answer)
     held = known(path)
     held["masks"] |= {"reach": "2026-01-02", "an_old_one": "2026-01-03"}
-    held["_known"] |= {"masks.causal_mask": "0", "masks.combine": "0", "masks.an_old_one": "0"}
-    del held["_known"]["masks.padding_mask"]
+    held["_known"] |= {"masks.causal_mask": "0", "masks.prefix_mask": "0", "masks.an_old_one": "0"}
+    del held["_known"]["masks.packing_mask"]
     held["_course"] = {"version": "0.1.0"}
     path.write_text(json.dumps(held), encoding="utf-8")
     first, *rest = progress.news()
@@ -205,14 +205,14 @@ def test_what_has_changed_since_is_said_until_it_is_put_away(path):
     told = [line for line in rest if not line.startswith("New: ")]
     assert len(rest) > len(told)  # what the list of changes says to readers
     assert told == [
-        "They ask for something else since you passed them: 05 causal_mask.",  # combine was never passed
-        "New beside those that you know: 05 padding_mask.",
+        "They ask for something else since you passed them: 05 causal_mask.",  # prefix_mask was never passed
+        "New beside those that you know: 05 packing_mask.",
         "Passed, and no longer there: 05 an_old_one.",
         "progress.seen() puts this list away.",
     ]
-    assert "05 padding_mask" in progress.to_html()
+    assert "05 packing_mask" in progress.to_html()
     ex.causal_mask.check(ex.causal_mask.model_answer)  # passing another one leaves the rest of the list
-    assert "05 padding_mask" in " ".join(progress.news()) and "causal_mask" not in " ".join(progress.news())
+    assert "05 packing_mask" in " ".join(progress.news()) and "causal_mask" not in " ".join(progress.news())
     progress.seen()
     assert progress.news() == []
     assert progress.passed()["masks"].keys() == {"causal_mask", "reach"}

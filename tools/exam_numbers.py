@@ -101,7 +101,7 @@ CAN_CHANGE = {
     ),
     "02.3": Numbers(
         "freq(hu) = {a}, freq(##g) = {b}, freq(hu ##g) = {ab}; freq(##gs) = {c}, freq(hu ##gs) = {ac}. Give "
-        "both scores by the published formula. Which pair is merged first?",
+        "both quotients freq(pair) / (freq(first) × freq(second)). Which pair does that rule merge first?",
         ("a", "b", "ab", "c", "ac"),
         ((15, 15, 10, 5, 5), (20, 12, 10, 4, 4), (12, 10, 8, 8, 4), (25, 10, 10, 16, 5)),
         merge_scores,
