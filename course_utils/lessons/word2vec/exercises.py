@@ -360,6 +360,13 @@ def _length_matters(vectors, a, b, c) -> bool:
     return _analogy(vectors, a, b, c, {a, b, c}) != _analogy(vectors, a, b, c, {a, b, c}, scale=False)
 
 
+def _nothing_else_is_near(vectors, a, b, c) -> bool:
+    """All other words have cosines below 0, and no vector has length 0."""
+    unit = vectors / vectors.norm(dim=1, keepdim=True)
+    others = [i for i in range(len(vectors)) if i not in (a, b, c)]
+    return bool((unit[others] @ (unit[b] - unit[a] + unit[c]) < -0.05).all())
+
+
 def _no_slip_shows(vectors, a, b, c) -> bool:
     """A plain question: neither rule matters, and a - b + c has another answer."""
     answer = _analogy(vectors, a, b, c, {a, b, c})
@@ -420,6 +427,17 @@ class analogy:
             vectors = -0.1 - _vectors(check, words, 3).abs()
             check.equal(check.call(vectors, 0, 1, 2), _analogy(vectors, 0, 1, 2, {0, 1, 2}))
 
+    @stage("left out also where every other cosine is negative")
+    def far_away(check):
+        for words in range(5, 9):
+            vectors, a, b, c = _question(check, words, _nothing_else_is_near)
+            check.equal(check.call(vectors, a, b, c), _analogy(vectors, a, b, c, {a, b, c}))
+        for tilt in (0.5, 1.0):  # b - a + c is three times b, and the others point away from it
+            vectors = torch.tensor(
+                [[-1, 0, 0], [1, 0, 0], [2, 0, 0], [-4, 0.1, 0], [-4, tilt, 0]], dtype=torch.float64
+            )
+            check.equal(check.call(vectors, 0, 1, 2), 4)
+
     @wrong("This is the answer for a - b + c: the step from a to b is b - a.")
     def backwards(vectors, a, b, c):
         return analogy.model_answer(vectors, b, a, c)
@@ -436,4 +454,10 @@ class analogy:
 
     with_the_question = wrong(
         "That word stands in the question: leave a, b and c out.", "score[[a, b, c]] = -torch.inf", "pass"
+    )
+
+    zero_for_the_question = wrong(
+        "A score of 0 is above every negative one: a, b and c need a score that is below all others.",
+        "score[[a, b, c]] = -torch.inf",
+        "score[[a, b, c]] = 0",
     )
