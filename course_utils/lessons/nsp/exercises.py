@@ -38,13 +38,13 @@ def _next_stranger(owners, i: int, donor: int) -> int:
 
 @exercise
 class make_negative:
-    """Write `make_negative(pairs, owners, negative, donors)`: a list of triples (first, second, label), one for each pair,
-    in order.
+    """Write `make_negative(pairs, owners, negative, donors)`: a list of triples (first, second, label), one
+    for each pair, in order.
 
     `pairs` is a list of true pairs (first, second), `owners` the number of the document of each. Where
-    `negative[i]` is False the pair stays as it is, with label 0. Where it is True, its second part is replaced by
-    the second part of pair number `donors[i]`, and the label is 1. If that donor is of the same document,
-    take the next pair (after the last one comes number 0), and so on, until it is of another document.
+    `negative[i]` is False the pair stays as it is, with label 0. Where it is True, its second part is
+    replaced by the second part of pair number `donors[i]`, and the label is 1. If that donor is of the same
+    document, take the next pair (after the last one comes number 0), and so on, until it is of another one.
     """
 
     hints = (
@@ -92,7 +92,9 @@ class make_negative:
             pairs, owners = _corpus(check, documents)
             negative = [True] * len(pairs)
             donors = [owners.index(owner) for owner in owners]  # the first pair of the same document
-            expected = _with_donors(pairs, negative, [_next_stranger(owners, i, d) for i, d in enumerate(donors)])
+            expected = _with_donors(
+                pairs, negative, [_next_stranger(owners, i, d) for i, d in enumerate(donors)]
+            )
             check.equal(check.call(pairs, owners, negative, donors), expected)
 
     @wrong("IsNext is label 0: these pairs follow one another.")
@@ -127,7 +129,10 @@ class make_negative:
 
     @wrong("The label is missing: a triple for each pair.")
     def no_label(pairs, owners, negative, donors):
-        return [(first, second) for first, second, _ in make_negative.model_answer(pairs, owners, negative, donors)]
+        return [
+            (first, second)
+            for first, second, _ in make_negative.model_answer(pairs, owners, negative, donors)
+        ]
 
     @wrong("This takes the first part of the donor; its second part is wanted.")
     def first_of_the_donor(pairs, owners, negative, donors):
