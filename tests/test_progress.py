@@ -264,7 +264,8 @@ def test_two_machines_become_one(path, tmp_path, monkeypatch):
     progress.export(tmp_path / "carried.json")  # back again
     monkeypatch.setenv(record.VARIABLE, str(path))
     progress.merge(tmp_path / "carried.json")
-    assert progress.passed()["nsp"] == {"make_negative": "2026-03-03"} and record.answered_wrong() == ["nsp.x"]
+    assert progress.passed()["nsp"] == {"make_negative": "2026-03-03"}
+    assert record.answered_wrong() == ["nsp.x"]
     assert progress.passed()["masks"]["causal_mask"] == "2026-01-01"
 
 
