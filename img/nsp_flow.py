@@ -31,7 +31,7 @@ def draw() -> Diagram:
 
 
 def draw_pairs(diagram: Diagram) -> None:
-    """Two documents at the left, a true pair and a torn one at the right."""
+    """Two documents at the left, a true pair and a negative one at the right."""
     diagram.text(175, 24, "Documents", LARGE, bold=True)
     diagram.text(755, 24, "Pairs", LARGE, bold=True)
     for top, sentences in zip((48, 154), DOCUMENTS, strict=True):
@@ -50,7 +50,7 @@ def draw_pairs(diagram: Diagram) -> None:
     diagram.text(432, 68, "half: the follower", SMALL, colour=GREY)
     diagram.arrow((338, 211), (526, 211))
     diagram.arrow((338, 104), (526, 165))
-    diagram.text(432, 194, "half: torn apart", SMALL, colour=GREY)
+    diagram.text(432, 194, "half: another document", SMALL, colour=GREY)
 
 
 def draw_row(diagram: Diagram) -> None:

@@ -14,6 +14,7 @@ from course_utils.lessons.classification import experiment as rivals
 from course_utils.lessons.embeddings import experiment as positions
 from course_utils.lessons.family import experiment as family
 from course_utils.lessons.mlm import experiment as masking
+from course_utils.lessons.nsp import experiment as twins
 from course_utils.lessons.pretraining import experiment as recipe
 from course_utils.lessons.word2vec import experiment as vectors
 
@@ -100,6 +101,10 @@ RUNS = {
     masking: lambda job: {
         key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
     },
+    twins: lambda job: (
+        {key: twins.load()["setups"][job[0]][key][job[1]] for key in ("single", "true", "sense", "curve")}
+        | dict.fromkeys(("head", "probe"), dict.fromkeys(twins.QUESTIONS, 0.5))
+    ),
     positions: lambda job: 2.0 if len(job) == 2 else [2.0] * len(positions.NOTED),
     recipe: lambda job: recipe.load()["losses"][job[0]][job[1]],
     vectors: lambda job: vector_result(job),

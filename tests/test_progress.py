@@ -251,20 +251,21 @@ def test_two_machines_become_one(path, tmp_path, monkeypatch):
     write(
         other,
         masks={"causal_mask": "2026-01-01", "reach": "2026-02-02"},
-        nsp={"tear": "2026-03-03"},
+        nsp={"make_negative": "2026-03-03"},
         quiz={"masks.moved": "2027-01-01T00:00:00 right", "nsp.x": "2026-01-01T00:00:00 wrong"},
     )
     progress.merge(tmp_path / "carried.json")
     progress.merge(tmp_path / "carried.json")  # once more changes nothing
     assert progress.passed() == {
         "masks": {"causal_mask": "2026-01-01", "reach": "2026-02-02"},
-        "nsp": {"tear": "2026-03-03"},
+        "nsp": {"make_negative": "2026-03-03"},
     }
     assert record.answered_wrong() == ["nsp.x"]
     progress.export(tmp_path / "carried.json")  # back again
     monkeypatch.setenv(record.VARIABLE, str(path))
     progress.merge(tmp_path / "carried.json")
-    assert progress.passed()["nsp"] == {"tear": "2026-03-03"} and record.answered_wrong() == ["nsp.x"]
+    assert progress.passed()["nsp"] == {"make_negative": "2026-03-03"}
+    assert record.answered_wrong() == ["nsp.x"]
     assert progress.passed()["masks"]["causal_mask"] == "2026-01-01"
 
 

@@ -22,11 +22,11 @@ def _corpus(check, documents: int) -> tuple[list[tuple[str, str]], list[int]]:
     return pairs, owners
 
 
-def _with_donors(pairs, torn, donors) -> list[tuple[str, str, int]]:
+def _with_donors(pairs, negative, donors) -> list[tuple[str, str, int]]:
     """Negative pairs with exactly the donors given."""
     return [
-        (first, pairs[donor][1], 1) if is_torn else (first, second, 0)
-        for (first, second), is_torn, donor in zip(pairs, torn, donors, strict=True)
+        (first, pairs[donor][1], 1) if is_negative else (first, second, 0)
+        for (first, second), is_negative, donor in zip(pairs, negative, donors, strict=True)
     ]
 
 
@@ -37,29 +37,29 @@ def _next_stranger(owners, i: int, donor: int) -> int:
 
 
 @exercise
-class tear:
-    """Write `tear(pairs, owners, torn, donors)`: a list of triples (first, second, label), one for each pair,
-    in order.
+class make_negative:
+    """Write `make_negative(pairs, owners, negative, donors)`: a list of triples (first, second, label), one
+    for each pair, in order.
 
     `pairs` is a list of true pairs (first, second), `owners` the number of the document of each. Where
-    `torn[i]` is False the pair stays as it is, with label 0. Where it is True, its second part is replaced by
-    the second part of pair number `donors[i]`, and the label is 1. If that donor is of the same document,
-    take the next pair (after the last one comes number 0), and so on, until it is of another document.
+    `negative[i]` is False the pair stays as it is, with label 0. Where it is True, its second part is
+    replaced by the second part of pair number `donors[i]`, and the label is 1. If that donor is of the same
+    document, take the next pair (after the last one comes number 0), and so on, until it is of another one.
     """
 
     hints = (
         (
             "Go through the pairs by number: `for i, (first, second) in enumerate(pairs)`. The label follows"
-            " from torn[i]."
+            " from negative[i]."
         ),
         "The donor of a negative pair starts at donors[i]. While owners[donor] == owners[i], go one further.",
         "`donor = (donor + 1) % len(pairs)` goes one further and comes round at the end.",
     )
 
-    def solution(pairs, owners, torn, donors):
+    def solution(pairs, owners, negative, donors):
         triples = []
         for i, (first, second) in enumerate(pairs):
-            if torn[i]:
+            if negative[i]:
                 donor = donors[i]
                 while owners[donor] == owners[i]:
                     donor = (donor + 1) % len(pairs)
@@ -80,59 +80,64 @@ class tear:
     def donors_elsewhere(check):
         for documents in range(2, 8):
             pairs, owners = _corpus(check, documents)
-            torn = [True, *(check.rng.random(len(pairs) - 1) < 0.5).tolist()]
+            negative = [True, *(check.rng.random(len(pairs) - 1) < 0.5).tolist()]
             drawn = check.rng.integers(0, len(pairs), len(pairs)).tolist()
             donors = [_next_stranger(owners, i, donor) for i, donor in enumerate(drawn)]
-            expected = _with_donors(pairs, torn, donors)
-            check.equal(check.call(pairs, owners, torn, donors), expected)
+            expected = _with_donors(pairs, negative, donors)
+            check.equal(check.call(pairs, owners, negative, donors), expected)
 
     @stage("a donor is never of the same document")
     def strangers(check):
         for documents in range(2, 10):
             pairs, owners = _corpus(check, documents)
-            torn = [True] * len(pairs)
+            negative = [True] * len(pairs)
             donors = [owners.index(owner) for owner in owners]  # the first pair of the same document
-            expected = _with_donors(pairs, torn, [_next_stranger(owners, i, d) for i, d in enumerate(donors)])
-            check.equal(check.call(pairs, owners, torn, donors), expected)
+            expected = _with_donors(
+                pairs, negative, [_next_stranger(owners, i, d) for i, d in enumerate(donors)]
+            )
+            check.equal(check.call(pairs, owners, negative, donors), expected)
 
     @wrong("IsNext is label 0: these pairs follow one another.")
-    def labels_swapped(pairs, owners, torn, donors):
+    def labels_swapped(pairs, owners, negative, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
-        return [(pairs[i][0], pairs[donor][1], 0) if torn[i] else (*pairs[i], 1) for i, donor in found]
+        return [(pairs[i][0], pairs[donor][1], 0) if negative[i] else (*pairs[i], 1) for i, donor in found]
 
     @wrong("A negative pair is NotNext, label 1.")
-    def always_zero(pairs, owners, torn, donors):
+    def always_zero(pairs, owners, negative, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
-        return [(pairs[i][0], pairs[donor if torn[i] else i][1], 0) for i, donor in found]
+        return [(pairs[i][0], pairs[donor if negative[i] else i][1], 0) for i, donor in found]
 
     @wrong("The first part has been replaced; the second part is the one to replace.")
-    def replaces_the_first(pairs, owners, torn, donors):
+    def replaces_the_first(pairs, owners, negative, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
-        return [(pairs[donor if torn[i] else i][0], pairs[i][1], int(torn[i])) for i, donor in found]
+        return [(pairs[donor if negative[i] else i][0], pairs[i][1], int(negative[i])) for i, donor in found]
 
     @wrong("The donor is taken as it comes: some of these come from the same document.")
-    def any_donor(pairs, owners, torn, donors):
+    def any_donor(pairs, owners, negative, donors):
         return [
-            (first, pairs[donors[i]][1], 1) if torn[i] else (first, second, 0)
+            (first, pairs[donors[i]][1], 1) if negative[i] else (first, second, 0)
             for i, (first, second) in enumerate(pairs)
         ]
 
     @wrong("A pair is kept apart from itself only; compare the documents, `owners`.")
-    def any_but_itself(pairs, owners, torn, donors):
+    def any_but_itself(pairs, owners, negative, donors):
         triples = []
         for i, (first, second) in enumerate(pairs):
             donor = (donors[i] + 1) % len(pairs) if donors[i] == i else donors[i]
-            triples.append((first, pairs[donor][1], 1) if torn[i] else (first, second, 0))
+            triples.append((first, pairs[donor][1], 1) if negative[i] else (first, second, 0))
         return triples
 
     @wrong("The label is missing: a triple for each pair.")
-    def no_label(pairs, owners, torn, donors):
-        return [(first, second) for first, second, _ in tear.model_answer(pairs, owners, torn, donors)]
+    def no_label(pairs, owners, negative, donors):
+        return [
+            (first, second)
+            for first, second, _ in make_negative.model_answer(pairs, owners, negative, donors)
+        ]
 
     @wrong("This takes the first part of the donor; its second part is wanted.")
-    def first_of_the_donor(pairs, owners, torn, donors):
+    def first_of_the_donor(pairs, owners, negative, donors):
         found = [(i, _next_stranger(owners, i, donor)) for i, donor in enumerate(donors)]
-        return [(pairs[i][0], pairs[donor][0], 1) if torn[i] else (*pairs[i], 0) for i, donor in found]
+        return [(pairs[i][0], pairs[donor][0], 1) if negative[i] else (*pairs[i], 0) for i, donor in found]
 
 
 @exercise
@@ -141,14 +146,14 @@ class hard_negatives:
     sentence `i`, in the order of the document.
 
     `document` is a list of sentences (strings), and 0 <= i < len(document) - 1. The negative second sentence
-    comes from the same document. It must not be the true follower, nor any sentence with the same words as
-    the follower; not sentence `i` itself, nor one with its words; and not the first sentence of the document,
-    which follows nothing (its place would give it away). The list may be empty.
+    comes from the same document. It must not be the true follower, nor any sentence with the same text as
+    the follower; not sentence `i` itself, nor one with its text; and not the first sentence of the document,
+    which follows nothing (a later sentence with the same text may). The list may be empty.
     """
 
     hints = (
         "Which sentences are candidates at all? All but the first: `document[1:]`.",
-        "Of these leave out what has the words of document[i], or of document[i + 1].",
+        "Of these leave out what has the text of document[i], or of document[i + 1].",
         "A list comprehension over document[1:] with `not in (document[i], document[i + 1])`.",
     )
 
@@ -188,7 +193,11 @@ class hard_negatives:
     def with_itself(document, i):
         return [sentence for sentence in document[1:] if sentence != document[i + 1]]
 
-    @wrong("This compares places. A later sentence with the words of the follower is no negative either.")
+    @wrong("A later sentence may repeat the first one: it does follow something, so it may serve.")
+    def no_copy_of_the_first(document, i):
+        return [sentence for sentence in document if sentence not in (document[0], *document[i : i + 2])]
+
+    @wrong("This compares places. A later sentence with the text of the follower is no negative either.")
     def by_place(document, i):
         return [sentence for k, sentence in enumerate(document) if k not in (0, i, i + 1)]
 
@@ -295,6 +304,15 @@ class hidden_class:
                     expected = ignored if ignored >= 0 else -1
                     check.equal(check.call(labels, _gradients(check, labels, ignored)), expected)
 
+    @stage("a class of which one pair has no gradient and another has one")
+    def sure_of_one(check):
+        for rows in (4, 6, 9):
+            for place in range(rows):
+                labels = torch.arange(rows) % 2
+                gradients = _gradients(check, labels, -100)
+                gradients[place] = 0.0  # the model is certain of this pair, and right
+                check.equal(check.call(labels, gradients), -1)
+
     @wrong("It is not always label 0: look at which pairs have no gradient.")
     def always_zero(labels, gradients):
         return 0
@@ -310,6 +328,11 @@ class hidden_class:
             if not gradients[labels == c].any():
                 return c
         return -1
+
+    @wrong("One pair without a gradient hides no class: none of its pairs may have one.")
+    def one_is_enough(labels, gradients):
+        still = ~gradients.any(dim=1)
+        return int(labels[still][0]) if still.any() else -1
 
     @wrong("This counts the pairs of each class; the loss hides one by its gradient.")
     def by_count(labels, gradients):
