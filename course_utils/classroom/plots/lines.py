@@ -246,7 +246,8 @@ def learning_curves(
 
 
 def reliability(series: dict[str, tuple], title: str | None = None, bins: int = 10) -> Picture:
-    """How often guesses are right, over how sure the model was: one point for each bin that is not empty.
+    """How often guesses are right, over how sure the model was: one point for each bin that is not empty, the
+    larger the more guesses it holds.
 
     Args:
         series: {"as trained": (confidence, right)}: up to two, each with one number from 0 to 1 and one True
@@ -279,7 +280,15 @@ def reliability(series: dict[str, tuple], title: str | None = None, bins: int = 
         axes.plot([low, 1], [low, 1], color=GREY, linestyle=":", marker="none", label="perfectly calibrated")
         for name, found in points.items():
             says, is_right, _ = zip(*found, strict=True)
-            axes.plot(says, is_right, label=name)
+            # No line from bin to bin: a bin of few guesses jumps about, and a line would make a zigzag of it.
+            (dots,) = axes.plot(says, is_right, linestyle="none", label=name)
+            total = sum(count for _, _, count in found)
+            for x, y, count in found:
+                size = dots.get_markersize() * (1 + 3 * np.sqrt(count / total))
+                axes.plot(
+                    x, y, linestyle="none", marker=dots.get_marker(), markersize=size, color=dots.get_color(),
+                    alpha=0.5,
+                )  # fmt: skip
             if len(points) == 1:
                 for x, y, count in found:
                     axes.annotate(

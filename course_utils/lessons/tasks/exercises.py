@@ -150,6 +150,7 @@ class entities:
             tags = _sentence(check, count)
             check.equal(check.call(tags), _entities(tags))
             check.equal(check.call([*tags, "B-ORG"]), _entities([*tags, "B-ORG"]))
+            check.equal(check.call(["B-PER", "O", *tags]), _entities(["B-PER", "O", *tags]))
 
     @wrong("`end` is one past the last word, as in a slice.")
     def last_word(tags):
@@ -172,6 +173,10 @@ class entities:
                     found.add((tags[begin][2:], begin, i))
                 begin = i
         return found
+
+    @wrong("The name of one word at the beginning of the sentence is missing.")
+    def not_the_first_word(tags):
+        return {each for each in _entities(tags) if each[1:] != (0, 1)}
 
     @wrong("The entity that ends with the sentence is missing.")
     def needs_an_end(tags):
@@ -273,12 +278,13 @@ class entity_f1:
     half = wrong("Not half of it: F1 is 2 * right / (found + true ones).", "2 * right", "right")
 
 
-TAGS = ["O", *(f"{prefix}-{kind}" for kind in ("PER", "PET", "WORK-OF-ART") for prefix in "BI")]
+TYPES = ("PER", "PET", "WORK-OF-ART", "WORK", "ART")  # two that begin or end like another
+TAGS = ["O", *(f"{prefix}-{kind}" for kind in TYPES for prefix in "BI")]
 
 
 def _in_order(before: str | None, after: str) -> bool:
     """The truth to compare with: the list of all pairs that are spelt well."""
-    goes_on = {(f"{prefix}-{kind}", f"I-{kind}") for kind in ("PER", "PET", "WORK-OF-ART") for prefix in "BI"}
+    goes_on = {(f"{prefix}-{kind}", f"I-{kind}") for kind in TYPES for prefix in "BI"}
     return after[0] in "OB" or (before, after) in goes_on
 
 
@@ -309,13 +315,13 @@ class may_follow:
 
     @stage("I- goes on an entity of its own type")
     def inside(check):
-        for kind in ("PER", "PET", "WORK-OF-ART"):
+        for kind in TYPES:
             for prefix in "BI":
                 check.equal(check.call(f"{prefix}-{kind}", f"I-{kind}"), True)
 
     @stage("I- goes on nothing else")
     def forbidden(check):
-        for after in ("I-PER", "I-PET", "I-WORK-OF-ART"):
+        for after in (f"I-{kind}" for kind in TYPES):
             for before in (None, *TAGS):
                 if not _in_order(before, after):
                     check.equal(check.call(before, after), False)
@@ -339,6 +345,14 @@ class may_follow:
     @wrong("The types must agree: I-PET does not go on a PER.")
     def any_type(before, after):
         return after[0] in "OB" or before not in (None, "O")
+
+    @wrong("The type is all that stands behind the first hyphen: WORK-OF-ART is not ART.")
+    def behind_the_last_hyphen(before, after):
+        return after[0] in "OB" or before is not None and before.split("-")[-1] == after.split("-")[-1]
+
+    @wrong("The type is all that stands behind the first hyphen: WORK-OF-ART is not WORK.")
+    def between_hyphens(before, after):
+        return after[0] in "OB" or before is not None and before.split("-")[1:2] == after.split("-")[1:2]
 
     @wrong("PER and PET begin alike, but they are two types.")
     def first_letters(before, after):
