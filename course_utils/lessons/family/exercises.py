@@ -82,6 +82,9 @@ class fair_winner:
         uneven = {1.0: [9.0], 2.0: [1.0, 1.0, 4.0], 4.0: [9.0]}  # mean 2, median 1
         even = {1.0: [9.0], 2.0: [1.5, 1.5, 1.5], 4.0: [9.0]}
         check.equal(check.call({"A": uneven, "B": even}), "B", "A has a mean of 2.0 and B of 1.5.")
+        more = {1.0: [9.0], 2.0: [1.0, 1.0, 1.0], 4.0: [2.5]}  # the larger sum, and the lower mean
+        fewer = {1.0: [9.0], 2.0: [2.0], 4.0: [9.0]}
+        check.equal(check.call({"A": more, "B": fewer}), "A", "More seeds are no larger loss.")
 
     @stage("nothing is decided while a best rate is an outermost one")
     def edge(check):
