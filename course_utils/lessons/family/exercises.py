@@ -1,6 +1,7 @@
 """Exercises of notebook 14: one idea of a relative of BERT each, and the fair comparison of two models."""
 
 import math
+from statistics import median
 
 import torch
 from torch.nn import functional as F
@@ -78,6 +79,12 @@ class fair_winner:
         steady = {1.0: [1.3, 2.1, 1.9], 2.0: [1.5, 1.4, 1.6], 4.0: [2.0, 2.2, 2.1]}
         for first, second in (("A", "B"), ("B", "A"), ("x", "y"), ("lucky", "steady"), ("1", "2")):
             check.equal(check.call({first: lucky, second: steady}), second)
+        uneven = {1.0: [9.0], 2.0: [1.0, 1.0, 4.0], 4.0: [9.0]}  # mean 2, median 1
+        even = {1.0: [9.0], 2.0: [1.5, 1.5, 1.5], 4.0: [9.0]}
+        check.equal(check.call({"A": uneven, "B": even}), "B", "A has a mean of 2.0 and B of 1.5.")
+        more = {1.0: [9.0], 2.0: [1.0, 1.0, 1.0], 4.0: [2.5]}  # the larger sum, and the lower mean
+        fewer = {1.0: [9.0], 2.0: [2.0], 4.0: [9.0]}
+        check.equal(check.call({"A": more, "B": fewer}), "A", "More seeds are no larger loss.")
 
     @stage("nothing is decided while a best rate is an outermost one")
     def edge(check):
@@ -88,6 +95,13 @@ class fair_winner:
         check.equal(
             check.call(low), UNDECIDED, "B loses so far, but its best rate is the largest it has tried."
         )
+        a = {1.0: [3.0], 2.0: [2.0], 4.0: [2.5], 8.0: [4.0]}
+        shorter = {1.0: [3.0], 2.0: [2.6], 4.0: [2.2]}
+        message = "A has tried a larger rate, and B has not: B's best rate is the largest of its own."
+        check.equal(check.call({"A": a, "B": shorter}), UNDECIDED, message)
+        longer = {0.5: [4.0], **a, 16.0: [5.0]}
+        inner = {2.0: [3.0], 4.0: [2.6], 8.0: [2.8]}
+        check.equal(check.call({"A": longer, "B": inner}), "A")
 
     @wrong("All models are compared at one rate; what suits one may ruin another.")
     def one_rate(losses):
@@ -113,6 +127,29 @@ class fair_winner:
     lower_edge_only = wrong(
         "The largest rate is an edge too.", "rate in (min(means), max(means))", "rate == min(means)"
     )
+
+    @wrong("An edge is the smallest or largest rate that was tried with this model, not with any model.")
+    def edges_of_all(losses):
+        rates = [rate for by_rate in losses.values() for rate in by_rate]
+        best = {}
+        for name, by_rate in losses.items():
+            means = {rate: _mean(values) for rate, values in by_rate.items()}
+            rate = min(means, key=means.get)
+            if rate in (min(rates), max(rates)):
+                return UNDECIDED
+            best[name] = means[rate]
+        return min(best, key=best.get)
+
+    @wrong("This is the median over the seeds; the mean is asked for.")
+    def medians(losses):
+        best = {}
+        for name, by_rate in losses.items():
+            means = {rate: median(values) for rate, values in by_rate.items()}
+            rate = min(means, key=means.get)
+            if rate in (min(means), max(means)):
+                return UNDECIDED
+            best[name] = means[rate]
+        return min(best, key=best.get)
 
     worst = wrong("This is the model with the largest loss.", "return min(best", "return max(best")
 

@@ -226,6 +226,8 @@ RELATIVES: dict[str, Callable[[int], nn.Module]] = {
 }
 MODELS = READERS | LARGER | RELATIVES
 OTHER_RATES = {
+    "static vectors": (0.002, 0.004, 0.008, 0.032, 0.1, 0.3),
+    "one LSTM": (0.002, 0.004, 0.008, 0.016),
     "two LSTMs, joined late": (0.002, 0.004, 0.008, 0.016, 0.032),
     "bidirectional transformer, larger": (0.001, 0.002, 0.004, 0.008),
     "student, labels, teacher's layers": (0.002,),
@@ -234,7 +236,6 @@ OTHER_RATES = {
     "replaced tokens, small filler": (0.001, 0.002, 0.004, 0.008),
 }
 FEWER_SEEDS: dict[str, tuple[int, ...]] = {
-    "static vectors": (0,),
     "one LSTM": (0,),
     "two LSTMs, joined late": (0,),
     "two LSTMs, joined late, larger": (0,),
@@ -258,6 +259,8 @@ def selected_logits(model: nn.Module, masked_ids, token_type_ids, labels) -> tor
     """(selected, vocab_size), for every kind of reader."""
     if isinstance(model, (Transformer, Student)):
         return model(masked_ids, token_type_ids, labels)
+    if isinstance(model, BertForPreTraining):  # a trained one, such as the teacher
+        return model.score_selected(masked_ids, None, token_type_ids, labels=labels)[0]
     return model(masked_ids)[labels != IGNORE_INDEX]
 
 

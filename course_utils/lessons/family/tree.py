@@ -23,7 +23,7 @@ def family_tree(dates: dict[str, tuple[int, int]], lane: dict[str, str], parents
     height, seen = {}, dict.fromkeys(LANES, 0)
     rows = {  # the heights that names of a lane take in turn, so that lines pass between the boxes
         "vectors and LSTMs": (0, 1), "decoder (causal)": (0, 1), "both": (0,),
-        "encoder (bidirectional)": (0, 1, 4, 3, 2, 1, 4, 0, 3, 1, 2, 3),
+        "encoder (bidirectional)": (2, 0, 5, 4, 3, 0, 6, 1, 4, 3, 5, 2),
     }  # fmt: skip
     base = dict(zip(LANES, (0.0, 2.0, 4.0, 5.0), strict=True))
     for name in order:
@@ -32,7 +32,7 @@ def family_tree(dates: dict[str, tuple[int, int]], lane: dict[str, str], parents
         seen[kind] += 1
     place = {name: i for i, name in enumerate(order)}
     with house_style():
-        figure = Figure(figsize=(9.4, 5.2), layout="constrained")
+        figure = Figure(figsize=(9.4, 6.0), layout="constrained")
         axes = figure.add_subplot()
         for kind in LANES[1:]:
             axes.axhline(base[kind] - 0.5, color=COLOURS["navy"], linewidth=0.6, marker="", alpha=0.4)
@@ -50,8 +50,8 @@ def family_tree(dates: dict[str, tuple[int, int]], lane: dict[str, str], parents
         axes.tick_params(axis="y", length=0)
         axes.set_xticks([])
         axes.set_xlim(-0.7, len(order) - 0.3)
-        axes.set_ylim(-0.6, 9.6)
-        axes.set_xlabel("from left to right: in the order of publication")
+        axes.set_ylim(-0.6, 11.6)
+        axes.set_xlabel("from left to right: in the order of publication (not to scale)")
         axes.spines[:].set_visible(False)
     told = []
     for kind in LANES:

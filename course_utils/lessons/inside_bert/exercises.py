@@ -297,6 +297,24 @@ def _words(check, kinds: int, n: int) -> list[str]:
     return [f"w{i}" for i in check.rng.permutation(places).tolist()]
 
 
+class _HashedToday(str):
+    """A word with a hash of its own, as strings have in each process."""
+
+    __slots__ = ()
+
+    def __hash__(self):
+        return zlib.crc32(self.encode())
+
+
+class _HashedTomorrow(_HashedToday):
+    """The same word in another process."""
+
+    __slots__ = ()
+
+    def __hash__(self):
+        return zlib.crc32(b"tomorrow " + self.encode())
+
+
 @exercise
 class control_labels:
     """Write `control_labels(words, num_labels, seed)`: a list of whole numbers, one a word, for a control
@@ -304,7 +322,7 @@ class control_labels:
 
     `words` is a list of n strings in which words repeat. Each *different* word draws one label from 0 to
     num_labels - 1, all equally likely; wherever the word occurs, it has this label. The same `seed` (a whole
-    number) gives the same labels, another seed others.
+    number) gives the same labels, in another run of Python too, and another seed gives others.
     """
 
     hints = (
@@ -349,6 +367,20 @@ class control_labels:
             alike = all(len(labels) == 1 for labels in found.values())
             check.expect(alike, "A word has other labels in other places.")
 
+    @stage("the same labels tomorrow: no order of a set, no hash")
+    def tomorrow(check):
+        words = [f"w{i % 40}" for i in range(70)]
+        for seed in range(5):
+            today, tomorrow = (
+                check.call([kind(word) for word in words], 5, seed)
+                for kind in (_HashedToday, _HashedTomorrow)
+            )
+            check.expect(
+                today == tomorrow,
+                "Tomorrow the same seed would give other labels: Python hashes strings anew each time it"
+                " starts, and the order of a set changes with it.",
+            )
+
     @stage("labels are drawn at random, and the seed decides the draws")
     def drawn(check):
         for seed in range(5):
@@ -380,6 +412,18 @@ class control_labels:
     def in_turn(words, num_labels, seed):
         place = {word: i for i, word in enumerate(dict.fromkeys(words))}
         return [(place[word] + seed) % num_labels for word in words]
+
+    @wrong(
+        "The order of a set is another one tomorrow, and with it the labels: go through the words in turn."
+    )
+    def in_the_order_of_a_set(words, num_labels, seed):
+        dice = Random(seed)
+        drawn = {word: dice.randrange(num_labels) for word in set(words)}
+        return [drawn[word] for word in words]
+
+    @wrong("Python hashes strings anew each time it starts: tomorrow these are other labels.")
+    def by_hash(words, num_labels, seed):
+        return [hash((seed, word)) % num_labels for word in words]
 
     mostly_zero = wrong(
         "Label 0 is drawn more often than the others: all are equally likely.",
