@@ -264,6 +264,8 @@ def edit(before: object, after: object) -> None:
     """Do to an input what was done to its copy, if anything was."""
     if isinstance(after, wire.Elsewhere) or explain.unchanged(before, after):
         return
+    if explain.unchanged(wire.from_bytes(wire.to_bytes(before)), after):  # a kind of str went as a plain one
+        return
     if isinstance(before, list) and isinstance(after, list):
         before[:] = after
     elif isinstance(before, (dict, set)) and isinstance(after, type(before)):
