@@ -772,6 +772,12 @@ def test_scatter_has_one_scale_and_names_the_correlation():
 # --- Lines over one x
 
 
+def test_curves_read_out_what_is_0_but_for_rounding_as_0():
+    """What a processor leaves of a 0 is its own affair, and must not stand in a stored text."""
+    picture = plots.curves([-1.0, 5e-17, 1.0], {"a": [-0.3, -5.55e-17, 0.3]}, "x", "y")
+    assert picture.alt.endswith("a: -0.3 at -1, 0 at 0, 0.3 at 1.")
+
+
 def test_curves_go_through_their_points_and_say_them():
     picture = plots.curves(
         [1, 2, 4], {"a": [3, 2, 1], "b": [1, 10, 100]}, "size", "time", title="Cost", log=True

@@ -175,10 +175,14 @@ def curves(
         if len(places) <= 30
         else np.linspace(0, len(places) - 1, 21).round().astype(int)
     )
-    # A place that is 0 but for rounding is read out as 0: what is left of it depends on the processor.
-    read_out = np.where(np.abs(places) < 1e-9 * np.abs(places).max(), 0.0, places)
+
+    # What is 0 but for rounding is read out as 0: what is left of it depends on the processor.
+    def read_out(numbers: np.ndarray, share: float) -> np.ndarray:
+        return np.where(np.abs(numbers) < share * np.abs(numbers).max(), 0.0, numbers)
+
     lines = [
-        f"{name}: " + ", ".join(f"{numbers[i]:.3g} at {read_out[i]:g}" for i in told)
+        f"{name}: "
+        + ", ".join(f"{read_out(numbers, 1e-15)[i]:.3g} at {read_out(places, 1e-9)[i]:g}" for i in told)
         for name, numbers in values.items()
     ]
     start = f"{title}. " if title else ""
@@ -291,8 +295,10 @@ def reliability(series: dict[str, tuple], title: str | None = None, bins: int = 
                 )  # fmt: skip
             if len(points) == 1:
                 for x, y, count in found:
+                    side = "left" if x < low + 0.1 else "right"  # near the axis there is no room before it
+                    shift = 6 if side == "left" else -6
                     axes.annotate(
-                        f"{count} guesses", (x, y), (-6, -4), textcoords="offset points", ha="right",
+                        f"{count} guesses", (x, y), (shift, -4), textcoords="offset points", ha=side,
                         va="top", size=SMALL,
                     )  # fmt: skip
         bottom = min(y for found in points.values() for _, y, _ in found)
