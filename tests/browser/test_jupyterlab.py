@@ -151,7 +151,8 @@ def click_at(share: float):
         # Playwright scrolls it into view and waits until it stands still: what is drawn above can move it.
         track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]")
         box = track.bounding_box()
-        track.click(position={"x": share * box["width"], "y": box["height"] / 2})
+        x = min(max(share * box["width"], 2), box["width"] - 2)  # what lies beyond its ends is not the track
+        track.click(position={"x": x, "y": box["height"] / 2})
 
     return action
 
