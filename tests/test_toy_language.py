@@ -268,6 +268,45 @@ def test_next_sentence_posterior_equals_enumeration(example, rate):
         assert posterior == pytest.approx([together / (together + torn)], abs=1e-12)
 
 
+def test_next_sentence_pmi_and_the_best_search_equal_enumeration():
+    """Every pair of a tiny language; and the chance of each candidate, by adding up all ways to draw them."""
+    alone, following, _ = enumerated()
+    sentences = sorted(alone)
+    ids = [[TINY_VOCAB.index(word) for word in words] for words in sentences]
+    pmi = tiny().next_sentence_pmi(ids, ids)
+    expected = np.array(
+        [[following.get((a, b), 0) / alone[a] / alone[b] for b in sentences] for a in sentences]
+    )
+    np.testing.assert_allclose(np.exp(pmi), expected, rtol=0, atol=1e-9)
+    assert (np.isneginf(pmi) == (expected == 0)).all() and np.isneginf(pmi).any()
+
+    query, others = 0, [1, 5, 9, 5]  # a candidate may occur twice
+    ways = [
+        following.get((sentences[query], sentences[right]), 0)
+        * math.prod(alone[sentences[other]] for j, other in enumerate(others) if j != i)
+        for i, right in enumerate(others)
+    ]
+    weights = np.exp(pmi[query, others])
+    np.testing.assert_allclose(weights / weights.sum(), np.array(ways) / sum(ways), atol=1e-9)
+
+
+def test_next_sentence_pmi_is_the_log_odds_of_the_posterior():
+    sentences = sorted(enumerated()[0])[:12]
+    ids = [[TINY_VOCAB.index(word) for word in words] for words in sentences]
+    rows = [to_row([a, b]) for a in sentences for b in sentences]
+    width = max(map(len, rows))
+    posterior = tiny().next_sentence_posterior(np.array([r + [0] * (width - len(r)) for r in rows]), 0.0)
+    pmi = tiny().next_sentence_pmi(ids, ids).ravel()
+    np.testing.assert_allclose(1 / (1 + np.exp(-pmi)), posterior, atol=1e-9)
+
+
+def test_sentences_that_the_language_cannot_write_are_refused():
+    with pytest.raises(ValueError, match="sentence 1: expected one that the language can write"):
+        tiny().next_sentence_pmi([to_row([("he", "left")])[1:-1], to_row([("left", "he")])[1:-1]], [[1]])
+    with pytest.raises(ValueError, match="words of sentence 0: expected one of"):
+        tiny().sentence_evidence([[5] * 40])
+
+
 def test_rows_of_mixed_shape_and_padding_do_not_disturb_each_other():
     a, b, c = ("ann", "saw", "this", "[MASK]"), ("she", "[MASK]"), ("it", "was", "[MASK]", "but", "bad")
     rows = [to_row(segments) for segments in ([a, b], [c], [b], [c, a], [a, b])]

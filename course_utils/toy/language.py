@@ -18,11 +18,12 @@ token.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from course_utils.checks import IGNORE_INDEX, refusal
-from course_utils.hints import Count, ProperShare, hold_to_hints, shown
+from course_utils.hints import Count, ProperShare, check_some, hold_to_hints, shown
 from course_utils.toy.generator import Generator
 
 RUNGS = ("unigram", "bigram", "left", "bidirectional")
@@ -293,6 +294,43 @@ class ToyLanguage(Generator):
                 raise refusal(f"row {row}", "a row that the language can write", "one that it cannot")
             posterior[members] = is_next / (is_next + not_next)
         return posterior
+
+    def sentence_evidence(self, sentences: Annotated[list[list[int]], check_some]) -> np.ndarray:
+        """P(sentence | stage, state) / P(sentence), (n, S, Z), for sentences given as lists of piece ids.
+
+        Raises ValueError for a sentence that the language cannot write.
+        """
+        ratios = np.empty((len(sentences), len(self.stage_prior), len(self.state_prior)))
+        for length in {len(sentence) for sentence in sentences}:
+            members = [i for i, sentence in enumerate(sentences) if len(sentence) == length]
+            if length not in self.lengths:
+                raise refusal(f"words of sentence {members[0]}", f"one of {self.lengths}", length)
+            seen = np.array([sentences[i] for i in members])
+            with np.errstate(invalid="ignore"):  # of an impossible sentence nothing is left: 0 / 0
+                segment = self._segment(seen, rate=0.0)
+            alone = self._alone(segment)
+            if not (possible := alone > 0).all():
+                where = f"sentence {members[np.flatnonzero(~possible)[0]]}"
+                raise refusal(where, "one that the language can write", "one that it cannot")
+            ratios[members] = segment.stages / alone[:, None, None]
+        return ratios
+
+    def next_sentence_pmi(
+        self,
+        first: Annotated[list[list[int]], check_some],
+        second: Annotated[list[list[int]], check_some],
+    ) -> np.ndarray:
+        """log of P(b follows a) / P(b), in nats, for each a of `first` and b of `second`: (n, m).
+
+        This is the pointwise mutual information of two neighbouring sentences; -inf where b cannot follow a.
+        Among candidates of which one follows a and the others were drawn without regard to it, the softmax of
+        a row is the exact probability that each is the one, so ranking by it is the best possible search.
+        """
+        before, after = self.sentence_evidence(first), self.sentence_evidence(second)
+        steps = self.stage_prior[:, None] * self.transitions  # P(stage s, then stage t)
+        expected = self.state_prior * np.einsum("nsz,st->ntz", before, steps)
+        with np.errstate(divide="ignore"):
+            return np.log(expected.reshape(len(before), -1) @ after.reshape(len(after), -1).T)
 
     def floors(
         self, rows: np.ndarray, masked_rows: np.ndarray, labels: np.ndarray, rate: ProperShare = 0.15
