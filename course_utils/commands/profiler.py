@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from course_utils import profiler
+from course_utils import profiler, tables
 from course_utils.bert import NAMED_SIZES, BertConfig
 from course_utils.checks import check_at_least, check_positive, refusal
 from course_utils.commands import OneLineParser
@@ -50,21 +50,11 @@ def cells(row: Row, ridge: float) -> list[str]:
 
 def as_text(lines: list[list[str]], markdown: bool) -> list[str]:
     """Lines of a table whose first line is its head; the first two columns are words, the others numbers."""
-    if markdown:
-        # A cell's leading spaces would be lost: keep the indentation as non-breaking spaces.
-        lines = [[line[0].replace("  ", "&nbsp;&nbsp;"), *line[1:]] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    aligned = [
-        [
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    ]
     if not markdown:
-        return ["  ".join(line).rstrip() for line in aligned]
-    rule = ["-" * width if index < 2 else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    return ["| " + " | ".join(line) + " |" for line in (aligned[0], rule, *aligned[1:])]
+        return tables.aligned(lines, words=2)
+    # A cell's leading spaces would be lost: keep the indentation as non-breaking spaces.
+    kept = [[line[0].replace("  ", "&nbsp;&nbsp;"), *line[1:]] for line in lines]
+    return tables.markdown(kept, words=2)
 
 
 def bottlenecks(found: Profile, ridge: float) -> list[str]:
