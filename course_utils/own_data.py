@@ -3,7 +3,7 @@
     file or pairs -> texts and names of classes -> numbers -> train, dev and test -> `finetuning`
 
 `read` numbers the classes by their names and leaves out what teaches nothing, and says so: rows without a
-text or a label, and texts that came before, which could stand in two parts at once. `python -m
+text or a label, and texts that occur earlier, which could stand in two parts at once. `python -m
 course_utils.finetuning data.csv` does all of it, from the file to a folder with a model and its card.
 """
 
@@ -24,7 +24,7 @@ from course_utils.bert import BertConfig, TaskModel
 from course_utils.checks import refusal
 from course_utils.hints import Count, Seed, check_some, hold_to_hints
 from course_utils.tasks import TextClassification, name_or_number
-from course_utils.toy.tasks import LabelledText
+from course_utils.toy.tasks import PARTS, LabelledText
 
 DELIMITERS = ",;\t"
 DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+e[+-]?\d+)", re.IGNORECASE)
@@ -32,7 +32,7 @@ HELD_OUT = 0.1  # share of each class in dev, and in test
 FEWEST = 3  # examples of a class: one for each part
 SMALL = 128  # the hidden size up to which a model is as small as the course's own
 
-# Where a row stands, for messages, and its cells: text, label, perhaps text_pair.
+# Where a row stands, for messages, and its cells: text, label, perhaps text_pair, perhaps group.
 Place = tuple[str, list[str]]
 
 
@@ -56,6 +56,7 @@ def read(
     label: str = "label",
     text_pair: str | None = None,
     seed: Seed = 0,
+    group: str | None = None,
 ) -> Data:
     """Labelled texts from a file or a list, in three parts that have each class in the same share.
 
@@ -64,6 +65,9 @@ def read(
             or a list of (text, label) or (text, label, text_pair).
         text, label, text_pair: the columns; with `text_pair` the task has two texts.
         seed: of the split. A tenth of each class goes to dev, a tenth to test, the rest to train.
+        group: of a file, the column that says where a text comes from (an author, a site). No group is in
+            two parts then, as when the model is asked about groups that it has not seen; the shares hold
+            only roughly.
 
     Raises:
         OSError: for a file that cannot be read.
@@ -72,13 +76,18 @@ def read(
     """
     if isinstance(source, str | Path):
         rows = rows_of_file(
-            Path(source).expanduser(), [column for column in (text, label, text_pair) if column is not None]
+            Path(source).expanduser(),
+            [column for column in (text, label, text_pair, group) if column is not None],
         )
+    elif group is not None:
+        raise refusal("group", "a file, which has columns", "a list")
     else:
         rows = rows_of_list(source)
     found: dict[tuple[str, ...], str] = {}
+    group_of: dict[tuple[str, ...], str] = {}
     left_out: dict[str, list[str]] = {}
     for place, (first, name, *second) in rows:
+        own = second.pop() if group is not None else name
         texts = (first, *second)
         if DECIMAL.fullmatch(name):
             why = "a measure has no classes: give each of its ranges a name; write 1.0 as 1"
@@ -87,17 +96,22 @@ def read(
             left_out.setdefault("without a text", []).append(place)
         elif not name:
             left_out.setdefault("without a label", []).append(place)
+        elif not own:
+            left_out.setdefault("without a group", []).append(place)
         elif texts not in found:
-            found[texts] = name
+            found[texts], group_of[texts] = name, own
         else:
             other = "" if found[texts] == name else " under another label"
-            left_out.setdefault(f"whose text came before{other}", []).append(place)
+            left_out.setdefault(f"because the same text occurs earlier{other}", []).append(place)
     notes = tuple(f"{len(at)} left out {why} (first: {at[0]})" for why, at in left_out.items())
     for note in notes:  # before anything is refused for want of these rows
         warnings.warn(note, stacklevel=3)
     labels = numbered(Counter(found.values()))
     examples = [LabelledText(texts[0], labels.index(name), *texts[1:]) for texts, name in found.items()]
-    train, dev, test = split(examples, seed)
+    if group is None:
+        train, dev, test = split(examples, seed)
+    else:
+        train, dev, test = split_by_group(examples, list(group_of.values()), seed)
     return Data(train, dev, test, labels, notes)
 
 
@@ -184,6 +198,51 @@ def split(examples: Annotated[Sequence[LabelledText], check_some], seed: Seed) -
         held_out = max(1, round(HELD_OUT * len(places)))
         part[places[:held_out]], part[places[held_out : 2 * held_out]] = 1, 2
     return [[example for example, own in zip(examples, part, strict=True) if own == k] for k in range(3)]
+
+
+def split_by_group(
+    examples: Annotated[Sequence[LabelledText], check_some], groups: Sequence[str], seed: Seed
+) -> list[list[LabelledText]]:
+    """Train, dev and test, in the order of the examples, with no group in two of them.
+
+    Groups are dealt out class by class, by the class that a group has most of.
+
+    Args:
+        groups: of each example, where it comes from.
+
+    Raises:
+        ValueError: if a part lacks a class; where each class comes from few groups, another seed may help.
+    """
+    if len(groups) != len(examples):
+        raise refusal("groups", f"one for each of {len(examples)} examples", len(groups))
+    rng = np.random.default_rng(seed)
+    counts: dict[str, Counter[int | str]] = {}
+    for example, group in zip(examples, groups, strict=True):
+        counts.setdefault(group, Counter())[example.label] += 1
+    if len(counts) < len(PARTS):
+        raise refusal("groups", "three or more, one for each part", len(counts))
+    order = [sorted(counts)[index] for index in rng.permutation(len(counts))]
+    main = {group: counts[group].most_common(1)[0][0] for group in order}
+    part_of = {}
+    for label in sorted(set(main.values()), key=str):
+        own = [group for group in order if main[group] == label]
+        wanted = np.array([1 - 2 * HELD_OUT, HELD_OUT, HELD_OUT])
+        wanted *= sum(counts[group].total() for group in own)
+        filled = np.zeros(len(PARTS))
+        for number, group in enumerate(own):  # one each, then to the part that is furthest below its share
+            part = number if number < len(PARTS) else int((wanted - filled).argmax())
+            part_of[group] = part
+            filled[part] += counts[group].total()
+    parts = [
+        [example for example, group in zip(examples, groups, strict=True) if part_of[group] == k]
+        for k in range(len(PARTS))
+    ]
+    classes = {example.label for example in examples}
+    for name, part_examples in zip(PARTS, parts, strict=True):
+        if len(missing := classes - {example.label for example in part_examples}):
+            got = f"{len(missing)} without any in {name}"
+            raise refusal("groups", "examples of each class in every part", got, "try another seed")
+    return parts
 
 
 def settings_for(config: BertConfig) -> finetuning.Settings:

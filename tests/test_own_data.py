@@ -122,8 +122,8 @@ def test_rows_that_teach_nothing_are_left_out_and_reported(tmp_path):
     assert data.notes == (
         "2 left out without a text (first: line 22)",
         "1 left out without a label (first: line 23)",
-        "1 left out whose text came before (first: line 25)",
-        "1 left out whose text came before under another label (first: line 26)",
+        "1 left out because the same text occurs earlier (first: line 25)",
+        "1 left out because the same text occurs earlier under another label (first: line 26)",
     )
     assert len(data.train) + len(data.dev) + len(data.test) == 20
 
@@ -202,7 +202,7 @@ def test_dialects_of_csv(tmp_path, content):
 
 def test_rows_that_are_missing_are_named_before_their_class_is_refused():
     with (
-        pytest.warns(UserWarning, match="^8 left out whose text came before"),
+        pytest.warns(UserWarning, match="^8 left out because the same text occurs earlier"),
         pytest.raises(ValueError, match="got 'a' once, 'b' once"),
     ):
         own_data.read([("good", "a"), ("bad", "b")] * 5)
@@ -353,3 +353,45 @@ def test_the_command_stops_with_one_line(tmp_path, monkeypatch, capsys, options,
     assert stopped.value.code == 2 and len(lines) == 1 and re.search(words, lines[0])
     assert lines[0].startswith("python -m course_utils.finetuning: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "one.csv"]  # nothing half made
+
+
+# --- Texts in families
+
+
+def authors(n=120, per_author=6):
+    return [[*row, f"author {number // per_author}"] for number, row in enumerate(reviews(n))]
+
+
+def test_no_author_is_in_two_parts_and_nothing_is_lost(tmp_path):
+    rows = authors()
+    path = write(tmp_path / "a.csv", rows, header=("id", "review", "stars", "by"))
+    author_of = {text: by for _, text, _, by in rows}
+    for seed in range(5):
+        data = own_data.read(path, "review", "stars", group="by", seed=seed)
+        parts = [{author_of[e.text] for e in part} for part in (data.train, data.dev, data.test)]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 20
+        assert sorted(e.text for p in (data.train, data.dev, data.test) for e in p) == sorted(author_of)
+        assert [len(part) for part in (data.train, data.dev, data.test)] == [96, 12, 12]
+    assert data == own_data.read(path, "review", "stars", group="by", seed=4)
+
+
+def test_what_a_group_may_not_be_is_refused(tmp_path):
+    path = write(tmp_path / "a.csv", authors(12), header=("id", "review", "stars", "by"))
+    with pytest.raises(ValueError, match="groups: expected three or more, one for each part, got 2"):
+        own_data.read(path, "review", "stars", group="by")
+    rows = [[*row[:3], row[2] + row[0][-1]] for row in reviews(60)]  # every author has one class
+    rows = [[*row[:3], row[2]] if row[2] == "1" else row for row in rows]  # and one class one author
+    path = write(tmp_path / "b.csv", rows, header=("id", "review", "stars", "by"))
+    with pytest.raises(ValueError, match="groups: expected examples of each class in every part"):
+        own_data.read(path, "review", "stars", group="by")
+    with pytest.raises(ValueError, match="group: expected a file, which has columns, got a list"):
+        own_data.read([("good", "a"), ("bad", "b")] * 5, group="by")
+
+
+def test_a_row_without_a_group_is_left_out(tmp_path):
+    rows = authors()
+    rows[7][3] = ""
+    path = write(tmp_path / "a.csv", rows, header=("id", "review", "stars", "by"))
+    with pytest.warns(UserWarning, match="1 left out without a group .first: line 9."):
+        data = own_data.read(path, "review", "stars", group="by")
+    assert len(data.train) + len(data.dev) + len(data.test) == 119

@@ -24,6 +24,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--label", default="label", metavar="COLUMN", help="with the classes [label]")
     parser.add_argument("--text-pair", metavar="COLUMN", help="with second texts, if the task has two")
     parser.add_argument(
+        "--group", metavar="COLUMN", help="with where a text comes from; none stands in two parts then"
+    )
+    parser.add_argument(
         "--model", help=f"a folder or a name on the hub [that of {checkpoints.SWITCH}, or the course's own]"
     )
     parser.add_argument("--output", type=path_of, help="folder for the model [the name of the file, -model]")
@@ -54,15 +57,16 @@ Made by
 
     {made_by}
 
-from {len(data.train)} texts; {len(data.dev)} more chose the epoch, and {len(data.test)} others judged it.
+from {len(data.train)} texts (train); {len(data.dev)} more (dev) chose the epoch, {len(data.test)} others
+(test) judged it.
 Texts longer than {task.max_length} pieces are cut. Kept: {end}.
 {notes}
 
-| class | texts to learn from |
+| class | texts in train |
 |---|---|
 {classes}
 
-Accuracy on the texts that judged, which chose nothing, with the 95 % interval of Wilson:
+Accuracy on test, whose texts chose nothing, with the 95 % interval of Wilson:
 
 | | accuracy |
 |---|---|
@@ -95,9 +99,14 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *place: print(message, file=sys.stderr)
         try:
             data = own_data.read(
-                options.file, options.text, options.label, options.text_pair, options.seed or 0
+                options.file,
+                options.text,
+                options.label,
+                options.text_pair,
+                options.seed or 0,
+                options.group,
             )
-            print(f"{len(data.train)} to learn from, {len(data.dev)} to choose, {len(data.test)} to judge")
+            print(f"texts: train {len(data.train)}, dev {len(data.dev)}, test {len(data.test)}")
             counts = Counter(example.label for part in (data.train, data.dev, data.test) for example in part)
             print("classes:", ", ".join(f"{label} ({counts[k]})" for k, label in enumerate(data.labels)))
             name = options.model or checkpoints.chosen()
@@ -121,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
         end += ", before any training" * (result.best_epoch == 0) + ", stopped by Ctrl-C" * result.interrupted
         card = model_card(data, task, rows, f"{parser.prog} {shlex.join(argv)}", end)
         finetuning.save(output, result.model.cpu(), task, card, overwrite=True)  # before a pipe may close
-        print("accuracy on those that judge, with the 95 % interval of Wilson:")
+        print("accuracy on test, with the 95 % interval of Wilson:")
         print(*(f"  {name}: {value}" for name, value in rows.items()), sep="\n")
         print(f"kept: {end}: {output}")
     return 130 if result.interrupted else 0
