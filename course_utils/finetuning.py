@@ -93,7 +93,8 @@ class Settings:
         layer_decay: each part learns this many times as fast as the part above it: 1 all alike, 0.8 the
             lower the slower (Howard and Ruder 2018, section 3.2; as in Clark et al. 2020, appendix B).
         freeze: what keeps its pretrained weights: "nothing", "embeddings", a number n (embeddings and the
-            first n layers), or "encoder" (all but the new layer).
+            first n layers), "encoder" (all but the new layer), or "as given", whatever the model has frozen
+            (`lora.add` freezes so).
         balance: weigh each class by 1 / its share of the examples, so that a rare class counts as much as a
             common one.
     """
@@ -114,8 +115,8 @@ class Settings:
         if not 0 < self.layer_decay <= 1:
             raise refusal("layer_decay", "above 0 and at most 1", self.layer_decay)
         is_count = isinstance(self.freeze, int) and self.freeze >= 0
-        if self.freeze not in ("nothing", "embeddings", "encoder") and not is_count:
-            allowed = '"nothing", "embeddings", "encoder" or a number of layers'
+        if self.freeze not in ("nothing", "embeddings", "encoder", "as given") and not is_count:
+            allowed = '"nothing", "embeddings", "encoder", "as given" or a number of layers'
             raise refusal("freeze", allowed, repr(self.freeze))
 
 
@@ -171,6 +172,8 @@ def freeze(model: TaskModel, what: int | str) -> None:
 
     A frozen parameter has `requires_grad` False: no gradient is computed for it, no update reaches it.
     """
+    if what == "as given":
+        return
     layers = len(model.bert.encoder.layer)
     names = [name for name, _ in parts_of(model)]
     counts = {"nothing": 0, "embeddings": 1, "encoder": len(names) - 1}
@@ -405,10 +408,12 @@ def occlusion(
     if len(words) < 2:
         raise refusal("text", "two words or more", repr(text))
     if label >= len(task.labels):
-        raise refusal("label", f"the number of a class, 0 to {len(task.labels) - 1}", label)
+        allowed = f"the number of a class, 0 to {len(task.labels) - 1}"
+        raise refusal("label", allowed, label)
     without = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
     whole, *others = task.predict_proba(model, [text, *without])[:, label]
-    return [(word, float(whole - other)) for word, other in zip(words, others, strict=True)]
+    pairs = zip(words, others, strict=True)
+    return [(word, float(whole - other)) for word, other in pairs]
 
 
 # ---- On disk -------------------------------------------------------------------------------------------
