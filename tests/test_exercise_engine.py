@@ -299,7 +299,16 @@ def test_parameters_may_have_other_names_and_defaults_of_their_own():
 
 
 def test_an_input_edited_in_place_is_named():
-    assert "edits its input `x` in place" in refusal(lambda x: x.add_(1))
+    found = refusal(lambda x: x.add_(1))
+    assert "edits its input `x` in place" in found and "`.clone()`" in found
+
+
+@pytest.mark.parametrize(
+    ("value", "copied"),
+    [([1], "list("), ({1: 2}, "dict("), ({1}, "set("), (np.ones(2), ".copy()"), (torch.ones(2), ".clone()")],
+)
+def test_the_copy_that_is_advised_is_one_of_its_kind(value, copied):
+    assert explain.how_to_copy(value).startswith(f"`{copied}")
 
 
 def test_a_result_that_the_stage_cannot_use_is_described():
@@ -518,6 +527,7 @@ def test_cells_that_differ_never_show_the_same_digits():
         (torch.zeros(2, 2, 2), torch.ones(2, 2, 2)),
         ([["a", "b"], ["c", "d"]], [["a", "b"], ["c", "e"]]),
         ([[1], [2, 3]], [[1], [2, 4]]),
+        ([("a", ["b"]), ("c", ["d"])], [("a", "b"), ("c", "d")]),
         (torch.full((8, 8), 1e30), torch.ones(8, 8)),
     ],
 )
@@ -1129,7 +1139,8 @@ def test_floats_differ_beyond_the_tolerance_as_in_numpy(row, shift):
         (torch.zeros(2, device="meta"), torch.ones(2), "on the meta device, where tensors hold no numbers"),
         ([10**5000], [1], "At [0]: Got <a whole number of about 5001 digits>, expected 1."),
         (np.ones(2), np.zeros(3), "The shape is (2,); expected was (3,)."),
-        ([[1, 2], [3, 5]], [[1, 2], [3, 4]], "At [1]: At [1]: Got 5, expected 4."),
+        ([[1, 2], [3, 5]], [[1, 2], [3, 4]], "At [1][1]: Got 5, expected 4."),
+        ({"a": [[1], [2]]}, {"a": [[1], [3]]}, "At ['a'][1][0]: Got 2, expected 3."),
         ([1], [1, 2], "The number of values is 1; expected was 2."),
         ({"a": 1}, {"a": 1, "b": 2}, "The key 'b' is missing."),
         ({"a": 1, "c": 2}, {"a": 1}, "The key 'c' does not belong."),
@@ -1333,3 +1344,14 @@ def test_in_a_notebook_each_message_shows_once_and_lines_are_those_of_the_cell()
 def test_a_result_is_true_or_false_and_short():
     assert bool(Result(True, "m")) and not Result(False, "m")
     assert repr(Result(False, "a message")) == "<Result: not passed>"
+
+
+def test_a_stub_that_calls_a_module_is_known_again_in_a_cell_without_the_import():
+    """Where `import torch` stands in the same file, Python compiles `torch.arange(...)` in another way."""
+    body = "def f(n):\n    return torch.arange(n).abs()\n"
+    with_import, without = {}, {"torch": torch}
+    exec("import torch\n" + body, with_import)  # noqa: S102
+    exec(body, without)  # noqa: S102
+    assert engine._is_untouched(without["f"], with_import["f"])
+    exec(body.replace("abs", "sin"), without)  # noqa: S102
+    assert not engine._is_untouched(without["f"], with_import["f"])

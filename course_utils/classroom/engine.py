@@ -488,11 +488,12 @@ def _instructions(code: object) -> list[tuple]:
     def comparable(value):
         return _instructions(value) if inspect.iscode(value) else value
 
-    # RESUME and NOP mark lines for debuggers; they do nothing.
+    # RESUME and NOP mark lines for debuggers; they do nothing. `torch.arange` is loaded in one of two ways,
+    # with PUSH_NULL or without, as `import torch` stands in the same file or in another cell.
     return [
-        (op.opname, comparable(op.argval))
+        (op.opname.replace("LOAD_METHOD", "LOAD_ATTR"), comparable(op.argval))
         for op in dis.get_instructions(code)
-        if op.opname not in ("RESUME", "NOP")
+        if op.opname not in ("RESUME", "NOP", "PUSH_NULL")
     ]
 
 
@@ -758,8 +759,7 @@ class Check:
                 self._refuse(
                     "",
                     f"Your code edits its input `{name}` in place: whoever called it finds it changed. "
-                    "Make a new one instead: `.clone()` for a tensor, `list(...)` for a list; and in "
-                    "torch `add_`, `masked_fill_`, `x[...] =` and `+=` edit.",
+                    f"Make a new one instead: {explain.how_to_copy(before)}",
                     self._call_text,
                     _block(f"Afterwards {name} is", explain.show(after)),
                 )

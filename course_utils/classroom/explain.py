@@ -210,6 +210,19 @@ def same(first: object, second: object) -> bool:
         return False
 
 
+def how_to_copy(value: object) -> str:
+    """How to get a copy of a value that an answer edited in place, and what edits one of its kind."""
+    if isinstance(value, list):
+        return "`list(...)`; `append`, `insert`, `pop`, `sort`, `x[...] =` and `+=` edit."
+    if isinstance(value, dict | set):
+        return f"`{type(value).__name__}(...)`; `update`, `pop` and the like edit."
+    if isinstance(value, np.ndarray):
+        return "`.copy()`; `x[...] =` and `+=` edit."
+    if isinstance(value, torch.Tensor):
+        return "`.clone()`; `add_`, `masked_fill_`, `x[...] =` and `+=` edit."
+    return "`copy.deepcopy(...)`."
+
+
 def unchanged(before: object, after: object) -> bool:
     """True if two values are the same in type and content.
 
@@ -387,7 +400,10 @@ def _table(value: object) -> np.ndarray | None:
     elif isinstance(value, (list, tuple)) and all(isinstance(row, (list, tuple)) for row in value):
         if len({len(row) for row in value}) != 1:
             return None
-        value = np.array(value)
+        try:
+            value = np.array(value)
+        except ValueError:  # rows of equal length whose items are lists of several lengths
+            return None
     if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "biuf":
         return None
     rows, columns = value.shape
@@ -436,8 +452,13 @@ def _sequence_difference(got: object, expected: list | tuple, tolerance: float) 
     for index, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
         fault = difference(mine, theirs, tolerance)
         if fault:
-            return f"At [{index}]: {fault}"
+            return _at(str(index), fault)
     return None
+
+
+def _at(place: str, fault: str) -> str:
+    """The fault with its place before it. Places in places grow together: At [1][0]."""
+    return f"At [{place}]{fault[3:]}" if fault.startswith("At [") else f"At [{place}]: {fault}"
 
 
 def _dict_difference(got: object, expected: dict, tolerance: float) -> str | None:
@@ -452,7 +473,7 @@ def _dict_difference(got: object, expected: dict, tolerance: float) -> str | Non
     for key, theirs in expected.items():
         fault = difference(got[key], theirs, tolerance)
         if fault:
-            return f"At [{show(key)}]: {fault}"
+            return _at(show(key), fault)
     return None
 
 
