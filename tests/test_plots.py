@@ -23,6 +23,7 @@ from PIL import Image
 from sklearn.isotonic import IsotonicRegression
 
 from course_utils.classroom import plots
+from course_utils.classroom.plots import style
 from course_utils.classroom.plots.cells import write_in_cell
 from course_utils.classroom.plots.lines import spread
 from course_utils.masks import bidirectional_mask, causal_mask, padding_mask
@@ -82,6 +83,7 @@ def gallery() -> dict[str, plots.Picture]:
         "bars and limits": plots.bars(
             ["one", "two"], {"loss": [1.5, 2]}, "nats", limits={"floor": 0.6, "all": 1}
         ),
+        "intervals": plots.intervals(["one", "two"], [0.1, -0.3], [0.2, 0.1], "nats", "differences"),
         "roofline": plots.roofline({"add": (0.1, 2e9), "Linear": (50, 9e10)}, 1e11, 1e10),
         "similar": plots.similarities(
             np.random.default_rng(0).normal(size=(10, 16)), ["monday", "wednesday", *"abcdefgh"], "word rows"
@@ -115,6 +117,7 @@ NAMES = [
     "bars",
     "bars and limits",
     "curves",
+    "intervals",
     "roofline",
     "similar",
     "heat",
@@ -420,25 +423,25 @@ def test_mask_grid_has_a_dot_where_a_look_is_allowed(mask):
     dots = {(int(row), int(column)) for row, column in zip(rows, columns, strict=True)}
     assert dots == {(i, j) for i, row in enumerate(mask) for j, allowed in enumerate(row) if allowed}
     assert axes.lines[0].get_marker() == "o" and axes.yaxis_inverted()
-    assert f"{len(dots)} of {len(mask) ** 2} looks allowed" in picture.alt
+    assert f"{len(dots)} of {len(mask) ** 2} pairs allowed" in picture.alt
 
 
 def test_mask_grid_names_its_axes_and_tokens():
     picture = plots.mask_grid(CAUSAL, TOKENS, "causal")
-    assert {"token that looks", "token looked at", "causal", *TOKENS} <= set(words(picture.figure))
-    assert any("may not look" in text for text in words(picture.figure))
+    assert {"token that attends", "token attended to", "causal", *TOKENS} <= set(words(picture.figure))
+    assert any("may not attend" in text for text in words(picture.figure))
     assert [label.get_text() for label in picture.figure.axes[0].get_xticklabels()] == TOKENS
     assert (
         picture.alt
-        == "causal: 15 of 25 looks allowed: 'the' at 'the'; 'bank' at 'the', 'bank'; 'was' at all but"
+        == "causal: 15 of 25 pairs allowed: 'the' to 'the'; 'bank' to 'the', 'bank'; 'was' to all but"
         " 'robbed', "
-        "'yesterday'; 'robbed' at all but 'yesterday'; 'yesterday' at all."
+        "'yesterday'; 'robbed' to all but 'yesterday'; 'yesterday' to all."
     )
 
 
 def test_words_tell_equal_tokens_apart():
     alt = plots.mask_grid(causal_mask(3), ["the", "cat", "the"]).alt
-    assert "'the' (position 1) at 'the' (position 1)" in alt and "'the' (position 3) at all" in alt
+    assert "'the' (position 0) to 'the' (position 0)" in alt and "'the' (position 2) to all" in alt
 
 
 def test_attention_grid_prints_its_weights():
@@ -478,6 +481,17 @@ def test_attention_grids_share_one_scale(gallery):
     assert [axes.get_title() for axes in panels] == [f"head {i}" for i in range(12)]
     highest = max(weights(7, seed=i).max() for i in range(12))
     assert {axes.collections[0].get_clim() for axes in panels} == {(0, highest)}
+
+
+def test_a_row_of_attention_weights_can_have_a_frame():
+    picture = plots.attention_grids([("a", weights(5)), ("b", weights(5, seed=1))], TOKENS, outlined=3)
+    panels = [axes for axes in picture.figure.axes if axes.get_title()]
+    frames = [[patch.get_bbox().bounds for patch in axes.patches] for axes in panels]
+    assert frames == [[(0, 3, 5, 1)]] * 2
+    assert picture.alt.endswith(" In a frame: the row of 'robbed'.")
+    assert not plots.attention_grids([("a", weights(5))], TOKENS).figure.axes[0].patches
+    with pytest.raises(ValueError, match="outlined: expected 0 to 4, got 5"):
+        plots.attention_grids([("a", weights(5))], TOKENS, outlined=5)
 
 
 def test_of_equal_weights_the_words_name_the_first_on_every_machine():
@@ -575,6 +589,20 @@ def test_spread_moves_labels_as_little_as_possible(places, gap, within):
     np.testing.assert_allclose(found, expected + gap * ranks, atol=1e-6)
 
 
+def test_three_series_of_bars_stand_apart_and_have_room_for_their_numbers():
+    series = {"own": [0.6] * 6, "others": [0.9] * 6, "limit": [1.0] * 6}
+    picture = plots.bars([*"abcdef"], series)
+    [axes] = picture.figure.axes
+    first = [container[0] for container in axes.containers]
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in first}) == 3
+    ends = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in first]
+    assert all(end < start for (_, end), (start, _) in pairwise(ends))
+    boxes = [
+        text.get_window_extent() for text in texts(picture.figure) if text.get_text() in ("0.60", "0.90")
+    ]
+    assert len(boxes) == 12 and not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
 def test_bars_are_as_long_as_their_values():
     picture = plots.bars(
         ["money", "cash", "river"], {"model": [0.6, 0.2, 0], "perfect": [0.5, 0.25, 0.1]}, title="to deposit"
@@ -620,6 +648,7 @@ def test_bars_are_as_long_as_their_values():
         (lambda: plots.loss_against_floors(LOG, {}), "floors: expected 1 to 4 entries, got 0"),
         (lambda: plots.bars(["money"], {"model": [0.1, 0.2]}), "a value from 0 for each of 1 labels"),
         (lambda: plots.bars(["money"], {}), "series: expected .* got 0"),
+        (lambda: plots.bars(["money"], {name: [0.1] for name in "abcd"}), "series: expected .* got 4"),
         (lambda: plots.bars(["word"] * 40, {"model": [0.1] * 40}), "labels: expected .* got 40"),
     ],
 )
@@ -695,16 +724,6 @@ def test_similarities_are_cosines_and_the_words_name_the_closest_pair():
             plots.similarities(table, ["a", "b", "c"])
 
 
-def test_tables_of_cosines_share_one_scale_and_name_their_range():
-    tables = {"far": torch.eye(3), "near": torch.ones(3, 3) + torch.eye(3)}
-    picture = plots.similarity_tables(tables, ["a", "b", "c"])
-    far, near = picture.figure.axes
-    assert cell_texts(far)[0] == ["1.00", "0.00", "0.00"] and cell_texts(near)[0] == ["1.00", "0.83", "0.83"]
-    assert "far: from 0.00 to 0.00" in picture.alt and "near: from 0.83 to 0.83" in picture.alt
-    with pytest.raises(ValueError, match="tables"):
-        plots.similarity_tables({}, ["a"])
-
-
 def test_a_constant_and_a_function_are_lines_without_markers():
     series = {"measured": [1, 2, 4], "limit": [3, 3, 3]}
     for marks, expected in ((True, ["o", ""]), (False, ["", ""])):
@@ -743,6 +762,18 @@ def test_word_maps_show_all_moments_in_the_plane_of_the_last_middles():
     )
 
 
+def test_word_maps_name_the_ends_of_each_group_in_the_last_panel():
+    picture = plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS, "bank")
+    *before, last = picture.figure.axes
+    assert not any(axes.texts for axes in before)
+    assert sorted(text.get_text() for text in last.texts) == [*"abcdef"]
+    heights = dict(zip("abcdef", np.concatenate([line.get_ydata() for line in last.lines]), strict=False))
+    for text in last.texts:
+        [group] = [group for group in GROUPS.values() if text.get_text() in group]
+        above = heights[text.get_text()] == max(heights[word] for word in group)
+        assert (text.xyann[1] > 0) == above
+
+
 def test_word_maps_refuse_what_they_cannot_draw():
     with pytest.raises(ValueError, match="words: expected .* got none such as z"):
         plots.word_maps(MOMENTS, [*"abcdef", "bank"], GROUPS | {"money": "abz"}, "bank")
@@ -767,6 +798,20 @@ def test_scatter_has_one_scale_and_names_the_correlation():
     assert nearly_0.endswith("x from 0.0 to 1.0, y from 0.0 to 2.0.")
     with pytest.raises(ValueError, match="x and y: expected .* got 4 and 3"):
         plots.scatter(x, y[:3], "exact", "learnt")
+
+
+def test_scatter_rings_the_points_that_are_marked():
+    x, y = [0, 1, 2, 3], [0.5, 0.8, 2.2, 2.9]
+    picture = plots.scatter(
+        x, y, "exact", "learnt", marked={"odd": [False, True, False, True], "none": [0] * 4}
+    )
+    (axes,) = picture.figure.axes
+    assert axes.lines[1].get_xydata().tolist() == [[1, 0.8], [3, 2.9]]
+    assert (
+        "Ringed, odd: 2 points, x from 1.0 to 3.0, y from 0.8 to 2.9. Ringed, none: 0 points." in picture.alt
+    )
+    with pytest.raises(ValueError, match="marked.*4 points, got 3"):
+        plots.scatter(x, y, "exact", "learnt", marked={"odd": [True] * 3})
 
 
 # --- Lines over one x
@@ -794,6 +839,11 @@ def test_curves_go_through_their_points_and_say_them():
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
     [axes] = plots.curves([0, 1], {"a": [1e-9, 1]}, "x", "y", log="y").figure.axes
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    [axes] = plots.curves([2, 4, 8], {"a": [-1, 0, 1]}, "x", "y", log="x").figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4", "8"]
+    [axes] = plots.curves([2, 4], {"a": [0, 1]}, "x", "y", log="x", ticks=["few", "many"]).figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["few", "many"]
     for nearly_0 in (-2.8e-16, 0.0, -0.0, 2.8e-16):
         alt = plots.curves([-5, nearly_0, 5], {"a": [1, 1e-12, 2]}, "x", "y").alt
         assert alt == "Lines of y over x. a: 1 at -5, 1e-12 at 0, 2 at 5."
@@ -811,6 +861,57 @@ def test_curves_go_through_their_points_and_say_them():
 def test_curves_refuse_what_cannot_be_drawn(x, series, complaint):
     with pytest.raises(ValueError, match=complaint):
         plots.curves(x, series, "x", "y", log=True)
+    with pytest.raises(ValueError, match="above 0"):
+        plots.curves([0, 1], {"a": [1, 1]}, "x", "y", log="x")
+    with pytest.raises(ValueError, match="ticks: expected a text for each of 2 x"):
+        plots.curves([0, 1], {"a": [1, 1]}, "x", "y", ticks=["0"])
+
+
+# --- Bars
+
+
+def test_a_limit_beyond_the_longest_bar_is_in_the_picture():
+    [axes] = plots.bars(["one", "two"], {"recall": [0.1, 0.2]}, "recall", limits={"best": 0.5}).figure.axes
+    assert axes.get_xlim()[0] == 0 and axes.get_xlim()[1] > 0.5
+
+
+# --- Intervals
+
+
+def test_a_second_interval_is_drawn_and_told_and_is_no_narrower():
+    picture = plots.intervals(["gate"], [0.25], [0.5], "nats", wider=[1.0])
+    assert "from -0.25 to +0.75, thin from -0.75 to +1.25" in picture.alt
+    assert len(picture.figure.axes[0].containers) == 2
+    with pytest.raises(ValueError, match="wider: expected a number at least as large"):
+        plots.intervals(["gate"], [0.25], [0.5], "nats", wider=[0.4])
+
+
+def test_intervals_reach_as_far_as_they_say():
+    picture = plots.intervals(["gate", "window"], [0.25, -0.5], [0.5, 0.25], "nats")
+    [axes] = picture.figure.axes
+    [bars] = [each for each in axes.collections if len(each.get_segments()) == 2]
+    assert [segment.tolist() for segment in bars.get_segments()] == [
+        [[-0.25, 0], [0.75, 0]],
+        [[-0.75, 1], [-0.25, 1]],
+    ]
+    assert picture.alt == (
+        "Intervals of nats, and a line at 0. gate: +0.25, from -0.25 to +0.75; "
+        "window: -0.50, from -0.75 to -0.25."
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "middles", "halves", "complaint"),
+    [
+        ([], [], [], "1 or more"),
+        (["a"], [1, 2], [1, 2], "for each of 1 labels"),
+        (["a"], [1], [0], "above 0"),
+        ([str(i) for i in range(40)], [1] * 40, [1] * 40, "labels: expected .* got 40"),
+    ],
+)
+def test_intervals_refuse_what_cannot_be_drawn(labels, middles, halves, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        plots.intervals(labels, middles, halves, "nats")
 
 
 # --- Dates
@@ -906,6 +1007,8 @@ def test_roofline_bends_at_the_ridge_and_says_on_which_side_each_point_lies():
         roof[1].tolist() == [10, 100] and roof[2, 1] == 100 and roof[0, 1] == pytest.approx(10 * roof[0, 0])
     )
     assert {"add", "Linear", "Roof", "ridge 10.0"} <= set(words(picture.figure))
+    sides = {text.get_text(): text for text in axes.texts}
+    assert sides["memory-bound"].get_ha() == "right" and sides["compute-bound"].get_ha() == "left"
     assert "add: 2 GFLOP/s at 0.1 FLOP/byte, left of the ridge" in picture.alt
     assert "Linear: 90 GFLOP/s at 50 FLOP/byte, right of the ridge" in picture.alt
 
@@ -958,3 +1061,24 @@ def test_many_points_are_not_all_read_out():
     text = plots.curves(x, {"square": x**2}, "x", "y").alt
     assert text.startswith("Lines of y over x at 21 of 101 places. square: 0 at 0, 0.0025 at 0.05,")
     assert text.endswith("0.903 at 0.95, 1 at 1.") and text.count(" at ") == 22
+
+
+@pytest.mark.parametrize(("colours", "table"), [(5, 48), (64, 64), (200, 256)])
+def test_a_picture_gets_the_smallest_table_of_colours_that_changes_it_little(colours, table):
+    random = np.random.default_rng(0)
+    cube = np.stack(np.meshgrid(*[np.arange(0, 255, 40)] * 3), axis=-1).reshape(-1, 3)  # 343, far apart
+    chosen = random.permutation(cube)[:colours].astype(np.uint8)
+    image = Image.fromarray(chosen[np.arange(60 * 60) % colours].reshape(60, 60, 3))
+    found = style.with_few_colours(image)
+    assert len(found.getcolors()) == colours and len(found.getpalette()) // 3 <= table
+    assert (np.asarray(found.convert("RGB")) == np.asarray(image)).all()  # with so few, nothing is lost
+
+
+def test_no_pixel_of_a_picture_changes_much_unless_the_largest_table_is_full():
+    for colours in (style.COLOURS.values(), ("#000000", "#FCFBF8")):
+        lines = matplotlib.colors.LinearSegmentedColormap.from_list("lines", list(colours))
+        shades = (255 * lines(np.linspace(0, 1, 300))[:, :3]).round().astype(np.uint8)
+        image = Image.fromarray(np.tile(shades, (10, 1, 1)))
+        found = style.with_few_colours(image)
+        change = np.abs(np.asarray(found.convert("RGB"), int) - np.asarray(image, int)).max()
+        assert change <= style.LARGEST_CHANGE

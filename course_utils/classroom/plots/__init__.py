@@ -19,6 +19,7 @@ By subject: `style` (and `Picture`), `words`, `cells` (masks, weights, tables), 
 
 from course_utils.classroom.plots.bar_charts import (
     bars,
+    intervals,
     timeline,
 )
 from course_utils.classroom.plots.cells import (
@@ -30,7 +31,6 @@ from course_utils.classroom.plots.cells import (
     mask_grids,
     moved_positions,
     similarities,
-    similarity_tables,
     span_scores,
 )
 from course_utils.classroom.plots.lines import (
@@ -82,6 +82,7 @@ __all__ = [
     "cut_rows",
     "heat_maps",
     "house_style",
+    "intervals",
     "learning_curves",
     "loss_against_floors",
     "losses_over_steps",
@@ -95,7 +96,6 @@ __all__ = [
     "scatter",
     "show",
     "similarities",
-    "similarity_tables",
     "span_scores",
     "timeline",
     "word_maps",

@@ -10,6 +10,7 @@ from course_utils.classroom.plots.style import (
     BODY,
     COLOURS,
     DASHES,
+    GREY,
     INK,
     LETTER,
     LINE,
@@ -34,12 +35,12 @@ def bars(
 
     Args:
         labels: names of the rows, from top to bottom.
-        series: one or two, as {"model": [...], "perfect model": [...]}: for each name one value >= 0 a label.
+        series: one to three, as {"model": [...], "perfect": [...]}: for each name one value >= 0 a label.
         xlabel: what the values are, and their unit.
         limits: by name, values that no bar can pass or that all are compared with: lines from top to bottom.
     """
-    if not 1 <= len(series) <= 2:
-        raise refusal("series", "1 or 2 entries", len(series))
+    if not 1 <= len(series) <= 3:
+        raise refusal("series", "1 to 3 entries", len(series))
     values = {name: as_numbers(numbers) for name, numbers in series.items()}
     for name, numbers in values.items():
         if not labels or numbers.shape != (len(labels),) or not (numbers >= 0).all():
@@ -47,7 +48,8 @@ def bars(
             raise refusal(
                 f"series[{name!r}]", wanted, f"the shape {numbers.shape}, {numbers.min(initial=0)} the least"
             )
-    row, thickness = 0.24 * len(series) + 0.14, 0.8 / len(series)
+    row = (0.24 if len(series) < 3 else 0.18) * len(series) + 0.14
+    thickness = 0.8 / len(series)
     if (height := row * len(labels) + 1.0) > MAX_HEIGHT:
         got = f"{len(labels)}, which need {height:.1f} inches of {MAX_HEIGHT}"
         raise refusal("labels", "as many as a slide has room for", got)
@@ -58,6 +60,7 @@ def bars(
         looks = [
             {"color": COLOURS["navy"]},
             {"facecolor": PAPER, "edgecolor": COLOURS["rust"], "hatch": "////"},
+            {"facecolor": COLOURS["sky"], "edgecolor": INK},
         ]
         for i, ((name, numbers), look) in enumerate(zip(values.items(), looks, strict=False)):
             drawn = axes.barh(
@@ -79,14 +82,67 @@ def bars(
             axes.axvline(
                 value, color=INK, linestyle=dashes, marker="", label=f"{name} {value:{number_format}}"
             )
-        if len(series) == 2 or limits:
-            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        if limits:  # also those beyond the longest bar
+            axes.set_xlim(right=max(axes.get_xlim()[1], 1.05 * max(limits.values())))
+        if len(series) > 1 or limits:
+            columns = max(2, len(series))
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=columns)
     rows = [
         f"{label}: " + ", ".join(f"{name} {numbers[i]:{number_format}}" for name, numbers in values.items())
         for i, label in enumerate(labels)
     ]
     rows += [f"a line at {name}: {value:{number_format}}" for name, value in (limits or {}).items()]
     return Picture(figure, f"{title + '. ' if title else ''}Bars of {xlabel}. {'; '.join(rows)}.")
+
+
+def intervals(
+    labels: Sequence[str],
+    middles: Sequence[float],
+    halves: Sequence[float],
+    xlabel: str,
+    title: str | None = None,
+    wider: Sequence[float] | None = None,
+) -> Picture:
+    """Differences with their intervals, one row each, and a line at 0: an interval across it shows nothing.
+
+    Args:
+        labels: names of the rows, from top to bottom.
+        middles: the difference of each row.
+        halves: half of the width of its interval, above 0.
+        xlabel: what differs from what, and the unit.
+        wider: halves of a second interval, at least as wide, as a thin line: one for many looks, say.
+    """
+    places, half = as_numbers(middles), as_numbers(halves)
+    outer = half if wider is None else as_numbers(wider)
+    if outer.shape != half.shape or not (outer >= half).all():
+        raise refusal("wider", "a number at least as large for each of halves", outer.tolist())
+    if not labels or not places.shape == half.shape == (len(labels),) or not (half > 0).all():
+        wanted = f"a number and a half width above 0 for each of {len(labels) or '1 or more'} labels"
+        raise refusal("middles and halves", wanted, f"{places.tolist()} and {half.tolist()}")
+    if (height := 0.36 * len(labels) + 0.9) > MAX_HEIGHT:
+        got = f"{len(labels)}, which need {height:.1f} inches of {MAX_HEIGHT}"
+        raise refusal("labels", "as many as a slide has room for", got)
+    with house_style():
+        figure = Figure(figsize=(6.6, height), layout="constrained")
+        axes = figure.add_subplot()
+        rows = np.arange(len(labels))
+        axes.axvline(0, color=INK, linestyle=DASHES[1], marker="")
+        if wider is not None:
+            axes.errorbar(places, rows, xerr=outer, fmt="none", ecolor=GREY, capsize=2, elinewidth=0.8)
+        axes.errorbar(places, rows, xerr=half, fmt="o", color=COLOURS["navy"], capsize=4, elinewidth=1.6)
+        axes.set_yticks(rows, labels)
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.margins(y=0.12)
+        axes.set_xlabel(xlabel)
+        axes.set_title(title or "", loc="left")
+    said = [
+        f"{label}: {middle:+.2f}, from {middle - width:+.2f} to {middle + width:+.2f}"
+        + ("" if wider is None else f", thin from {middle - far:+.2f} to {middle + far:+.2f}")
+        for label, middle, width, far in zip(labels, places, half, outer, strict=True)
+    ]
+    start = f"{title}. " if title else ""
+    return Picture(figure, f"{start}Intervals of {xlabel}, and a line at 0. {'; '.join(said)}.")
 
 
 def timeline(events: Sequence[tuple[str, float]], title: str | None = None) -> Picture:

@@ -37,7 +37,7 @@ CELL_WITH_NUMBER, NARROW_COLUMN = 0.4, 0.3  # inches
 
 
 def mask_grid(mask, tokens: Sequence[str], title: str | None = None) -> Picture:
-    """Who may look at whom: a dot where the token of the row may look at the token of the column.
+    """Which tokens may attend to which: a dot where the token of the row may attend to that of the column.
 
     Args:
         mask: bool or 0/1, `(seq_len, seq_len)`, as from `course_utils.masks`: rows are queries.
@@ -50,7 +50,7 @@ def mask_grids(named_masks: Sequence[tuple[str | None, object]], tokens: Sequenc
     """Several masks over the same tokens side by side, from pairs (title, mask)."""
     grids = [(title, square("mask", mask, tokens).astype(bool)) for title, mask in named_masks]
     figure, panels, _ = token_panels(
-        [title for title, _ in grids], tokens, "● may look     blank: may not look"
+        [title for title, _ in grids], tokens, "● may attend     blank: may not attend"
     )
     for axes, (_, mask) in zip(panels, grids, strict=True):
         draw_cells(axes, 0.25 * mask, highest=1)
@@ -60,12 +60,15 @@ def mask_grids(named_masks: Sequence[tuple[str | None, object]], tokens: Sequenc
 
 
 def attention_grid(weights, tokens: Sequence[str], title: str | None = None, mask=None) -> Picture:
-    """Attention weights, a row for each token that looks; see `attention_grids`."""
+    """Attention weights, a row for each token that attends; see `attention_grids`."""
     return attention_grids([(title, weights)], tokens, None if mask is None else [mask])
 
 
 def attention_grids(
-    named_weights: Sequence[tuple[str | None, object]], tokens: Sequence[str], masks: Sequence | None = None
+    named_weights: Sequence[tuple[str | None, object]],
+    tokens: Sequence[str],
+    masks: Sequence | None = None,
+    outlined: int | None = None,
 ) -> Picture:
     """Attention weights of several heads or under several masks side by side, in one scale of darkness.
 
@@ -74,13 +77,16 @@ def attention_grids(
     Args:
         named_weights: pairs (title, weights); weights `(seq_len, seq_len)`, each row sums to 1.
         tokens: `seq_len` names.
-        masks: one for each of `named_weights`, True = may look. Cells that are masked and hold exactly 0 are
-            hatched; a masked cell with a weight is not, so that a leak shows.
+        masks: one for each of `named_weights`, True = may attend. Cells that are masked and hold exactly 0
+            are hatched; a masked cell with a weight is not, so that a leak shows.
+        outlined: the position of a token whose row has a frame, in every table.
     """
     grids = [(title, square("weights", weights, tokens)) for title, weights in named_weights]
     allowed = [square("mask", mask, tokens).astype(bool) for mask in masks or []]
     if allowed and len(allowed) != len(grids):
         raise refusal("masks", f"one for each of {len(grids)} tables of weights", len(allowed))
+    if outlined is not None and not 0 <= outlined < len(tokens):
+        raise refusal("outlined", f"0 to {len(tokens) - 1}", outlined)
     highest = max((float(weights.max()) for _, weights in grids), default=0) or 1.0
     note = "hatched: masked, a weight of exactly 0" if allowed else None
     figure, panels, cell = token_panels([title for title, _ in grids], tokens, note)
@@ -97,12 +103,16 @@ def attention_grids(
                 write_in_cell(
                     axes, row, column, f"{weights[row, column]:.2f}", HEAT(weights[row, column] / highest)
                 )
+        if outlined is not None:
+            frame = {"fill": False, "edgecolor": COLOURS["rust"], "linewidth": 2.5, "clip_on": False}
+            axes.add_patch(Rectangle((0, outlined), len(tokens), 1, **frame))
     if not numbers:
         add_bar(figure, panels, mesh)
     every_row = len(grids) * len(tokens) <= 2 * MOST_WITH_NUMBERS
-    return Picture(
-        figure, " ".join(describe_weights(title, weights, tokens, every_row) for title, weights in grids)
-    )
+    sentences = [describe_weights(title, weights, tokens, every_row) for title, weights in grids]
+    if outlined is not None:
+        sentences.append(f"In a frame: the row of {numbered(tokens)[outlined]}.")
+    return Picture(figure, " ".join(sentences))
 
 
 def moved_positions(differences: dict[str, Sequence[float]], tokens: Sequence[str], changed: int) -> Picture:
@@ -267,39 +277,6 @@ def span_scores(start, end, tokens: Sequence[str], title: str | None = None) -> 
     )
 
 
-def similarity_tables(tables: dict[str, object], names: Sequence[str]) -> Picture:
-    """Cosines between the rows of several tables, side by side and on one scale: as `similarities` shows one.
-
-    Args:
-        tables: {title: table}, each `(len(names), size)`.
-        names: what the rows stand for, the same in all tables.
-    """
-    if not tables:
-        raise refusal("tables", "one or more", "nothing to draw")
-    cell = 0.36  # inches
-    left, gap, side = LETTER * max(map(len, names)) + 0.1, 0.2, cell * len(names)
-    width, height = left + len(tables) * side + (len(tables) - 1) * gap, side + 0.3
-    with house_style():
-        figure = Figure(figsize=(width, height))
-        said = []
-        for i, (title, table) in enumerate(tables.items()):
-            rows = as_numbers(table)
-            directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-            cosines = directions @ directions.T
-            place = (left + i * (side + gap)) / width, 0, side / width, side / height
-            axes = figure.add_axes(place, title=title)
-            draw_cells(axes, np.clip(cosines, 0, 1), highest=1)
-            for (row, column), cosine in np.ndenumerate(cosines):
-                write_in_cell(axes, row, column, f"{cosine:z.2f}", HEAT(np.clip(cosine, 0, 1)))
-            axes.set_yticks(np.arange(len(names)) + 0.5, names if i == 0 else [""] * len(names))
-            name_columns(axes, names, cell)
-            apart = cosines[np.tril_indices(len(names), -1)]
-            said.append(
-                f"{title}: from {apart.min():.2f} to {apart.max():.2f}, median {np.median(apart):.2f}"
-            )
-    return Picture(figure, f"Cosines between {listed(list(names))}. {'. '.join(said)}.")
-
-
 def cut_rows(cuts: dict[str, Sequence[str]]) -> Picture:
     """How vocabularies split one text: a row for each, a box for each piece. Boxes of one word touch, and
     those that continue a word are shaded and keep their `##`.
@@ -384,7 +361,7 @@ def token_panels(
         height = MAX_HEIGHT - 0.3 - below - title_height * rows - gap * (rows - 1)
         return min(width / (columns * len(tokens)), height / (rows * len(tokens)), LARGEST_CELL)
 
-    columns = max(range(1, len(titles) + 1), key=cell_of)
+    columns = max(range(1, len(titles) + 1), key=lambda n: (cell_of(n), n))  # of equals the widest
     if (cell := cell_of(columns)) < SMALLEST_CELL:
         got = f"{cell:.2f} for {len(titles)} grid(s) of {len(tokens)} tokens"
         raise refusal("grids", f"cells of {SMALLEST_CELL} inches or more on a slide", got, "draw fewer")
@@ -405,8 +382,8 @@ def token_panels(
         middle = (left + right) / 2 / right
         under = below - names * (0.8 if cell > NARROW_COLUMN else 1)
         grids_middle = (below + height - title_height) / 2 / height
-        figure.text(0.1 / right, grids_middle, "token that looks", rotation=90, ha="left", va="center")
-        figure.text(middle, under / height, "token looked at", ha="center", va="top")
+        figure.text(0.1 / right, grids_middle, "token that attends", rotation=90, ha="left", va="center")
+        figure.text(middle, under / height, "token attended to", ha="center", va="top")
         if note:
             figure.text(middle, (under - 0.25) / height, note, ha="center", va="top", size=SMALL)
     return figure, panels, cell

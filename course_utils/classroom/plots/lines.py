@@ -13,6 +13,7 @@ from course_utils.classroom.plots.style import (
     DASHES,
     GREY,
     INK,
+    PAPER,
     SMALL,
     Picture,
     as_numbers,
@@ -21,6 +22,7 @@ from course_utils.classroom.plots.style import (
 )
 from course_utils.classroom.plots.words import listed
 
+MOST_DECADES = 4  # of an axis by factors with lines at 1, 2 and 5; a longer one has them at powers of 10
 LEAST_NATS = 0.12  # what an axis of losses shows at least: what hardly differs shall not look far apart
 
 
@@ -126,26 +128,30 @@ def curves(
     title: str | None = None,
     log: bool | str = False,
     marks: bool = True,
+    ticks: Sequence[str] | None = None,
 ) -> Picture:
     """Up to four lines over the same x, told apart by dashes and markers and named in a legend.
 
     Args:
         x: places on the axis, rising.
         series: {"divided": [...], "not divided": [...]}: for each name one value for each x.
-        log: draw both axes by factors, or with "y" the values alone; what is drawn by factors must be
+        log: draw both axes by factors, or with "x" or "y" that one alone; what is drawn by factors must be
             above 0.
         marks: False for a function, drawn as a line; True for what was measured at each place.
+        ticks: what to write below each x, in the place of its number.
     """
     if not 1 <= len(series) <= len(DASHES):
         raise refusal("series", f"1 to {len(DASHES)} entries", len(series))
     places = as_numbers(x)
     if places.ndim != 1 or len(places) < 2 or not (np.diff(places) > 0).all():
         raise refusal("x", "two numbers or more, each larger than the one before", x)
+    if ticks is not None and len(ticks) != len(places):
+        raise refusal("ticks", f"a text for each of {len(places)} x", f"{len(ticks)} texts")
     values = {name: as_numbers(numbers) for name, numbers in series.items()}
     for name, numbers in values.items():
         if numbers.shape != places.shape or not np.isfinite(numbers).all():
             raise refusal(f"series[{name!r}]", f"a finite number for each of {len(places)} x", numbers)
-        if log and not ((log == "y" or places[0] > 0) and (numbers > 0).all()):
+        if log and not ((log == "y" or places[0] > 0) and (log == "x" or (numbers > 0).all())):
             raise refusal(f"series[{name!r}]", f"x and numbers above 0 with log={log!r}", numbers.min())
     with house_style():
         figure = Figure(figsize=(7.0, 3.8), layout="constrained")
@@ -157,13 +163,19 @@ def curves(
             axes.set_yscale("log")
         elif log:
             axes.set_xscale("log", base=2)
-            axes.set_yscale("log")
             axes.set_xticks(places, [f"{place:g}" for place in places])
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
             axes.minorticks_off()
         elif (places == places.round()).all():
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no layer 0.5
+        if log and log not in ("x", "y"):
+            axes.set_yscale("log")
+            lowest, highest = axes.get_ylim()
+            is_long = highest / lowest > 10**MOST_DECADES
+            axes.yaxis.set_major_locator(LogLocator(subs=(1,) if is_long else (1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
+        if ticks is not None:
+            axes.set_xticks(places, ticks)
         axes.grid(axis="y")
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
@@ -356,11 +368,24 @@ def roofline(
                 name, (intensity, speed / 1e9), xytext=way, textcoords="offset points", size=BODY - 1, ha=side
             )
         axes.set(xscale="log", yscale="log", xlim=(low, high))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+        across = axes.get_xaxis_transform()  # the words stand at the foot, whatever the speeds are
+        for side, way, text in (("right", -8, "memory-bound"), ("left", 8, "compute-bound")):
+            axes.annotate(
+                text,
+                (ridge, 0.04),
+                xycoords=across,
+                xytext=(way, 0),
+                textcoords="offset points",
+                size=BODY - 1,
+                ha=side,
+            )
         axes.set_xlabel("arithmetic intensity (FLOP/byte)")
         axes.set_ylabel("GFLOP/s")
         axes.set_title(title or "", loc="left")
         axes.grid(axis="y")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left", frameon=True, facecolor=PAPER, edgecolor="none", framealpha=1)
     said = [
         f"{name}: {speed / 1e9:.3g} GFLOP/s at {intensity:.3g} FLOP/byte, "
         f"{'left' if intensity < ridge else 'right'} of the ridge"
@@ -394,7 +419,9 @@ def row_lengths(lengths: Sequence[float], used: int, fresh: float, name: str = "
         top = 1.25 * float(max(values.max(), fresh))
         axes.set_ylim(0, top)
         axes.set_xlim(-2, len(values) + 1)
-        axes.text(used + 1, 0.93 * top, f"longest row in training: {used} {name}s", va="center", size=SMALL)
+        axes.text(
+            used + 1, 0.93 * top, f"longest sequence in training: {used} {name}s", va="center", size=SMALL
+        )
         axes.text(len(values), fresh + 0.06 * top, f"a fresh row: {fresh:.3f}", ha="right", size=SMALL)
         axes.set_xlabel(name)
         axes.set_ylabel("length of its row")

@@ -52,6 +52,6 @@ def losses_over_steps(
         for name, table in losses.items()
     ]
     lines = ", ".join(f"{name} {floor:.2f}" for name, floor in floors.items())
-    return Picture(
-        figure, f"Loss in nats over steps, means over the seeds. {'; '.join(said)}. Lines: {lines}."
-    )
+    seeds = max((len(as_numbers(table)) for table in losses.values()), default=1)
+    means = ", means over the seeds" if seeds > 1 else ""
+    return Picture(figure, f"Loss in nats over steps{means}. {'; '.join(said)}. Lines: {lines}.")

@@ -26,7 +26,7 @@ def word_maps(
     panels: Sequence[tuple[str, object]], words: Sequence[str], groups: dict[str, Sequence[str]], named: str
 ) -> Picture:
     """The same words at several moments, all panels in one plane: markers say the group, one word has a ring,
-    and in the last panel the first two words of each group stand beside their markers.
+    and in the last panel the highest and the lowest word of each group stand beside their markers.
 
     The plane is the one through the middles of the groups in the last panel (for four groups, the one nearest
     to them); the vectors of all panels are projected on it, so that movement is movement. The named word has
@@ -66,7 +66,8 @@ def word_maps(
             for (group, members), colour, marker in looks:
                 x, y = place[start : start + len(members)].T
                 axes.plot(x, y, marker, color=colour, label=group, alpha=0.85)
-                for i, height in enumerate((4, -11) if is_last else ()):  # one above its marker, one below
+                ends = {y.argmax(): 4, y.argmin(): -11} if is_last else {}
+                for i, height in ends.items():  # one above its marker, one below
                     axes.annotate(
                         members[i], (x[i], y[i]), (5, height), textcoords="offset points", size=SMALL
                     )
@@ -152,30 +153,56 @@ def point_maps(panels: Sequence[tuple[str, object]], labels: Sequence[str]) -> P
     return Picture(figure, f"{len(labels)} points, {counts}, each panel in its own plane. {' '.join(said)}")
 
 
-def scatter(x, y, xlabel: str, ylabel: str, title: str | None = None) -> Picture:
+def scatter(
+    x, y, xlabel: str, ylabel: str, title: str | None = None, marked: dict[str, object] | None = None
+) -> Picture:
     """Points (x, y) in one scale for both axes, with the line on which y equals x.
 
     Args:
         x, y: numbers, as many of the one as of the other; two or more.
+        marked: {"impossible": [True, False, ...]}: points to draw as rings, one truth value for each point.
     """
     x, y = as_numbers(x).ravel(), as_numbers(y).ravel()
     if x.shape != y.shape or len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise refusal("x and y", "as many finite numbers, two or more", f"{len(x)} and {len(y)}")
+    chosen = {name: as_numbers(which).ravel() > 0 for name, which in (marked or {}).items()}
+    for name, which in chosen.items():
+        if which.shape != x.shape:
+            raise refusal(f"marked[{name!r}]", f"a truth value for each of {len(x)} points", f"{len(which)}")
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     margin = 0.04 * (high - low or 1)
     with house_style():
         figure = Figure(figsize=(4.8, 4.8), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(x, y, "o", color=COLOURS["navy"], markersize=2.5, alpha=0.35, markeredgewidth=0)
+        for (name, which), colour in zip(chosen.items(), (COLOURS["berry"], INK), strict=False):
+            axes.plot(
+                x[which],
+                y[which],
+                "o",
+                color=colour,
+                fillstyle="none",
+                markersize=7,
+                linestyle="",
+                label=name,
+            )
         axes.axline((low, low), slope=1, color=COLOURS["rust"], linestyle=DASHES[1], marker="", label="equal")
         limits = (low - margin, high + margin)
         axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel=xlabel, ylabel=ylabel)
         axes.set_title(title or "", loc="left")
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right" if chosen else "upper left")  # rings stand where x and y differ
     alt = (
         f"{title + '. ' if title else ''}{len(x):,} points: {ylabel} over {xlabel}, beside the line on which"
         " both are equal."
         f" Correlation {np.corrcoef(x, y)[0, 1]:.2f}; x from {x.min():z.1f} to {x.max():z.1f},"
         f" y from {y.min():z.1f} to {y.max():z.1f}."
     )
+    for name, which in chosen.items():
+        alt += f" Ringed, {name}: {which.sum():,} points"
+        if which.any():
+            alt += (
+                f", x from {x[which].min():z.1f} to {x[which].max():z.1f},"
+                f" y from {y[which].min():z.1f} to {y[which].max():z.1f}"
+            )
+        alt += "."
     return Picture(figure, alt)

@@ -11,7 +11,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageChops
 
 PAPER, INK, GREY, LINE = "#FCFBF8", "#1B1E23", "#555B66", "#CFCBC2"
 COLOURS = {"navy": "#003A70", "berry": "#9B2257", "rust": "#C14E00", "sky": "#3B93C6"}
@@ -24,6 +24,8 @@ HEAT = LinearSegmentedColormap.from_list(
 
 SMALL, BODY = 9, 11  # points
 MAX_WIDTH, MAX_HEIGHT = 9.6, 5.4  # inches
+TABLES_OF_COLOURS = (48, 64, 96, 128, 192, 256)
+LARGEST_CHANGE = 8  # of 255, of any colour of any pixel, by a table of colours
 SCREEN_DPI = 96  # CSS pixels of an inch
 DPI = 144  # 1.5 picture pixels to a screen pixel: sharp on a projector, and still a small file
 LETTER = 0.62 * SMALL / 72  # inches: about the width of a small letter
@@ -75,6 +77,19 @@ def house_style():
     return matplotlib.rc_context(STYLE)
 
 
+def with_few_colours(image: Image.Image) -> Image.Image:
+    """An RGB image with the smallest table of colours that changes no pixel much, or else with the largest.
+
+    A notebook with many pictures stays small, and the eye sees no difference.
+    """
+    for size in TABLES_OF_COLOURS:
+        indexed = image.quantize(size, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        change = ImageChops.difference(image, indexed.convert("RGB"))
+        if max(high for _, high in change.getextrema()) <= LARGEST_CHANGE:
+            break
+    return indexed
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure with `alt`, the text for those who do not see it: what it shows, not that it is a picture.
@@ -109,11 +124,9 @@ class Picture:
                 pad_inches=0.12,
                 metadata={"Software": None},
             )
-        # A table of 256 colours in place of full ones: a third of the size, and no difference to the eye.
-        with Image.open(buffer) as full:
-            indexed = full.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         small = BytesIO()
-        indexed.save(small, format="PNG", optimize=True)
+        with Image.open(buffer) as full:
+            with_few_colours(full.convert("RGB")).save(small, format="PNG", optimize=True)
         return small.getvalue()
 
     def outputs(self) -> list[tuple[dict, dict]]:

@@ -8,10 +8,10 @@ MOST_WITH_NUMBERS = 8
 
 
 def numbered(tokens: Sequence[str]) -> list[str]:
-    """Token names in quotation marks; those that occur more than once with their position, counted from 1."""
+    """Token names in quotation marks; those that occur more than once with their position, counted from 0."""
     return [
         f"'{token}' (position {i})" if tokens.count(token) > 1 else f"'{token}'"
-        for i, token in enumerate(list(tokens), start=1)
+        for i, token in enumerate(tokens)
     ]
 
 
@@ -25,25 +25,23 @@ def short_number(amount: float) -> str:
 
 
 def describe_mask(title: str | None, mask: np.ndarray, tokens: Sequence[str]) -> str:
-    """What a mask allows; tokens that may look at the same are named together."""
-    start = f"{title or 'Mask'}: {int(mask.sum())} of {mask.size} looks allowed"
+    """What a mask allows; tokens that may attend to the same are named together."""
+    start = f"{title or 'Mask'}: {int(mask.sum())} of {mask.size} pairs allowed"
     if len(tokens) > MOST_WITH_NUMBERS:
         return f"{start}; row by row {listed([str(count) for count in mask.sum(axis=1)])}."
     names = numbered(tokens)
-    lookers: dict[str, list[str]] = {}
+    rows: dict[str, list[str]] = {}
     for name, row in zip(names, mask, strict=True):
         seen = [other for other, allowed in zip(names, row, strict=True) if allowed]
         unseen = [other for other, allowed in zip(names, row, strict=True) if not allowed]
         text = listed(seen) if len(seen) <= len(unseen) else f"all but {listed(unseen)}" if unseen else "all"
-        lookers.setdefault(text, []).append(name)
-    looks = [
-        f"{listed(group) if len(lookers) > 1 else 'each token'} at {text}" for text, group in lookers.items()
-    ]
-    return f"{start}: {'; '.join(looks)}."
+        rows.setdefault(text, []).append(name)
+    pairs = [f"{listed(group) if len(rows) > 1 else 'each token'} to {text}" for text, group in rows.items()]
+    return f"{start}: {'; '.join(pairs)}."
 
 
 def describe_weights(title: str | None, weights: np.ndarray, tokens: Sequence[str], every_row: bool) -> str:
-    """What each token looks at most, or only the three strongest looks.
+    """What each token attends to most, or only the three largest weights.
 
     Of weights that two decimals cannot tell apart the first one counts: the words stay the same on every
     machine.
@@ -52,10 +50,10 @@ def describe_weights(title: str | None, weights: np.ndarray, tokens: Sequence[st
     best = rounded.argmax(axis=1)
     rows = range(len(tokens)) if every_row else np.argsort(-rounded.max(axis=1), kind="stable")[:3]
     alike = rounded.max(axis=1) == rounded.min(axis=1)
-    looks = [
+    pairs = [
         f"{names[row]} to {'all alike' if alike[row] and len(tokens) > 1 else names[best[row]]}"
         f" ({rounded[row, best[row]]:.2f})"
         for row in rows
     ]
     start = "most weight goes from" if every_row else "strongest from"
-    return f"{title or 'Attention'}: {start} {listed(looks)}."
+    return f"{title or 'Attention'}: {start} {listed(pairs)}."
