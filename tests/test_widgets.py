@@ -20,14 +20,18 @@ from course_utils.lessons.embeddings.panel import embedding_sum
 from course_utils.lessons.encoder.panel import residual_dial
 from course_utils.lessons.family.panel import relatives
 from course_utils.lessons.inside_bert.panel import sense_explorer
+from course_utils.lessons.many_machines.panel import cluster_planner
 from course_utils.lessons.masks.panel import MaskPlayground
 from course_utils.lessons.mlm.panel import masking_playground
+from course_utils.lessons.modern.panel import batch_of, changes_html, parts_of, six_changes
 from course_utils.lessons.nsp.panel import next_sentence
 from course_utils.lessons.pretraining.panel import training_replay
+from course_utils.lessons.sentence_vectors.panel import encoders_of, sentence_search
 from course_utils.lessons.start_here.panel import fill_blank
 from course_utils.lessons.tasks.panel import answer_finder
 from course_utils.lessons.word2vec.panel import neighbours
 from course_utils.lessons.wordpiece.panel import piece_reader
+from course_utils.lessons.your_own_data.panel import doubt_dial
 from course_utils.toy import tasks as toy_tasks
 from course_utils.toy.language import VOCAB_FILE, ToyLanguage
 from course_utils.word2vec import Word2Vec
@@ -35,6 +39,11 @@ from course_utils.wordpiece import WordPieceTokenizer
 
 WORDS = ["the", "bank", "was", "robbed", "yesterday"]
 VECTORS = torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.0, 0.5], [1.5, 1.0], [1.0, 2.0]])
+
+
+def parts(box: ipw.Box) -> list[ipw.Widget]:
+    """What a reader sees of a panel."""
+    return [part for part in box.children if part.layout.display != "none"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +77,7 @@ def test_panel_renders_anew_when_a_control_changes_and_turns_errors_into_sentenc
 
 def test_fill_blank_shows_what_the_model_says(model, tokenizer):
     box = fill_blank(model, tokenizer)
-    field, guesses, view = box.children
+    field, guesses, view = parts(box)
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     with torch.no_grad():
         best = model(ids).prediction_logits[ids == tokenizer.mask_token_id][0].topk(guesses.value).indices
@@ -93,14 +102,14 @@ def test_fill_blank_shows_what_the_model_says(model, tokenizer):
     ],
 )
 def test_odd_input_gets_a_friendly_sentence(model, tokenizer, text, says):
-    field, _, view = fill_blank(model, tokenizer).children
+    field, _, view = parts(fill_blank(model, tokenizer))
     field.value = text
     assert says in view.value and "Traceback" not in view.value
 
 
 @pytest.mark.parametrize("text", ["[MASK]", "😀 [MASK] 😀", "שלום [MASK]", "<b onclick=x>[MASK]</b>"])
 def test_strange_but_readable_input_is_answered_without_markup(model, tokenizer, text):
-    field, _, view = fill_blank(model, tokenizer).children
+    field, _, view = parts(fill_blank(model, tokenizer))
     field.value = text
     assert "blank 1" in view.value and "onclick" not in view.value
 
@@ -136,7 +145,7 @@ def test_playground_says_what_an_empty_row_means():
     playground = MaskPlayground(VECTORS, WORDS)
     for cell in playground._cells[1]:
         cell.value = False
-    assert "may look at nobody" in playground._view.value
+    assert "may attend to nobody" in playground._view.value
 
 
 def test_playground_refuses_words_that_do_not_fit():
@@ -156,7 +165,7 @@ def tokenizers(tokenizer):
 
 
 def test_piece_reader_shows_pieces_ids_and_offsets_of_the_chosen_vocabulary(tokenizers):
-    field, choice, view = piece_reader(tokenizers, "The bank!").children
+    field, choice, view = parts(piece_reader(tokenizers, "The bank!"))
     for name, tokenizer in tokenizers.items():
         choice.value = name
         encoding = tokenizer.encode("The bank!")
@@ -183,7 +192,7 @@ def test_piece_reader_shows_pieces_ids_and_offsets_of_the_chosen_vocabulary(toke
     ],
 )
 def test_piece_reader_is_safe_from_odd_input(tokenizers, text, says):
-    field, choice, view = piece_reader(tokenizers).children
+    field, choice, view = parts(piece_reader(tokenizers))
     field.value = text
     for choice.value in tokenizers:
         assert says in view.value and "Traceback" not in view.value and "<script" not in view.value
@@ -194,7 +203,7 @@ def test_piece_reader_is_safe_from_odd_input(tokenizers, text, says):
 
 def test_embedding_sum_shows_the_rows_and_what_the_module_makes_of_them(model, tokenizer):
     box = embedding_sum(model.bert.embeddings, tokenizer)
-    first, second, token, shift, view = box.children
+    first, second, token, shift, view = parts(box)
     assert "→ cat ←" in view.value and "position 2" in view.value and "segment 0" in view.value
     encoding = tokenizer.encode("the cat sat", "it was happy")
     ids, kinds = torch.tensor([encoding.input_ids]), torch.tensor([encoding.token_type_ids])
@@ -227,7 +236,7 @@ def test_attention_explorer_shows_the_rows_of_the_chosen_head(model, tokenizer):
         expected = model(ids, output_attentions=True).attentions[1][0, 1]
     assert torch.equal(explorer.weights, expected)
     view = explorer.children[0].children[-1]
-    assert "Layer 2, head 2" in view.value and "bank looks at" in view.value
+    assert "Layer 2, head 2" in view.value and "bank attends to" in view.value
     cells = [f">{w:.2f}<" for w in expected[3].tolist()]
     assert all(cell in view.value for cell in cells) and ">1.00<" in view.value
     assert f"({expected[3].max():.2f})" in view.value
@@ -254,7 +263,7 @@ def test_attention_explorer_answers_odd_text_and_keeps_its_tokens(model, tokeniz
     explorer.layer.value = 1
     assert says in view.value
     explorer.field.value = "<b onclick=x>it was happy</b>"
-    assert "looks at" in view.value and "<b " not in view.value
+    assert "attends to" in view.value and "<b " not in view.value
 
 
 # --- notebook 01
@@ -273,7 +282,7 @@ def two_word_models() -> dict:
 
 def test_neighbours_follow_word_window_and_negatives():
     models = two_word_models()
-    field, window, negatives, view = neighbours(models, k=3).children
+    field, window, negatives, view = parts(neighbours(models, k=3))
     assert (window.options, negatives.options) == ((1, 5), (2, 5))
     assert view.value.index("market") < view.value.index("river")
     assert f"{math.cos(0.1):.2f}" in view.value
@@ -295,7 +304,7 @@ def test_neighbours_follow_word_window_and_negatives():
     ],
 )
 def test_neighbours_of_an_odd_word_are_a_friendly_sentence(word, says):
-    field, _, _, view = neighbours(two_word_models()).children
+    field, _, _, view = parts(neighbours(two_word_models()))
     field.value = word
     assert says in view.value and "<script" not in view.value and "<td" not in view.value
     field.value = "bank"
@@ -317,7 +326,7 @@ def masking_box(embedded):
 
 def test_masking_playground_shows_what_mask_tokens_draws(embedded):
     _, tokenizer = embedded
-    field, rate, seed, guesses, view = masking_box(embedded).children
+    field, rate, seed, guesses, view = parts(masking_box(embedded))
     rate.value, seed.value, guesses.value = 0.5, 3, 2
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     masked_ids, labels = mlm.mask_tokens(ids, tokenizer, 0.5, torch.Generator().manual_seed(3))
@@ -332,7 +341,7 @@ def test_masking_playground_shows_what_mask_tokens_draws(embedded):
 
 
 def test_masking_playground_says_when_nothing_is_selected_and_when_a_sentence_is_foreign(embedded):
-    field, rate, seed, _, view = masking_box(embedded).children
+    field, rate, seed, _, view = parts(masking_box(embedded))
     rate.value = 0.05
     empty = [
         value for value in range(20) if (setattr(seed, "value", value) or "Nothing is selected" in view.value)
@@ -359,7 +368,7 @@ def cosines_on(view) -> list[float]:
 
 
 def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(model, tokenizer):
-    field, depth, keep, view = residual_dial(model.bert, tokenizer).children
+    field, depth, keep, view = parts(residual_dial(model.bert, tokenizer))
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     with torch.no_grad():
         states = model.bert(ids, output_hidden_states=True).hidden_states
@@ -384,7 +393,7 @@ def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(mo
     ],
 )
 def test_residual_dial_answers_odd_text(model, tokenizer, text, says):
-    field, _, _, view = residual_dial(model.bert, tokenizer).children
+    field, _, _, view = parts(residual_dial(model.bert, tokenizer))
     field.value = text
     assert says in view.value and "<script" not in view.value
 
@@ -401,7 +410,7 @@ def reviewer(model, tokenizer):
 def test_review_reader_shows_probabilities_and_what_each_word_adds(reviewer):
     classifier, task = reviewer
     box = review_reader(classifier, task)
-    field, view = box.children
+    field, view = parts(box)
     field.value = "great film !"
     probabilities = task.predict_proba(classifier, ["great film !"])[0]
     assert f"negative {probabilities[0]:.1%}, positive {probabilities[1]:.1%}" in view.value
@@ -423,7 +432,7 @@ def test_review_reader_shows_probabilities_and_what_each_word_adds(reviewer):
     ],
 )
 def test_review_reader_answers_odd_text(reviewer, text, says):
-    field, view = review_reader(*reviewer).children
+    field, view = parts(review_reader(*reviewer))
     field.value = text
     assert says in view.value and "Traceback" not in view.value
     field.value = "<b>bold</b> & good \u4e2d"
@@ -437,7 +446,7 @@ def test_cost_calculator_is_the_profiler_at_every_depth():
     from course_utils.profiler import profile
 
     box = cost_calculator(1e11, 1e10)
-    layers, hidden, heads, seq_len, batch, view = box.children
+    layers, hidden, heads, seq_len, batch, view = parts(box)
     assert view.value.index("mini") < view.value.index("→ your model")
     layers.value, hidden.value, heads.value, seq_len.value, batch.value = 5, 256, 8, 64, 4
     config = BertConfig(hidden_size=256, num_hidden_layers=5, num_attention_heads=8, intermediate_size=1024)
@@ -459,7 +468,7 @@ def test_cost_calculator_is_the_profiler_at_every_depth():
 
 def test_cost_calculator_refuses_heads_that_do_not_fit_and_marks_the_published_sizes():
     box = cost_calculator(1e11, 1e10)
-    layers, hidden, heads, _, _, view = box.children
+    layers, hidden, heads, _, _, view = parts(box)
     hidden.value = 128
     assert "no multiple of 12 heads" in view.value and "<table" not in view.value
     heads.value = 2
@@ -477,7 +486,7 @@ def test_roofline_view_draws_the_machine_that_is_chosen():
 
     stored = machine_time.stored()
     faster = {**stored, "peak_flops": 10 * stored["peak_flops"]}
-    choice, view = roofline_view({"stored": stored, "faster": faster}).children
+    choice, view = parts(roofline_view({"stored": stored, "faster": faster}))
     before = view.value
     assert before.count("<img") == 1 and "alt=" in before and "Linear in bfloat16" in before
     choice.value = "faster"
@@ -502,7 +511,7 @@ def numbers_of(view) -> list[str]:
 
 
 def test_next_sentence_shows_model_and_exact_answer_in_both_orders(model, tokenizer, language):
-    choice, first, second, view = next_sentence(model, tokenizer, language, PAIRS).children
+    choice, first, second, view = parts(next_sentence(model, tokenizer, language, PAIRS))
     for pair in reversed(PAIRS):
         choice.value = pair
         assert (first.value, second.value) == pair
@@ -531,7 +540,7 @@ def test_next_sentence_shows_model_and_exact_answer_in_both_orders(model, tokeni
     ],
 )
 def test_next_sentence_says_what_it_cannot_answer(model, tokenizer, language, text, says):
-    _, first, second, view = next_sentence(model, tokenizer, language, PAIRS).children
+    _, first, second, view = parts(next_sentence(model, tokenizer, language, PAIRS))
     for field, other in ((first, second), (second, first)):
         field.value, other.value = text, "it was happy"
         assert says in view.value
@@ -551,7 +560,7 @@ def test_training_replay_shows_the_chosen_step_and_the_expected_loss():
     perfect = torch.zeros(1, size)
     perfect[0, 200] = 1.0
     box = training_replay({0: even, 25: sure}, perfect, ["the [MASK] sat"], tokenizer)
-    step, _, view = box.children
+    step, _, view = parts(box)
     assert (
         f"{math.log(size):.2f} nats" in view.value
         and tokenizer.id_to_token[200] not in view.value.split("<tbody>")[0]
@@ -570,7 +579,7 @@ def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
         "half": {"parameters": 60_000_000, "layers_run": 6, "positions": 256},
     }
     box = relatives(members)
-    member, tokens, view = box.children
+    member, tokens, view = parts(box)
     assert "half: 60% of the parameters, 50% of the operations" in view.value
     member.value = "base"
     assert "100% of the operations" in view.value
@@ -578,6 +587,116 @@ def test_relatives_count_operations_and_refuse_a_text_that_is_too_long():
     assert tokens.max == 512
     tokens.value, member.value = 257, "half"
     assert "257 do not fit" in view.value
+
+
+# --- Notebook 15
+
+
+@pytest.fixture(scope="module")
+def search_panel(model, tokenizer, language):
+    texts = [
+        "she signed the cheque at the bank",
+        "he signed the cheque at the bank",
+        "it was sad",
+        "it was sad",
+    ]
+    candidates = [tokenizer.convert_tokens_to_ids(tokenizer.tokenize(text)) for text in texts]
+    encoders = encoders_of(model, model.bert, tokenizer, torch.ones(len(tokenizer)))
+    text = "anna went to the bank on friday"
+    return sentence_search(encoders, candidates, tokenizer, language, text)
+
+
+def test_sentence_search_shows_four_encoders_and_the_exact_answer(search_panel):
+    sentence, count, view = parts(search_panel)
+    sentence.value, count.value = "anna went to the bank on friday", 3
+    assert "among 3 candidates" in view.value  # the one that stood there twice is shown once
+    for name in ("tf-idf", "[CLS]", "mean", "trained", "the exact answer"):
+        assert all(f">{name}, {rank}</th>" in view.value for rank in (1, 2, 3))
+    exact = view.value.split(">the exact answer, 1</th>")[1]
+    assert exact.index(">she signed") < exact.index(">it was sad") < exact.index(">he signed")
+    assert view.value.count(">0.000</td>") == 5  # "he" cannot be anna
+    count.value = 1
+    assert view.value.count("</tr>") == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "Type a sentence"),
+        ("the zebra sang", "no exact answer"),
+        ("bank " * 70, "up to 60"),
+        ("the cat sat on the mat", ""),
+        ("<b>bank</b>", "no exact answer"),
+    ],
+)
+def test_sentence_search_says_what_it_cannot_answer(search_panel, text, says):
+    sentence, _, view = parts(search_panel)
+    sentence.value = text
+    assert says in view.value and "<b>" not in view.value
+
+
+# --- Notebook 16
+
+
+def layer_parameters(hidden: int, wide: int, matrices: int, biases: bool) -> int:
+    """By hand: four matrices of attention, two or three of the network, two LayerNorms."""
+    count = 4 * hidden**2 + matrices * hidden * wide + 2 * hidden
+    return count + (4 * hidden + wide + hidden + 2 * hidden if biases else 0)
+
+
+def test_six_changes_count_parameters_and_operations():
+    box = six_changes()
+    step, longest, view = parts(box)
+    base = (30522 + 512) * 768 + 2 * 768 + 12 * layer_parameters(768, 3072, 2, biases=True)
+    assert f">{base / 1e6:,.1f}</td>" in view.value and ">100%</td>" in view.value
+    assert batch_of(512) == [512, 256, 128, 64] and batch_of(4) == [4, 2, 1, 1]
+    linear = 2 * (4 * 768**2 + 2 * 768 * 3072)
+    assert f">{12 * 4 * 512 * (linear + 4 * 512 * 768) / 1e9:,.1f}</td>" in view.value
+    step.value = 6  # one LayerNorm more at the end, one less in the first layer; the embeddings have one
+    last = 30522 * 768 + 768 + 12 * layer_parameters(768, 2048, 3, biases=False)
+    assert f">{last / 1e6:,.1f}</td>" in view.value and "four texts end to end" in view.value
+    longest.value = 16
+    pairs = sum(n * n for n in (16, 8, 4, 2))
+    assert f">{12 * (30 * linear + 4 * pairs * 768) / 1e9:,.1f}</td>" in view.value
+    with pytest.raises(ValueError, match="step: expected 0 to 6, got 7"):
+        changes_html(7, 16)
+
+
+def test_each_change_is_drawn():
+    drawings = [changes_html(step, 64).split("<p>")[0] for step in range(7)]
+    assert len(set(drawings)) == 7
+    assert all(
+        ('stroke-width="3"' in drawing or "*</text>" in drawing) == (i > 0)
+        for i, drawing in enumerate(drawings)
+    )
+    _, inside, above = parts_of(0)
+    assert inside == ["attention", "+", "LayerNorm", "feed-forward network", "+", "LayerNorm"] and not above
+    assert parts_of(1)[1] == ["LayerNorm", "attention", "+", "LayerNorm", "feed-forward network", "+"]
+    assert "A table of 512 positions does not reach so far" in changes_html(1, 1024)
+    assert "does not reach" not in changes_html(2, 1024) + changes_html(0, 512)
+
+
+# --- Notebook 17
+
+
+def test_doubt_dial_counts_what_is_answered_and_shows_the_surest_that_is_not():
+    texts = [f"text {n}" for n in range(13)]
+    confidence = [0.5 + 0.03 * n for n in range(12)] + [0.95]
+    box = doubt_dial(texts, confidence, [n % 2 == 0 for n in range(13)])
+    threshold, view = parts(box)
+    threshold.value = 0.8
+    assert "Answered: 3 of 13. Right among them: 2 of 3" in view.value
+    assert "10 unanswered, the surest 8" in view.value and view.value.count("<tr>") == 9
+    assert ">text 9<" in view.value and ">text 1<" not in view.value
+    threshold.value = 1.0
+    assert "Nothing is answered" in view.value and "<table" not in view.value
+    threshold.value = 0.5
+    assert "No text goes unanswered" in view.value and "Answered: 13 of 13" in view.value
+
+
+def test_doubt_dial_shows_a_text_as_text():
+    box = doubt_dial(["<b>sure</b>", "other"], [0.6, 0.9], [True, True])
+    assert "&lt;b&gt;sure" in box.children[-1].value and "<b>sure" not in box.children[-1].value
 
 
 # --- Notebook 12
@@ -591,7 +710,7 @@ OCCURRENCES = [
 
 def test_sense_explorer_finds_the_sentence_itself_at_every_layer(model, tokenizer):
     box = sense_explorer(model, tokenizer, OCCURRENCES, text=OCCURRENCES[1][0])
-    _, layer, count, view = box.children
+    _, layer, count, view = parts(box)
     for depth in range(layer.max + 1):
         layer.value = depth
         first_row = view.value.split("<tbody>")[1].split("</tr>")[0]
@@ -631,7 +750,7 @@ def answerer(model, tokenizer):
 
 def test_answer_finder_agrees_with_the_task(answerer):
     answering, task = answerer
-    question, _, view = (box := answer_finder(answering, task, "where ?", "it was happy")).children
+    question, _, view = parts(box := answer_finder(answering, task, "where ?", "it was happy"))
     asked = {"who was happy ?": "anna was happy", "where ?": "anna was at the park . " * 12}
     for asking, text in asked.items():
         question.value, box.children[1].value = asking, text
@@ -656,7 +775,7 @@ def test_answer_finder_agrees_with_the_task(answerer):
     ],
 )
 def test_answer_finder_answers_odd_text(answerer, question, text, says):
-    *fields, view = answer_finder(*answerer, "who ?", "it was happy").children
+    *fields, view = parts(answer_finder(*answerer, "who ?", "it was happy"))
     for field, value in zip(fields, (question, text), strict=True):
         field.value = value
     assert says in view.value
@@ -670,3 +789,21 @@ def test_a_long_review_is_judged_without_the_table(reviewer, monkeypatch):
     assert classification.review_html(classifier, task, longest).count("<tr>") == 1 + 10
     monkeypatch.setattr(classification, "occlusion", lambda *_: pytest.fail("words were taken away"))
     assert "With 11 words, more than 10" in classification.review_html(classifier, task, longest + " film")
+
+
+# --- Notebook 18
+
+
+def test_cluster_planner_shares_the_arithmetic_and_says_what_does_not_fit():
+    box = cluster_planner()
+    model, card, cards, rows, view = parts(box)
+    assert "computed, not run" in view.value and "BERT-base, 256 rows" in view.value
+    cards.value, rows.value = 1, 32
+    assert "1.0 times as fast" in view.value and "micro-batches" not in view.value
+    assert ">0%</td>" in view.value  # one card has no all-reduce
+    rows.value = 16384
+    assert "take" in view.value and "micro-batches" in view.value
+    model.value, card.value = "BERT-large", card.options[0]
+    assert view.value.count("BERT-large") == 1 and card.options[0] in view.value
+    rows.value, cards.value = 32, 256
+    assert view.value.startswith("<p") and "some would have none" in view.value

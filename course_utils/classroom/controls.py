@@ -35,9 +35,50 @@ def panel(render: Callable[..., str], **controls: ipw.Widget) -> ipw.VBox:
     for control in controls.values():
         control.observe(update, names="value")
     update()
-    box = ipw.VBox([*controls.values(), view])
+    box = ipw.VBox([*controls.values(), manners(), view])
     box.add_class("course-panel")
     return box
+
+
+# JupyterLab takes keys of a focused control for its own: with a closed list Down goes to another cell, x cuts
+# the cell. An element with the attribute below keeps its keys. And the handle of a slider has no name for a
+# screen reader to say. Widgets can set neither, so the page does it, whenever a control is drawn. A screen
+# reader announces what changes in a region that is there already; HTML that arrives with its text is passed
+# over. So each panel has one region, unseen, to which the text of its messages is copied when it changes.
+MANNERS = """
+const keep = () => {
+  const panel = this.closest('.course-panel');
+  if (!panel) return setTimeout(keep, 50);
+  const messages = () => [...panel.querySelectorAll('.course-message')].map(e => e.textContent).join(' ');
+  let said = messages();
+  const region = panel.appendChild(document.createElement('div'));
+  region.setAttribute('role', 'status');
+  region.style.cssText = 'position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)';
+  const mind = () => {
+    if (messages() !== said) region.textContent = said = messages();
+    for (const e of panel.querySelectorAll('select, input, button, .noUi-handle'))
+      e.setAttribute('data-lm-suppress-shortcuts', 'true');
+    for (const e of panel.querySelectorAll('.noUi-handle'))
+      e.setAttribute('aria-label', e.closest('.widget-inline-hbox, .widget-inline-vbox')
+        .querySelector('.widget-label').textContent);
+  };
+  mind();
+  new MutationObserver(mind).observe(panel, {childList: true, subtree: true});
+};
+keep();
+"""
+EMPTY_PICTURE = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
+
+def manners() -> ipw.HTML:
+    """What is put, unseen, into a box of class `course-panel`: its controls keep their keys, its sliders have
+    names, and its messages are announced.
+
+    A script in HTML that comes later is not run, but a picture says when it has arrived.
+    """
+    code = html.escape(" ".join(MANNERS.split()))
+    picture = f'<img alt="" src="{EMPTY_PICTURE}" onload="{code}">'
+    return ipw.HTML(picture, layout={"display": "none"})
 
 
 def wide(em: int, description: int | None = None) -> dict[str, dict]:
@@ -49,11 +90,11 @@ def wide(em: int, description: int | None = None) -> dict[str, dict]:
 
 
 def message(text: str) -> str:
-    """A sentence for the reader; screen readers announce it."""
-    return f'<p role="status">{html.escape(text)}</p>'
+    """A sentence for the reader; screen readers announce it (see `manners`)."""
+    return f'<p class="course-message">{html.escape(text)}</p>'
 
 
-def table(heads: list[str], rows: list[list[str]], caption: str) -> str:
+def table(heads: list[str], rows: list[list[object]], caption: str) -> str:
     """An HTML table with a caption; the first cell of every row is its heading. Cells are escaped."""
 
     def cell(text, tag, style, scope=""):

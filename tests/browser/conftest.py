@@ -85,7 +85,10 @@ def lab(tmp_path_factory):
         "IPYTHONDIR": home / "ipython",
     }
     environment = os.environ | KERNEL_ENVIRONMENT | {name: str(path) for name, path in folders.items()}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(OFFLINE)}  # two notebooks run side by side
+    environment |= {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{OFFLINE}{os.pathsep}{ROOT}",
+    }  # two notebooks run side by side
     port, token = free_port(), secrets.token_hex(16)
     command = [sys.executable, "-c", setting_up.START_LAB, "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]

@@ -168,12 +168,8 @@ KINDS = {
         [click_at(0.9), click_at(0.1), click_at(0.5)],
         [press("End"), press("Home"), press("ArrowRight")],
     ),
-    # JupyterLab takes a bare arrow key for itself and moves to another cell; with Alt the list opens, as
-    # everywhere.
-    "select": (
-        [choose(1), choose(0)],
-        [press("Alt+ArrowDown", "ArrowDown", "Enter"), press("Alt+ArrowDown", "ArrowUp", "Enter")],
-    ),
+    # The list stays closed: what JupyterLab does with a bare arrow key, see `keep_their_keys`.
+    "select": ([choose(1), choose(0)], [press("ArrowDown"), press("ArrowUp")]),
     "input[type=checkbox]": ([lambda box: box.click()] * 2, [press("Space")] * 2),
     "button": ([lambda button: button.click()] * 2, [press("Space")] * 2),
 }
@@ -200,6 +196,31 @@ def move_everything(panel: Panel) -> list[str]:
     return found
 
 
+TAKEN = ("x", "r", "a", "ArrowDown")  # JupyterLab's own keys: cut the cell, turn it raw, add one, go on
+CELLS = (
+    "[...document.querySelectorAll('.jp-Notebook .jp-Cell')].map(e => e.className.match(/jp-\\w+Cell/)[0])"
+)
+
+
+def keep_their_keys(panel: Panel) -> list[str]:
+    """A focused control keeps the keys that JupyterLab would take: no cell is cut, added, or turned."""
+    page, found = panel.page, []
+    for selector in ("select", "button", ".noUi-handle", "input[type=checkbox]", "input[type=radio]"):
+        for control in panel.controls(selector)[:1]:
+            control.focus()  # which makes its cell the active one
+            before = page.evaluate(f"[{CELLS}, {ACTIVE}]")
+            start = control.get_attribute("aria-valuenow")
+            chosen = control.evaluate("e => e.selectedIndex")
+            panel.after(lambda control=control: press(*TAKEN)(control))
+            if page.evaluate(f"[{CELLS}, {ACTIVE}]") != before:
+                found.append(f"{selector}: JupyterLab takes one of the keys {TAKEN}")
+            if start is not None:
+                panel.after(lambda control=control, start=start: move_to(control, float(start)))
+            if chosen is not None:
+                panel.after(lambda control=control, chosen=chosen: choose(chosen)(control))
+    return found
+
+
 def reach_by_keyboard(panel: Panel) -> list[str]:
     """Tab goes through every control of the panel, one after the other."""
     page = panel.page
@@ -215,6 +236,20 @@ def reach_by_keyboard(panel: Panel) -> list[str]:
                 break
             page.keyboard.press("Tab")
     return [] if visited == len(wanted) else [f"Tab reaches {visited} of {len(wanted)} controls"]
+
+
+REGION = """panel => {
+    const [region, ...more] = panel.querySelectorAll('[role=status]');
+    const messages = [...panel.querySelectorAll('.course-message')].map(e => e.textContent).join(' ');
+    const first = panel.first ??= {region, messages};
+    const said = region.textContent, silent = said === '' && messages === first.messages;
+    return !more.length && first.region === region && (silent || said === messages)
+        ? [] : [`announced ${said} for ${messages}`]; }"""
+
+
+def announce(panel: Panel) -> list[str]:
+    """Messages that change are copied to one region, which was on the page before them."""
+    return panel.locator.evaluate(REGION)
 
 
 def type_odd_texts(panel: Panel) -> list[str]:
@@ -241,7 +276,7 @@ def type_odd_texts(panel: Panel) -> list[str]:
 
 THEMES = ("JupyterLab Dark", "JupyterLab Light")
 CONTRAST = """async () => {
-    const rules = ['color-contrast', 'label', 'select-name', 'button-name'];
+    const rules = ['color-contrast', 'label', 'select-name', 'button-name', 'aria-input-field-name'];
     const {violations} = await axe.run('.course-panel', {runOnly: rules});
     return violations.map(({help, nodes}) =>
         `${help}: ${nodes[0].html.slice(0, 160)} (${nodes.length} times)`); }"""
@@ -317,7 +352,7 @@ def mask_playground(panel: Panel) -> None:
     assert weights() == [[float(i == j) for j in range(len(row))] for i, row in enumerate(weights())]
     first = panel.locator.locator("button.jupyter-widgets.widget-toggle-button, .widget-toggle-button").first
     shown = panel.after(first.click)
-    assert "may look at nobody" in shown
+    assert "may attend to nobody" in shown
     assert first.inner_text().strip() == "no"
 
 
@@ -342,7 +377,8 @@ def test_notebook_in_jupyterlab(page, scripts, path):
     assert panels, "no panel is shown"
     for panel in panels:
         panel.locator.scroll_into_view_if_needed()
-        found += reach_by_keyboard(panel) + move_everything(panel) + type_odd_texts(panel)
+        found += announce(panel) + keep_their_keys(panel) + reach_by_keyboard(panel)
+        found += move_everything(panel) + type_odd_texts(panel) + announce(panel)
         slowest = max(slowest, panel.slowest)
     if path.name[:2] in SPECIAL:
         SPECIAL[path.name[:2]](panels[0])
