@@ -90,7 +90,13 @@ def median_interval(values: np.ndarray, draws: int = 10_000) -> dict[str, float]
 
 
 def row(
-    what: str, goal: float, interval: dict[str, float], unit: str, at_most: bool = False, **details
+    what: str,
+    goal: float,
+    interval: dict[str, float],
+    unit: str,
+    at_most: bool = False,
+    why: str = "",
+    **details,
 ) -> dict:
     """One line of the results.
 
@@ -99,6 +105,7 @@ def row(
         goal: the value to reach, or with `at_most` the value not to exceed.
         interval: the estimate (under "median", "mean" or "count") and the ends "low" and "high".
         unit: "x", "share", "s", "ms", "nats", ... (`report.shown` writes them).
+        why: what a measurement says of the distance to the goal; the page has it where the goal is missed.
         details: further numbers for the page.
     """
     met = interval["high"] <= goal if at_most else interval["low"] >= goal
@@ -110,6 +117,7 @@ def row(
         "unit": unit,
         **interval,
         "met": bool(met),
+        "why": why,
         "details": details,
     }
 

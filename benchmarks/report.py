@@ -5,6 +5,8 @@ JSON.
 import json
 from pathlib import Path
 
+from course_utils import tables
+
 FOLDER = Path(__file__).parent
 RESULTS, PAGE, README = FOLDER / "results.json", FOLDER / "RESULTS.md", FOLDER.parent / "README.md"
 MARKS = ("<!-- written by make bench -->", "<!-- end -->")
@@ -80,17 +82,7 @@ HEADS = ["goal", "what", "wanted", "found [95 % interval]", "verdict"]
 
 def table(results: dict) -> str:
     """The table for a terminal, columns aligned."""
-    cells = [HEADS, *lines(results)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
+    return "\n".join(tables.aligned([HEADS, *lines(results)], words=len(HEADS)))
 
 
 def detail(name: str, value) -> str:
@@ -106,6 +98,16 @@ def machine_value(value) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
+def reasons(results: dict) -> list[str]:
+    """A section on what the numbers say of each missed goal; nothing where none is missed."""
+    rows = {
+        key: row for key, row in results.items() if key != "machine" and not row["met"] and row.get("why")
+    }
+    if not rows:
+        return []
+    return ["\n## What is missed, and why\n", *(f"- **{key}**: {row['why']}" for key, row in rows.items())]
+
+
 def page(results: dict) -> str:
     """The text of RESULTS.md."""
     machine = [[title, machine_value(results["machine"][key])] for key, title in MACHINE_LINES.items()]
@@ -118,9 +120,10 @@ def page(results: dict) -> str:
         [
             INTRODUCTION,
             "## Goals\n",
-            markdown(HEADS, lines(results)),
+            *tables.markdown([HEADS, *lines(results)], words=len(HEADS)),
+            *reasons(results),
             "\n## The machine\n",
-            markdown(["", ""], machine),
+            *tables.markdown([["", ""], *machine], words=2),
             "\n## Details\n",
             details,
             "",

@@ -71,7 +71,7 @@ def long_sentence(tokenizer, positions: int = POSITIONS) -> str:
 def fill_blank_answer():
     """A call that moves the slider of `fill_blank` over a sentence of 128 positions (embedded model)."""
     model, tokenizer = checkpoints.load("embedded")
-    field, guesses, view = widgets.fill_blank(model, tokenizer).children
+    field, guesses, *_, view = widgets.fill_blank(model, tokenizer).children  # what is unseen lies between
     field.value = long_sentence(tokenizer)
 
     def answer():

@@ -5,6 +5,7 @@ Nothing here asserts a time.
 """
 
 import json
+import math
 import re
 import sys
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
-from benchmarks import history, masking, protocol, report, training_step
+from benchmarks import finetuning, history, masking, protocol, report, training_step, waiting, word2vec
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.toy.language import VOCAB_FILE
@@ -203,6 +204,19 @@ def test_masking_sides_share_their_rates():
     assert found["selected"] > found["masked"] > found["changed"] > 0
 
 
+def test_fine_tuning_begins_with_equal_logits_and_names_its_columns_as_the_library_does():
+    sides = finetuning.Sides(examples=20)
+    ours, library = (sides.logits(model) for model in (sides.our_model(), sides.library_model()))
+    assert float((ours - library).abs().max()) <= finetuning.LOGIT_TOLERANCE
+    loss = sides.library_model()(**sides.collated(sides.rows)).loss
+    assert float(loss) == pytest.approx(math.log(2), abs=0.1)
+
+
+@pytest.mark.parametrize("made", [waiting.fill_blank_answer, waiting.playground_answer])
+def test_the_panels_that_are_timed_answer(made):
+    made()()
+
+
 # --- The page
 
 
@@ -247,6 +261,22 @@ def test_a_missed_goal_is_printed_as_missed():
     assert head.split()[0] == "goal"
     assert missed == "P1    the step  at least 3.00x  2.50x [2.00x, 3.50x]   MISSED"
     assert met.endswith("met")
+
+
+def test_a_missed_goal_has_its_reason_on_the_page_and_a_met_one_none():
+    interval = {"median": 2.5, "low": 2.0, "high": 3.5}
+    rows = {
+        "P1": protocol.row("the step", 3.0, interval, "x", why="it computes more."),
+        "P2": protocol.row("the mask", 2.0, interval, "x", why="it computes less."),
+    }
+    assert report.reasons(rows)[1:] == ["- **P1**: it computes more."]
+    assert report.reasons({"P2": rows["P2"]}) == []
+
+
+def test_skip_gram_computes_the_whole_table_of_a_block_for_its_true_pairs(monkeypatch):
+    monkeypatch.setitem(word2vec.SETTINGS, "sample", 0)
+    found = word2vec.products_a_true_pair([["a", "b"]] * 200)  # 400 centres, 7 blocks
+    assert found == {"ours": 7 * 64 * (64 + 2 * 5 + 128) / 400, "gensim": 1 + 5}
 
 
 def test_results_name_no_place(results):
