@@ -137,9 +137,9 @@ def rotate(states: Tensor, positions: Ids, theta: Positive) -> Tensor:
     in most code that runs today.
     """
     half = states.shape[-1] // 2
-    speeds = theta ** (-torch.arange(half, device=states.device) / half)  # (head_size / 2,)
-    angles = positions[:, None] * speeds  # (seq_len, head_size / 2)
-    dtype = torch.result_type(states, 1.0)  # that of the states, if they are no integers
+    speeds = theta ** (-torch.arange(half, device=states.device) / half)  # (half,)
+    angles = positions[:, None] * speeds  # (seq_len, half)
+    dtype = torch.result_type(states, 1.0)  # the states' own, unless integers
     cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
     first, second = states.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
@@ -242,9 +242,10 @@ class ModernFeedForward(nn.Module):
     def __init__(self, config: ModernBertConfig) -> None:
         super().__init__()
         self.gated = config.gated
-        width = config.intermediate_size * (2 if config.gated else 1)
-        self.Wi = nn.Linear(config.hidden_size, width, bias=config.biases)
-        self.Wo = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.biases)
+        hidden, inner = config.hidden_size, config.intermediate_size
+        wide = inner * (2 if config.gated else 1)
+        self.Wi = nn.Linear(hidden, wide, bias=config.biases)
+        self.Wo = nn.Linear(inner, hidden, bias=config.biases)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """`(..., hidden_size)` in and out."""

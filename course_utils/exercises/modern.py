@@ -1,0 +1,1 @@
+from course_utils.lessons.modern.exercises import *
