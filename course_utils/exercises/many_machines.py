@@ -1,0 +1,1 @@
+from course_utils.lessons.many_machines.exercises import *
