@@ -502,7 +502,10 @@ def _check_vocab(vocab: list[str]) -> None:
 
 def initial_splits(word_counts: dict[str, int]) -> dict[str, list[str]]:
     """Every word cut into characters: `{"hug": ["h", "##u", "##g"]}`. Training starts here."""
-    return {word: [word[0]] + [CONTINUATION + char for char in word[1:]] for word in word_counts}
+    splits = {}
+    for word in word_counts:
+        splits[word] = [word[0]] + [CONTINUATION + char for char in word[1:]]
+    return splits
 
 
 def pair_scores(splits: dict[str, list[str]], word_counts: dict[str, int]) -> dict[tuple[str, str], Fraction]:

@@ -2,8 +2,10 @@
 text of the key.
 """
 
+import json
 from collections import Counter
 from fractions import Fraction
+from importlib import resources
 from itertools import pairwise
 
 from course_utils.wordpiece import (
@@ -13,6 +15,8 @@ from course_utils.wordpiece import (
     initial_splits,
     train_vocab,
 )
+
+IDS = json.loads(resources.files("course_utils").joinpath("data/standard_ids.json").read_text("utf-8"))["ids"]
 
 
 def dead_end() -> str:
@@ -57,3 +61,11 @@ def larger() -> str:
         f"{'Shorter' if shorter else 'Longer'} sequences and a"
         f" {'larger' if len(large) > len(small) else 'smaller'} table"
     )
+
+
+def one_word_one_id() -> str:
+    printed = [101, 1996, 4937, 2938, 2006, 2023, 13523, 102]
+    real = [IDS[word] for word in ("[CLS]", "the", "cat", "sat", "on", "the", "mat", "[SEP]")]
+    assert len(printed) == len(real)  # so their number does not give it away
+    assert real.count(IDS["the"]) == 2 > printed.count(IDS["the"])
+    return '"The" and "the" are one piece, and no id stands there twice' if len({*printed}) == 8 else ""

@@ -8,6 +8,7 @@ import math
 from functools import cache
 from numbers import Integral
 
+import numpy as np
 import torch
 
 from course_utils.classroom.engine import exercise, stage, wrong
@@ -54,12 +55,13 @@ class softmax:
         total = sum(powers)
         return [power / total for power in powers]
 
-    @stage("one probability for each score, and together they make 1")
+    @stage("one number for each score, and together they make 1")
     def sums_to_one(check):
         for size in range(2, 9):
             for _ in range(5):
                 scores = check.rng.normal(size=size).round(2).tolist()
                 got = check.call(scores)
+                check.expect(not isinstance(got, torch.Tensor), "A list is asked for, and this is a tensor.")
                 check.equal(len(got), size, "The number of probabilities is not that of the scores.")
                 check.equal(sum(got), 1.0, "Probabilities sum to 1.")
 
@@ -77,8 +79,10 @@ class softmax:
             for size in range(1, 6):
                 scores = (check.rng.normal(size=size).round(2) + shift).tolist()
                 check.equal(check.call(scores), _softmax(scores))
-                scores[0] -= 2000.0  # small and large ones in one list
-                check.equal(check.call(scores), _softmax(scores))
+                for place, step in ((-1, -1200.0), (0, -1200.0), (0, 1200.0)):  # one far from the others
+                    apart = list(scores)
+                    apart[place] += step
+                    check.equal(check.call(apart), _softmax(apart))
 
     @wrong("They do not sum to 1. Divide each power by the sum of the powers.")
     def not_normalised(scores):
@@ -103,12 +107,37 @@ class softmax:
     def overflows(scores):
         return [math.exp(score) / sum(math.exp(s) for s in scores) for score in scores]
 
+    @wrong("Subtract it above and below the fraction line: only then does its factor cancel.")
+    def above_only(scores):
+        total = sum(math.exp(score) for score in scores)
+        return [math.exp(score - max(scores)) / total for score in scores]
+
+    lowest = wrong(
+        "What you subtract lies far below another score here, whose power overflows: subtract the highest.",
+        "max(scores)",
+        "min(scores)",
+    )
+    first = wrong(
+        "The first score need not be the highest one, and that is what must be subtracted.",
+        "max(scores)",
+        "scores[0]",
+    )
+    mean = wrong(
+        "One score here lies far above the number that you subtract: take the highest score, no average.",
+        "max(scores)",
+        "sum(scores) / len(scores)",
+    )
+
+    @wrong("The probabilities are right, but still in a tensor: `.tolist()` makes a list of it.")
+    def a_tensor(scores):
+        return torch.tensor(scores, dtype=torch.float64).softmax(0)
+
 
 @exercise
 class best_ids:
     """Write `best_ids(logits, k)`: the ids of the k highest logits, the best one first.
 
-    logits is a tensor of shape (vocab_size,); the id of a piece is its place in it. The result is a list of
+    logits is a tensor of shape (vocab_size,); the id of a token is its place in it. The result is a list of
     k whole numbers.
     """
 
@@ -152,6 +181,10 @@ class best_ids:
     def three_at_most(logits, k):
         return logits.topk(min(k, 3)).indices.tolist()
 
+    @wrong("`topk` gives two things, the values and their places: the ids are its `.indices`.")
+    def both_of_topk(logits, k):
+        return logits.topk(k)
+
     @wrong("The ids are still in a tensor.")
     def a_tensor(logits, k):
         return logits.topk(k).indices
@@ -191,17 +224,30 @@ def _best_guess(sentence: str) -> tuple[str, float]:
     return tokenizer.id_to_token[int(best)], float(probability)
 
 
+def _is_possible(sentence: str) -> bool:
+    """Whether the toy language can produce the sentence, which has no blank."""
+    _, tokenizer = _model()
+    try:
+        ToyLanguage().check_possible(np.array([tokenizer.encode(sentence).input_ids]))
+    except ValueError:
+        return False
+    return True
+
+
 @exercise
 class one_word:
     """Find `one_word = (sentence, other sentence)`: the same but for one word, and the model fills the blank
     differently, each time with a probability of 0.5 or more.
 
-    Both have `[MASK]` once, and all their words belong to the toy language.
+    Both have `[MASK]` once, and with the model's word in its place each is a sentence of the toy language.
     """
 
     hints = (
         "Begin with 'the [MASK] was robbed yesterday'. What else can happen to a thing in the toy language?",
-        "The word that says what happened decides most. Think of other topics: a match, a spring.",
+        (
+            "The word that says what happened decides most; the text printed in the notebook has another one."
+            " (Or hide a 'she' in a sentence that has 'her' later on.)"
+        ),
         "A bank is robbed. What happens to a match, in sport, yesterday?",
     )
 
@@ -217,10 +263,11 @@ class one_word:
         for sentence in check.answer:
             words = sentence.split()
             check.expect(words.count("[MASK]") == 1, f"One [MASK] in each sentence: {sentence!r}.")
-            strange = [word for word in words if word not in known]
+            strange = [repr(word) for word in words if word not in known]
             check.expect(
                 not strange,
-                f"No words of the toy language: {', '.join(strange)}. (Lower case, spaces around marks.)",
+                f"Not in the toy language: {', '.join(strange)}. (It has lower case only, no full stop, and"
+                " a space before ! and ?)",
             )
 
     @stage("the same but for one word, which is not the blank")
@@ -238,6 +285,16 @@ class one_word:
         for (word, probability), sentence in zip(guesses, check.answer, strict=True):
             check.expect(probability >= 0.5, f"{sentence!r}: {word!r} has only {probability:.2f}.")
 
+    @stage("and both are sentences of the toy language, with that word in the blank")
+    def possible(check):
+        for sentence in check.answer:
+            filled = sentence.replace("[MASK]", _best_guess(sentence)[0])
+            check.expect(
+                _is_possible(filled),
+                f"The toy language has no sentence {filled!r}: the model is sure of an answer to a question"
+                " that its language never asks.",
+            )
+
     two_words = wrong("Two words were exchanged here; one must decide.")(
         ("the [MASK] was robbed yesterday", "the [MASK] was lost today")
     )
@@ -252,4 +309,7 @@ class one_word:
     )
     strange_word = wrong("The model has no such word: it reads it in parts.")(
         ("the [MASK] was robbed yesterday", "the [MASK] was flying yesterday")
+    )
+    no_sentence = wrong("Words of the toy language, in an order that it never has.")(
+        ("the [MASK] was robbed yesterday", "the [MASK] was he yesterday")
     )

@@ -14,9 +14,9 @@ def fill_blank(model, tokenizer, text: str = "the [MASK] was robbed yesterday") 
 
 
 def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
-    """The k best pieces for every [MASK] of a sentence, as a table."""
+    """The k best tokens for every [MASK] of a sentence, as a table."""
     encoding = encode(tokenizer, model.config.max_position_embeddings, sentence)
-    blanks = [i for i, piece in enumerate(encoding.tokens) if piece == "[MASK]"]
+    blanks = [i for i, token in enumerate(encoding.tokens) if token == "[MASK]"]
     if not blanks:
         raise ValueError(
             "Write [MASK] where the model shall guess, for example: the [MASK] was robbed yesterday"
@@ -26,10 +26,10 @@ def guesses_html(model, tokenizer, sentence: str, k: int) -> str:
     rows = []
     for i in blanks:
         best = logits[i].softmax(0).topk(k)
-        pieces = tokenizer.convert_ids_to_tokens(best.indices.tolist())
+        tokens = tokenizer.convert_ids_to_tokens(best.indices.tolist())
         rows.append(
             [f"blank {len(rows) + 1}"]
-            + [f"{piece} {p:.0%}" for piece, p in zip(pieces, best.values.tolist(), strict=True)]
+            + [f"{token} {p:.0%}" for token, p in zip(tokens, best.values.tolist(), strict=True)]
         )
     heads = ["", *(f"guess {i}" for i in range(1, k + 1))]
     return table(heads, rows, "The model's guesses, the most probable first")

@@ -13,8 +13,12 @@ WORDS = ["the", "bank", "was", "robbed", "yesterday", "again", "and", "nobody", 
 
 def _listed_pairs(words: list[str], window: int) -> list[tuple[str, str]]:
     """The truth for `skipgram_pairs`, by asking of every two positions whether they are near."""
-    places = [(i, j) for i in range(len(words)) for j in range(len(words))]
-    return [(words[i], words[j]) for i, j in places if 0 < abs(i - j) <= window]
+    return [(words[i], words[j]) for i, j in _near_places(words, window)]
+
+
+def _near_places(words: list[str], window: int) -> list[tuple[int, int]]:
+    places = range(len(words))
+    return [(i, j) for i in places for j in places if 0 < abs(i - j) <= window]
 
 
 def _vectors(check, *shape: int) -> torch.Tensor:
@@ -94,9 +98,29 @@ class skipgram_pairs:
         near = [(i, j) for i in places for j in range(i - window, i + window + 1) if j != i]
         return [(words[i], words[j]) for i, j in near if j < len(words)]
 
+    @wrong("The pairs are right, their order is not: the neighbours to the left come first.")
+    def right_before_left(words, window):
+        order = sorted(_near_places(words, window), key=lambda pair: (pair[0], pair[1] < pair[0], pair[1]))
+        return [(words[i], words[j]) for i, j in order]
+
+    @wrong("The pairs are right, but sorted by distance: list each word's neighbours from left to right.")
+    def nearest_first(words, window):
+        order = sorted(_near_places(words, window), key=lambda pair: (pair[0], abs(pair[0] - pair[1])))
+        return [(words[i], words[j]) for i, j in order]
+
+    @wrong("A slice that begins at a negative place is empty here: begin at `max(0, i - window)`.")
+    def from_a_negative_place(words, window):
+        slices = [words[i - window : i] + words[i + 1 : i + 1 + window] for i in range(len(words))]
+        return [(centre, other) for centre, near in zip(words, slices, strict=True) for other in near]
+
     @wrong("This window ends one place too early: a neighbour at distance `window` counts.")
     def too_narrow(words, window):
         return _listed_pairs(words, max(1, window - 1))
+
+    @wrong("A list of pairs of two strings is asked for: the centre again for each of its neighbours.")
+    def grouped(words, window):
+        near = _near_places(words, window)
+        return [(word, [words[j] for k, j in near if k == i]) for i, word in enumerate(words)]
 
     @wrong("Pairs of two equal words are missing: compare the places, not the words.")
     def by_word(words, window):
@@ -144,6 +168,34 @@ class neighbour_probability:
 
     base_two = wrong(
         "The logarithm is the natural one: take e to the power, not 2.", "math.exp(score)", "2**score"
+    )
+
+    base_ten = wrong(
+        "The logarithm is the natural one: take e to the power, not 10.", "math.exp(score)", "10**score"
+    )
+
+    true_pair_counted = wrong(
+        "Only the k noise words make log k: the true pair is not one of them.",
+        "share * negatives",
+        "share * (negatives + 1)",
+    )
+
+    @wrong("sigmoid(score) is p / (p + k q); what is p over k q alone? That is e^score.")
+    def sigmoid_for_the_odds(score, share, negatives):
+        return share * negatives / (1 + math.exp(-score))
+
+    @wrong("log k belongs into the exponent, with the score: outside of it, it is no factor k.")
+    def k_outside(score, share, negatives):
+        return share * math.exp(score) + math.log(negatives)
+
+    @wrong("log k belongs into the exponent, and with a plus, for it was subtracted in the score.")
+    def k_subtracted_outside(score, share, negatives):
+        return share * math.exp(score) - math.log(negatives)
+
+    power_once_more = wrong(
+        "`share` is the share in the hat itself: what power made it does not matter.",
+        "share * negatives",
+        "share**0.75 * negatives",
     )
 
     @wrong("This is for one noise word: with k of them the score is lower by log k.")

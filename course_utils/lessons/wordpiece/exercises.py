@@ -166,6 +166,33 @@ class longest_match:
         cover = _any_cover(word, vocab)
         return ["[UNK]"] if cover is None else cover
 
+    @wrong("The fewest pieces are not asked for: take the longest first piece, then the same with the rest.")
+    def fewest_pieces(word, vocab):
+        best = {0: []}
+        for end in range(1, len(word) + 1):
+            covers = [
+                [*best[start], piece]
+                for start in best
+                if (piece := ("##" if start else "") + word[start:end]) in vocab
+            ]
+            if covers:
+                best[end] = min(covers, key=len)
+        return best.get(len(word), ["[UNK]"])
+
+    @wrong("These are the longest pieces from the end of the word: begin at its first letter.")
+    def from_the_end(word, vocab):
+        pieces, end = [], len(word)
+        while end > 0:
+            for start in range(end):
+                piece = ("##" if start else "") + word[start:end]
+                if piece in vocab:
+                    break
+            else:
+                return ["[UNK]"]
+            pieces.insert(0, piece)
+            end = start
+        return pieces
+
 
 def _random_sentence(check, words: int, most_pieces: int) -> tuple[list[str], list[str]]:
     """Words of a to d, and the pieces that they were made of."""
@@ -416,7 +443,8 @@ class piece_offsets:
     """Repair `piece_offsets(text, pieces)`: a list of (start, end), one for each piece.
 
     `text[start:end]` is the piece without its mark. The text is in small letters, words stand apart by one
-    space or more, and the pieces cover all its letters from left to right; none is [UNK].
+    space or more, and the pieces cover all its characters from left to right; none is [UNK]. A # may be one
+    of these characters.
     """
 
     hints = (
@@ -471,6 +499,9 @@ class piece_offsets:
             words[0] = words[0][:1] + [_random_word(check, "abc", 1, 3)]
             text, pieces, offsets = _lay_out(words, [1] * count)
             check.equal(check.call(text, pieces), offsets)
+        for words in ([["c", "#"], ["b"]], [["#"], ["a", "##"]], [["a", "#b", "##"], ["#", "a"]]):
+            text, pieces, offsets = _lay_out(words, [1] * len(words))
+            check.equal(check.call(text, pieces), offsets, "A # that stands in the text takes its place.")
 
     @stage("any number of spaces between words")
     def wide_gaps(check):
@@ -495,6 +526,10 @@ class piece_offsets:
     @wrong("The two signs of the mark are counted as letters: take `##` off before you measure.")
     def marks_measured(text, pieces):
         return _step_by_step(pieces, mark=2)
+
+    strips_every_sign = wrong(
+        "'###' is the mark and a real #. Take off the mark only.", 'removeprefix("##")', 'strip("#")'
+    )
 
     @wrong("The gaps here are wider than one space: look where the next word really begins.")
     def one_space(text, pieces):
@@ -588,6 +623,11 @@ class to_input_ids:
     @wrong("The pieces were dropped from the beginning; the end gives way.")
     def drops_the_beginning(pieces, vocab, max_length):
         return _ids(["[CLS]", *pieces[max(0, len(pieces) - max_length + 2) :], "[SEP]"], vocab)
+
+    @wrong("No padding is asked for: the list may be shorter than max_length.")
+    def padded(pieces, vocab, max_length):
+        ids = _ids(["[CLS]", *pieces[: max_length - 2], "[SEP]"], vocab)
+        return ids + [vocab["[PAD]"]] * (max_length - len(ids))
 
     @wrong("These are pieces; wanted are their ids.")
     def pieces_themselves(pieces, vocab, max_length):
