@@ -8,19 +8,19 @@ CELL = 36
 NAMES = 82  # room for the longest token, beside the rows and above the columns
 TOP = 76  # of the column names
 
-# For each mask: its name, its tokens, the rule "may row i look at column j?", and the rule in words.
+# For each mask: its name, its tokens, the rule "may row i attend to column j?", and the rule in words.
 MASKS = [
-    ("bidirectional", TOKENS, lambda i, j: True, "every token looks at every token"),
-    ("causal", TOKENS, lambda i, j: j <= i, "a token looks at itself and to its left"),
-    ("padding", [*TOKENS, PAD], lambda i, j: j < len(TOKENS), "no token looks at [PAD]"),
+    ("bidirectional", TOKENS, lambda i, j: True, "every token attends to every token"),
+    ("causal", TOKENS, lambda i, j: j <= i, "a token attends to itself and its left"),
+    ("padding", [*TOKENS, PAD], lambda i, j: j < len(TOKENS), "no token attends to [PAD]"),
 ]
 
 DESCRIPTION = """
-Three grids for the sentence 'the bank was robbed yesterday'. Rows are the tokens that look (queries),
-columns the tokens looked at (keys); a dot means 'may look'. Bidirectional: all 25 cells have a dot.
-Causal: 15 of 25, the diagonal and all cells to its left, so 'the' sees only itself and 'yesterday' sees
-all five. Padding: a sixth token, [PAD], stands at the end; its column is empty and every other cell of
-the six rows has a dot.
+Three grids for the sentence 'the bank was robbed yesterday'. Rows are the tokens that attend
+(queries), columns the tokens attended to (keys); a dot means 'may attend'. Bidirectional: all 25 cells have
+a dot. Causal: 15 of 25, the diagonal and all cells to its left, so 'the' sees only itself and 'yesterday'
+sees all five. Padding: a sixth token, [PAD], stands at the end; its column is empty and every other cell
+of the six rows has a dot.
 """
 
 
@@ -32,29 +32,29 @@ def draw() -> Diagram:
         DESCRIPTION,
     )
     x = 44
-    diagram.text(22, TOP + NAMES + 2.5 * CELL, "token that looks (query)", upright=True)
-    for name, tokens, may_look, rule in MASKS:
-        draw_mask(diagram, x, name, tokens, may_look, rule)
+    diagram.text(22, TOP + NAMES + 2.5 * CELL, "token that attends (query)", upright=True)
+    for name, tokens, may_attend, rule in MASKS:
+        draw_mask(diagram, x, name, tokens, may_attend, rule)
         x += NAMES + len(tokens) * CELL + 36
     diagram.dot(310, 424)
-    diagram.text(324, 424, "may look", anchor="start")
-    diagram.rect(436, 414, 20, 20, PAPER, GREY)
-    diagram.text(466, 424, "empty: may not look, weight 0", anchor="start")
+    diagram.text(324, 424, "may attend", anchor="start")
+    diagram.rect(452, 414, 20, 20, PAPER, GREY)
+    diagram.text(482, 424, "empty: may not attend, weight 0", anchor="start")
     return diagram
 
 
-def draw_mask(diagram: Diagram, x: float, name: str, tokens: list[str], may_look, rule: str) -> None:
+def draw_mask(diagram: Diagram, x: float, name: str, tokens: list[str], may_attend, rule: str) -> None:
     """One grid with its names; `x` is the left edge of the row names."""
     left, top = x + NAMES, TOP + NAMES
     middle = left + len(tokens) * CELL / 2
     diagram.text(middle, 28, name, LARGE, bold=True)
-    diagram.text(middle, 56, "token looked at (key)")
+    diagram.text(middle, 56, "token attended to (key)")
     for i, token in enumerate(tokens):
         centre = (i + 0.5) * CELL
         diagram.text(left - 8, top + centre, token, anchor="end")
         diagram.text(left + centre, top - 8, token, anchor="start", upright=True)
         for j in range(len(tokens)):
-            allowed = may_look(i, j)
+            allowed = may_attend(i, j)
             diagram.rect(left + j * CELL, top + i * CELL, CELL, CELL, TINT if allowed else PAPER, LINE)
             if allowed:
                 diagram.dot(left + (j + 0.5) * CELL, top + centre)

@@ -8,19 +8,19 @@ LEFT, COLUMN, BOX, HEIGHT = 152, 93, 88, 40
 TOPS = (60, 140, 220)  # of the three rows of boxes
 
 DESCRIPTION = """
-Nine columns, one for each token of the row [CLS] the cat sat [SEP] it was happy [SEP]. In each column three
-boxes stand one above the other, joined by plus signs: the row of the word table for the piece; the row of
-the segment table, segment 0 for the first five tokens and segment 1 for the last four; the row of the
+Nine columns, one for each token of the sequence [CLS] the cat sat [SEP] it was happy [SEP]. In each column
+three boxes stand one above the other, joined by plus signs: the row of the word table for the piece; the row
+of the segment table, segment 0 for the first five tokens and segment 1 for the last four; the row of the
 position table, position 0 to position 8. The two [SEP] have the same word row, other segments and other
 positions. An arrow leads from every column into LayerNorm, which works on each token alone, over its
-hidden_size numbers. From there to dropout, which acts in training only, and to the input of the encoder
-with the shape (batch, seq_len, hidden_size).
+hidden_size numbers. From there to dropout, which acts in training only, and to the input of the encoder with
+the shape (batch, seq_len, hidden_size).
 """
 
 
 def draw() -> Diagram:
     diagram = Diagram(1000, 494, "Three tables, one sum: the input of BERT's encoder", DESCRIPTION)
-    diagram.text(18, 30, "one row:", LARGE, anchor="start", bold=True)
+    diagram.text(18, 30, "one sequence:", LARGE, anchor="start", bold=True)
     for top, name, note in zip(
         TOPS,
         ("word table", "segment table", "position table"),

@@ -6,7 +6,7 @@ STATES = "(batch, seq_len, hidden_size)"
 
 DESCRIPTION = """
 Read from left to right. Hidden states of shape (batch, seq_len, hidden_size) go into three Linear layers,
-which make queries, keys and values of the same shape. Each is cut into heads: (batch, heads, seq_len,
+which make queries, keys and values of the same shape. Each is split into heads: (batch, heads, seq_len,
 head_size), where heads times head_size is hidden_size. In every head, queries times transposed keys, divided
 by the square root of head_size, give scores (seq_len, seq_len); a softmax over each row makes weights, so
 that each row sums to 1; weights times values give the context of the head (seq_len, head_size). The heads are
@@ -24,15 +24,15 @@ def draw() -> Diagram:
 
 
 def draw_roles(diagram: Diagram) -> None:
-    """Left: one vector a token, three roles, each cut into heads."""
+    """Left: one vector a token, three roles, each split into heads."""
     diagram.text(190, 30, "three roles", LARGE, bold=True)
     diagram.box(16, 204, 100, 52, "hidden", "states", fill=TINT)
-    diagram.text(16, 446, f"arrows as far as the cut: {STATES}", SMALL, "start", GREY)
+    diagram.text(16, 446, f"arrows as far as the split: {STATES}", SMALL, "start", GREY)
     for role, y in [("query", 110), ("key", 230), ("value", 350)]:
         diagram.arrow((116, 230), (134, 230), (134, y), (152, y))
         diagram.box(154, y - 26, 106, 52, role, "Linear", fill=WARM)
         diagram.arrow((260, y), (284, y))
-        diagram.box(286, y - 26, 96, 52, "cut", "into heads")
+        diagram.box(286, y - 26, 96, 52, "split", "into heads")
 
 
 def draw_head(diagram: Diagram) -> None:

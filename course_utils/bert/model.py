@@ -223,7 +223,7 @@ class AttentionSublayer(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.self = SelfAttention(config)  # the library's name for it, hence an attribute called self
+        self.self = SelfAttention(config)  # called self in the library too
         self.output = AddAndNorm(config.hidden_size, config)
 
     def forward(

@@ -13,7 +13,7 @@ def first_row() -> str:
 
 
 def combined_count() -> str:
-    return str(int(masks.combine(masks.causal_mask(5), masks.padding_mask([3], 5)).sum()))
+    return str(int(masks.combine(masks.causal_mask(6), masks.padding_mask([4], 6)).sum()))
 
 
 def moved() -> str:
@@ -24,15 +24,20 @@ def moved() -> str:
         vocab_size=20, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32
     )
     model = BertModel(config).eval()
-    ids = torch.arange(1, 7)[None]
-    other = ids.clone()
-    other[0, 3] = 15
-    with torch.no_grad():
-        before, after = (model(x, masks.causal_mask(6)[None]).last_hidden_state[0] for x in (ids, other))
-    changed = [i for i in range(6) if not torch.equal(before[i], after[i])]
-    return {(3, 4, 5): "Those of tokens 3, 4 and 5, and no bit of the others"}.get(
-        tuple(changed), str(changed)
-    )
+    prefix = masks.causal_mask(6)
+    prefix[:, :3] = True
+
+    def changed(token: int) -> list[int]:
+        ids = torch.arange(1, 7)[None]
+        other = ids.clone()
+        other[0, token] = 15
+        with torch.no_grad():
+            before, after = (model(x, prefix[None]).last_hidden_state[0] for x in (ids, other))
+        return [i for i in range(6) if not torch.equal(before[i], after[i])]
+
+    if changed(1) == [0, 1, 2, 3, 4, 5] and changed(3) == [3, 4, 5]:
+        return "All six"
+    return str(changed(1))
 
 
 def after_softmax() -> str:

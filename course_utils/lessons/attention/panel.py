@@ -7,7 +7,7 @@ from course_utils.classroom.controls import encode, message, panel, table, wide
 
 
 class AttentionExplorer(ipw.VBox):
-    """Type a sentence, choose layer, head and token, and read where it looks and who looks at it.
+    """Type a sentence, choose layer, head and token, and read what it attends to and what attends to it.
 
     Controls: `field` (the sentence), `layer`, `head` and `token`, each counted from 0 where the model counts,
     and shown from 1 for layers and heads. Attributes: `tokens`, `weights` (seq_len, seq_len) of the chosen
@@ -54,14 +54,13 @@ class AttentionExplorer(ipw.VBox):
     def _render(self, sentence: str, layer: int, head: int, token: int) -> str:
         self.read(sentence)
         weights, name = self._all_weights[layer, head], self.tokens[token]
-        looks, looked_at = weights[token], weights[:, token]
+        given, received = weights[token], weights[:, token]
         rows = [
-            [f"{name} looks at", *(f"{w:.2f}" for w in looks.tolist()), f"{looks.sum():.2f}"],
-            [f"looks at {name}", *(f"{w:.2f}" for w in looked_at.tolist()), f"{looked_at.sum():.2f}"],
+            [f"{name} attends to", *(f"{w:.2f}" for w in given.tolist()), f"{given.sum():.2f}"],
+            [f"attends to {name}", *(f"{w:.2f}" for w in received.tolist()), f"{received.sum():.2f}"],
         ]
-        strongest = self.tokens[int(looks.argmax())]
-        said = (
-            f"Token {token + 1} of {len(self.tokens)}, {name}, looks most at {strongest} ({looks.max():.2f})."
-        )
+        strongest = self.tokens[int(given.argmax())]
+        place = f"Token {token + 1} of {len(self.tokens)}"
+        said = f"{place}, {name}, attends most to {strongest} ({given.max():.2f})."
         heads = ["", *self.tokens, "sum"]
         return table(heads, rows, f"Layer {layer + 1}, head {head + 1}: attention weights") + message(said)

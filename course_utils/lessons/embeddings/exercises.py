@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: rows without positions, LayerNorm, dropout, unread rows, and a black box.
+"""Exercises of notebook 03: LayerNorm, dropout, unread rows, tokens without positions, and a black box.
 
 Shapes are those of the model: ids are (batch, seq_len), a table is (rows, hidden_size), an input of the
 encoder is (batch, seq_len, hidden_size).
@@ -40,83 +40,6 @@ class Block:
             keep = torch.rand(x.shape, generator=self.generator) >= 0.5
             x = x * keep / 0.5
         return x
-
-
-@exercise
-class twins:
-    """Write `twins(first, second)`: True if an encoder without a position table cannot tell the two rows
-    apart, else False.
-
-    Each row is a list of pairs (id of the piece, id of the segment), one for each token. The encoder cannot
-    tell the rows apart if they have equally many tokens and the vectors of the second row are those of the
-    first one in some order.
-    """
-
-    hints = (
-        "What does a token bring into the encoder when its position is missing?",
-        "The order does not count. How often a pair occurs does.",
-        "Two lists hold the same things equally often if they are equal once both are sorted.",
-    )
-
-    def solution(first, second):
-        return sorted(first) == sorted(second)
-
-    @stage("the same tokens in another order")
-    def reordered(check):
-        for length in (0, 1, 2, 3, 4, 5, 6):
-            row = [(int(check.rng.integers(10, 15)), int(k >= 3)) for k in range(length)]
-            other = [row[k] for k in check.rng.permutation(length)]
-            check.equal(check.call(row, other), True)
-
-    @stage("other pieces, or one piece more often")
-    def counted(check):
-        a, b, c = (11, 0), (12, 0), (13, 0)
-        pairs = [
-            ([a], [b]),
-            ([a, a, b], [a, b, b]),
-            ([b, a, c], [a, c]),
-            ([a, b], [a, b, b]),
-            ([a, b, a, b], [b, a]),
-            ([], [a]),
-            ([a, b, c], [c, a, b]),
-            ([a, c], [b, b]),
-        ]
-        for one, other in pairs:
-            check.equal(check.call(one, other), Counter(one) == Counter(other))
-
-    @stage("segments tell tokens apart too")
-    def with_segments(check):
-        rows = [
-            ([(11, 0), (12, 1)], [(12, 0), (11, 1)]),
-            ([(11, 0), (12, 1)], [(12, 1), (11, 0)]),
-            ([(11, 0), (11, 1), (12, 1)], [(11, 1), (12, 1), (11, 0)]),
-            ([(11, 0), (11, 1), (12, 1)], [(11, 0), (11, 0), (12, 1)]),
-            ([(11, 1), (12, 1)], [(11, 0), (12, 0)]),
-        ]
-        for one, other in rows:
-            check.equal(check.call(one, other), Counter(one) == Counter(other))
-
-    @wrong("The order of the tokens is just what such an encoder does not see.")
-    def in_order(first, second):
-        return first == second
-
-    @wrong("It does see how often a token occurs: every one of them has a vector.")
-    def as_sets(first, second):
-        return set(first) == set(second)
-
-    @wrong("The segment is added to the piece, so the same piece in the other segment has another vector.")
-    def pieces_only(first, second):
-        return sorted(piece for piece, _ in first) == sorted(piece for piece, _ in second)
-
-    @wrong("Equally many tokens are not yet the same tokens.")
-    def lengths(first, second):
-        return len(first) == len(second)
-
-    @wrong("A sum of ids can be the same for other ids: 11 and 13 are not 12 and 12.")
-    def sums(first, second):
-        return len(first) == len(second) and sum(p + 100 * s for p, s in first) == sum(
-            p + 100 * s for p, s in second
-        )
 
 
 @exercise
@@ -362,14 +285,91 @@ class unread_row:
 
 
 @exercise
+class twins:
+    """Write `twins(first, second)`: True if an encoder without a position table cannot tell the two
+    sequences apart, else False.
+
+    Each sequence is a list of pairs (id of the piece, id of the segment), one for each token. The encoder
+    cannot tell them apart if they have equally many tokens and the vectors of the second sequence are those
+    of the first one in some order.
+    """
+
+    hints = (
+        "What does a token bring into the encoder when its position is missing?",
+        "The order does not count. How often a pair occurs does.",
+        "Two lists hold the same things equally often if they are equal once both are sorted.",
+    )
+
+    def solution(first, second):
+        return sorted(first) == sorted(second)
+
+    @stage("the same tokens in another order")
+    def reordered(check):
+        for length in (0, 1, 2, 3, 4, 5, 6):
+            row = [(int(check.rng.integers(10, 15)), int(k >= 3)) for k in range(length)]
+            other = [row[k] for k in check.rng.permutation(length)]
+            check.equal(check.call(row, other), True)
+
+    @stage("other pieces, or one piece more often")
+    def counted(check):
+        a, b, c = (11, 0), (12, 0), (13, 0)
+        pairs = [
+            ([a], [b]),
+            ([a, a, b], [a, b, b]),
+            ([b, a, c], [a, c]),
+            ([a, b], [a, b, b]),
+            ([a, b, a, b], [b, a]),
+            ([], [a]),
+            ([a, b, c], [c, a, b]),
+            ([a, c], [b, b]),
+        ]
+        for one, other in pairs:
+            check.equal(check.call(one, other), Counter(one) == Counter(other))
+
+    @stage("segments tell tokens apart too")
+    def with_segments(check):
+        rows = [
+            ([(11, 0), (12, 1)], [(12, 0), (11, 1)]),
+            ([(11, 0), (12, 1)], [(12, 1), (11, 0)]),
+            ([(11, 0), (11, 1), (12, 1)], [(11, 1), (12, 1), (11, 0)]),
+            ([(11, 0), (11, 1), (12, 1)], [(11, 0), (11, 0), (12, 1)]),
+            ([(11, 1), (12, 1)], [(11, 0), (12, 0)]),
+        ]
+        for one, other in rows:
+            check.equal(check.call(one, other), Counter(one) == Counter(other))
+
+    @wrong("The order of the tokens is just what such an encoder does not see.")
+    def in_order(first, second):
+        return first == second
+
+    @wrong("It does see how often a token occurs: every one of them has a vector.")
+    def as_sets(first, second):
+        return set(first) == set(second)
+
+    @wrong("The segment is added to the piece, so the same piece in the other segment has another vector.")
+    def pieces_only(first, second):
+        return sorted(piece for piece, _ in first) == sorted(piece for piece, _ in second)
+
+    @wrong("Equally many tokens are not yet the same tokens.")
+    def lengths(first, second):
+        return len(first) == len(second)
+
+    @wrong("A sum of ids can be the same for other ids: 11 and 13 are not 12 and 12.")
+    def sums(first, second):
+        return len(first) == len(second) and sum(p + 100 * s for p, s in first) == sum(
+            p + 100 * s for p, s in second
+        )
+
+
+@exercise
 class find_fault:
     """Write `find_fault(block)`: a string, what is wrong with an embedding block that you cannot look into.
 
     `block(input_ids, token_type_ids)` takes two integer tensors (batch, seq_len) and returns a tensor (batch,
     seq_len, hidden_size). It knows at least the pieces 0 to 4, the segments 0 and 1, and 6 positions.
-    Return "dropout" if it still drops numbers, "over tokens" if its LayerNorm runs over the tokens of a row
-    instead of the numbers of a token, "no positions" or "no segments" if it does not add those rows, and
-    "fine" if none of these is the case. No block has more than one fault.
+    Return "dropout" if it still drops numbers, "over tokens" if its LayerNorm runs over the tokens of a
+    sequence instead of the numbers of a token, "no positions" or "no segments" if it does not add those rows,
+    and "fine" if none of these is the case. No block has more than one fault.
     """
 
     hints = (

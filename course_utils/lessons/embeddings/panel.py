@@ -37,7 +37,7 @@ def embedding_sum_html(
     """
     encoding = tokenizer.encode(check_text(first), check_text(second) if second.strip() else None)
     if token >= len(encoding):
-        raise ValueError(f"This row has {len(encoding)} tokens, numbered 0 to {len(encoding) - 1}.")
+        raise ValueError(f"This sequence has {len(encoding)} tokens, numbered 0 to {len(encoding) - 1}.")
     position, limit = token + shift, embeddings.position_embeddings.num_embeddings
     if position >= limit:
         raise ValueError(f"Position {position} has no row: the table ends with position {limit - 1}.")

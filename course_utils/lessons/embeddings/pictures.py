@@ -1,13 +1,27 @@
 """The pictures of notebook 03 that no other notebook needs.
 
-How alike the rows of tables are, and what LayerNorm does to points.
+How alike the rows of tables are, what LayerNorm does to points, and how six small models learn.
 """
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from course_utils.checks import refusal
-from course_utils.classroom.plots.style import COLOURS, GREY, HEAT, SMALL, Picture, as_numbers, house_style
+from course_utils.classroom.plots.lines import spread
+from course_utils.classroom.plots.style import (
+    COLOURS,
+    GREY,
+    INK,
+    PAPER,
+    SMALL,
+    Picture,
+    as_numbers,
+    house_style,
+)
+
+SIGNED = LinearSegmentedColormap.from_list("signed", [COLOURS["rust"], PAPER, COLOURS["navy"]])
 
 
 def cosines(table) -> np.ndarray:
@@ -44,7 +58,7 @@ def cosine_maps(tables: dict[str, tuple[int, object]]) -> Picture:
         figure = Figure(figsize=(2.9 * len(found) + 0.7, 3.3), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(found)))
         for axes, (name, values) in zip(panels, found.items(), strict=True):
-            mesh = axes.imshow(values, cmap=HEAT, vmin=-1, vmax=1)
+            mesh = axes.imshow(values, cmap=SIGNED, vmin=-1, vmax=1)
             ticks = np.arange(0, size, 5)
             places = [str(tick + tables[name][0]) for tick in ticks]
             axes.set(title=name, xlabel="position")
@@ -104,4 +118,55 @@ def on_a_circle(points) -> Picture:
         f"{len(x)} tokens of three numbers, in the plane of mean 0. Before, their distances from the middle"
         f" lie between {lengths.min():.2f} and {lengths.max():.2f}; after LayerNorm all lie on a circle with"
         f" the radius {radius:.2f}, each in the direction in which it lay.",
+    )
+
+
+def learning_curves(noted, losses: dict[str, object], floors: dict[str, float], ylabel: str) -> Picture:
+    """The mean loss of several models over the steps of their training, each curve with its name at its end.
+
+    Args:
+        noted: numbers of steps, rising; drawn by factors, as the losses are.
+        losses: for each model (seeds, len(noted)) in nats, above 0; up to six.
+        floors: losses in nats that a model may be held against; drawn as lines.
+    """
+    if not 1 <= len(losses) <= 6:
+        raise refusal("losses", "one to six models", len(losses))
+    means = {name: as_numbers(table).mean(axis=0) for name, table in losses.items()}
+    drawn = np.concatenate([*means.values(), list(floors.values())])
+    if drawn.min() <= 0:
+        raise refusal("losses and floors", "numbers above 0", drawn.min())
+    low, high = drawn.min() / 1.1, drawn.max() * 1.15
+    dashes = ("-", "--", ":", "-.", (0, (6, 2, 1, 2, 1, 2)), (0, (1, 3)))
+    ends = [float(np.log(mean[-1])) for mean in means.values()]
+    gap = np.log(high / low) / 19
+    places = np.exp(spread(ends, gap, within=(np.log(low) + gap, np.log(high))))
+    with house_style():
+        figure = Figure(figsize=(8.2, 4.3), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(xscale="log", yscale="log", xlabel="steps of training", ylabel=ylabel, ylim=(low, high))
+        for (name, mean), colour, marker, dash, place in zip(
+            means.items(), [*COLOURS.values(), GREY, INK], "os^DvX", dashes, places, strict=False
+        ):
+            axes.plot(noted, mean, color=colour, marker=marker, linestyle=dash, clip_on=False)
+            axes.annotate(
+                f"{name} {mean[-1]:.2f}", (noted[-1], mean[-1]), (1.12 * noted[-1], place), color=colour,
+                size=SMALL, va="center", annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkB": 5},
+            )  # fmt: skip
+        for name, floor in floors.items():
+            axes.axhline(floor, color=GREY, linewidth=1.2, linestyle=":", marker="none")
+            axes.text(noted[0], floor, f"{name}: {floor:.2f}", va="bottom", size=SMALL)
+        ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10) if low <= tick <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks(noted, [str(step) for step in noted])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(right=1.03 * noted[-1])
+    said = [
+        f"{name}: " + ", ".join(f"{x:.2f} after {step}" for step, x in zip(noted, mean, strict=True))
+        for name, mean in means.items()
+    ]
+    lines = ", ".join(f"{name} {floor:.2f}" for name, floor in floors.items())
+    return Picture(
+        figure, f"Loss in nats over steps, means over the seeds. {'; '.join(said)}. Lines: {lines}."
     )

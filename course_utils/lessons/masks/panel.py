@@ -5,7 +5,7 @@ import math
 import ipywidgets as ipw
 import torch
 
-from course_utils.classroom.controls import message, table
+from course_utils.classroom.controls import manners, message, table
 from course_utils.masks import causal_mask
 
 
@@ -39,12 +39,12 @@ class MaskPlayground(ipw.VBox):
             "only itself": everything.diag().diag(),
         }
         buttons = [self._preset(name, mask) for name, mask in presets.items()]
-        super().__init__([ipw.HBox(buttons), self._grid(), self._view])
+        super().__init__([ipw.HBox(buttons), self._grid(), manners(), self._view])
         self.add_class("course-panel")
         self._update()
 
     def _cell(self, i: int, j: int) -> ipw.ToggleButton:
-        hint = f"may {self.tokens[i]} look at {self.tokens[j]}?"
+        hint = f"may {self.tokens[i]} attend to {self.tokens[j]}?"
         cell = ipw.ToggleButton(value=True, description="yes", tooltip=hint, layout={"width": "6em"})
         cell.observe(self._clicked, names="value")
         return cell
@@ -56,7 +56,7 @@ class MaskPlayground(ipw.VBox):
 
     def _grid(self) -> ipw.GridBox:
         width = f"repeat({len(self.tokens) + 1}, 7em)"
-        heads = [ipw.Label("who looks at"), *(ipw.Label(token) for token in self.tokens)]
+        heads = [ipw.Label("who attends to"), *(ipw.Label(token) for token in self.tokens)]
         rows = [widget for i, row in enumerate(self._cells) for widget in (ipw.Label(self.tokens[i]), *row)]
         return ipw.GridBox([*heads, *rows], layout={"grid_template_columns": width, "overflow": "auto"})
 
@@ -91,7 +91,7 @@ class MaskPlayground(ipw.VBox):
             [token, *(f"{w:.2f}" for w in row)]
             for token, row in zip(self.tokens, self.weights.tolist(), strict=True)
         ]
-        return table(["weights", *self.tokens], rows, "Attention weights: a row for each token that looks")
+        return table(["weights", *self.tokens], rows, "Attention weights: a row for each token that attends")
 
     def _outputs_table(self) -> str:
         moved = (self.outputs - self.unmasked).norm(dim=1).tolist()
@@ -105,6 +105,6 @@ class MaskPlayground(ipw.VBox):
     def _warnings(self, mask: torch.Tensor) -> str:
         empty = [token for token, row in zip(self.tokens, mask, strict=True) if not row.any()]
         return "".join(
-            message(f"'{token}' may look at nobody: the mean of nothing is 0/0, shown as nan.")
+            message(f"'{token}' may attend to nobody: the mean of nothing is 0/0, shown as nan.")
             for token in empty
         )
