@@ -40,9 +40,11 @@ def corrupt(
         masked_ids (batch, seq_len) and labels (batch, seq_len), as `mask_tokens` gives them.
     """
     special = torch.tensor(sorted(tokenizer.special_ids))
-    ordinary = torch.tensor([i for i in range(len(tokenizer)) if i not in tokenizer.special_ids])
-    u = torch.rand(input_ids.shape, generator=generator).masked_fill(torch.isin(input_ids, special), 1.0)
-    pieces = ordinary[torch.randint(len(ordinary), input_ids.shape, generator=generator)]
+    ids, shape = range(len(tokenizer)), input_ids.shape
+    ordinary = torch.tensor([i for i in ids if i not in tokenizer.special_ids])
+    u = torch.rand(shape, generator=generator)
+    u = u.masked_fill(torch.isin(input_ids, special), 1.0)  # never selected
+    pieces = ordinary[torch.randint(len(ordinary), shape, generator=generator)]
     masked_ids = torch.where(u < rate * (mask_share + random_share), pieces, input_ids)
     masked_ids = torch.where(u < rate * mask_share, tokenizer.mask_token_id, masked_ids)
     labels = input_ids.masked_fill(u >= rate, IGNORE_INDEX)

@@ -17,7 +17,7 @@ Five rows, read from top to bottom, over the sentence "the bank was robbed yeste
 Second, the selection: each word is selected with a chance of 15 %; here bank, robbed and yesterday. Third,
 what the model sees: bank has become [MASK], as 80 % of the selected words do; robbed has become the random
 piece grass, as 10 % do; yesterday stays as it is, as 10 % do; the and was, not selected, also stay. Fourth,
-BERT reads the whole row, every token looking at every other, and the MLM head scores the whole vocabulary.
+BERT reads the whole row, every token attending to every other, and the MLM head scores the whole vocabulary.
 Fifth, the labels: at the three selected positions the original words bank, robbed and yesterday, which enter
 the loss; at the and was the label is -100, and the loss skips them.
 """
@@ -33,7 +33,7 @@ def draw() -> Diagram:
         diagram.text(24, y - 8, name, LARGE, "start", bold=True)
         diagram.text(24, y + 12, note, SMALL, "start", GREY)
     diagram.box(
-        LEFT, 232, 4 * STEP + WIDTH, 52, "BERT and MLM head", "every token looks at every token", fill=WARM
+        LEFT, 232, 4 * STEP + WIDTH, 52, "BERT and MLM head", "every token attends to every token", fill=WARM
     )
     for i, (word, seen, share) in enumerate(WORDS):
         x = LEFT + i * STEP

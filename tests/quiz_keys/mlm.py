@@ -18,7 +18,11 @@ def one_look() -> str:
     allowed[torch.arange(5), torch.arange(1, 6)] = False
     with torch.no_grad():
         before, after = (model(x, allowed[None]).last_hidden_state[0, 2] for x in (ids, other))
-    return "No: the look is forbidden" if torch.equal(before, after) else "Yes, by way of the other tokens"
+    return (
+        "No: token 2 may not attend to it"
+        if torch.equal(before, after)
+        else "Yes, by way of the other tokens"
+    )
 
 
 def none() -> str:

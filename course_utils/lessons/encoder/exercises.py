@@ -155,6 +155,8 @@ class add_and_norm:
 
     no_eps = wrong("This leaves eps out.", " + eps", "")
 
+    no_root = wrong("This divides by the variance: take its root.", ".sqrt()", "")
+
     @wrong("This runs over the whole table at once.")
     def over_the_table(x, sublayer_output, eps):
         total = x + sublayer_output
@@ -222,10 +224,16 @@ class address:
             weights = _attention(check, seq_len)
             check.equal(check.call(weights, keep, layers), _address(weights, keep, layers))
 
-    not_squared = wrong(
-        "A squared length is asked for: square the numbers of the gradient before you compare them.",
-        "**2",
-        "",
+    @wrong("A squared length is asked for: square the numbers of the gradient before you compare them.")
+    def not_squared(weights, keep, layers):
+        layer = keep * torch.eye(len(weights), dtype=weights.dtype) + weights
+        stack = torch.linalg.matrix_power(layer, layers)
+        return stack.diagonal() / stack.sum(dim=1)
+
+    sum_not_squared = wrong(
+        "The share is squared and the sum is not: square every number of the row before you add them.",
+        "(stack**2).sum",
+        "stack.sum",
     )
 
     @wrong("This sums over the tokens at the top: the gradient of token i is row i.")
