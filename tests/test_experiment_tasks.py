@@ -1,7 +1,9 @@
 """The stored learning curves of notebook 11: their form, and the examples that they are made with."""
 
+from dataclasses import replace
+
 from course_utils.lessons.tasks import experiment
-from course_utils.toy.tasks import Question, Stay, relation, short_questions
+from course_utils.toy.tasks import Answer, Question, Stay, relation, short_questions
 
 STORED = experiment.load()
 
@@ -50,3 +52,16 @@ def test_what_the_other_sentence_shares():
 def test_pairs_of_one_fact_are_the_first_of_the_task():
     assert experiment.one_fact(20) == experiment.one_fact(30)[:20]
     assert all(" and " not in pair.text for pair in experiment.one_fact(30))
+
+
+def test_a_part_of_a_question_from_the_other_sentence():
+    context = "on monday anna and her sister met at the paris park . ben was at the cafe on {} ."
+    question = "who met at the paris park on monday ?"
+    example = Question(question, context.format("friday"), (Answer("anna and her sister", 10),), "who")
+    assert experiment.asks_for(example, "place") == ("who met at the cafe on monday ?", "ben")
+    assert experiment.asks_for(example, "day") == ("who met at the paris park on friday ?", "ben")
+    assert experiment.asks_for(example, "verb") == ("who was at the paris park on monday ?", "ben")
+    same_day = replace(example, context=context.format("monday"))
+    assert experiment.asks_for(same_day, "day") is None
+    same_people = replace(example, context=context.format("friday").replace("ben", "anna and her sister"))
+    assert experiment.asks_for(same_people, "place") is None

@@ -14,9 +14,12 @@ from course_utils.lessons.classification import experiment as rivals
 from course_utils.lessons.embeddings import experiment as positions
 from course_utils.lessons.family import experiment as family
 from course_utils.lessons.mlm import experiment as masking
+from course_utils.lessons.modern import experiment as modern
 from course_utils.lessons.nsp import experiment as twins
 from course_utils.lessons.pretraining import experiment as recipe
+from course_utils.lessons.sentence_vectors import experiment as search
 from course_utils.lessons.word2vec import experiment as vectors
+from course_utils.lessons.your_own_data import experiment as adapting
 
 
 def note(folder: str, name: str, seed: int) -> dict:
@@ -96,7 +99,39 @@ def vector_result(job):
     return of(f"window {number}" if method == "windows" else f"{method} {dim}, rate {lr} | {sampling}")
 
 
+def modern_result(part, name, rate, seed, steps):
+    """One run of the stored experiment of notebook 16."""
+    if part == "near" or name == modern.CONTROL:
+        return modern.load()["lengths_tested"][f"{name}, near" if part == "near" else name][seed]
+    stored = modern.load()[part][name]
+    if seed not in modern.TUNING_SEEDS:
+        return stored["gaps" if rate == stored["learning_rate"] else "gaps_at_short_rate"][seed]
+    if part == "changes" and steps == modern.STEPS:
+        return stored["tried_again"][str(rate)][modern.TUNING_SEEDS.index(seed)]
+    gap = stored["tried"][str(rate)][modern.TUNING_SEEDS.index(seed)]
+    return gap if part == "changes" else dict.fromkeys(modern.BINS, gap)
+
+
+def adapting_result(kind, name="", *rest):
+    """One run of the stored experiment of notebook 17."""
+    if kind == "reviews":
+        return adapting.load()["adapt"]["reviews"]
+    stored = adapting.load()[kind]
+    if kind == "adapt":
+        return stored[name]
+    if kind == "library":
+        return stored[name][str(rest[0])][rest[1]]
+    if kind == "longer":
+        return stored[name][rest[0]]
+    return stored[name if kind == "pieces" else f"{name}, {rest[0]}"][0]
+
+
 RUNS = {
+    search: lambda job: (
+        search.load()["setups"][job[0]]["runs"][search.SEEDS.index(job[2])]
+        if job
+        else search.load()["together"]
+    ),
     family: lambda job: family.load()["models"][job[0]]["runs"][family.SEEDS.index(job[2])],
     masking: lambda job: {
         key: masking.load()["setups"][job[0]][key][job[1]] for key in (*masking.KINDS, "sense", "curve")
@@ -106,8 +141,14 @@ RUNS = {
         | dict.fromkeys(("head", "probe"), dict.fromkeys(twins.QUESTIONS, 0.5))
     ),
     positions: lambda job: 2.0 if len(job) == 2 else [2.0] * len(positions.NOTED),
-    recipe: lambda job: recipe.load()["losses"][job[0]][job[1]],
+    recipe: lambda job: next(
+        table[job[0]] if name == "sgd" else table[job[0]][job[1]]
+        for name in ("losses", "sgd", "norms")
+        if job[0] in (table := recipe.load()[name])
+    ),
     vectors: lambda job: vector_result(job),
+    modern: lambda job: modern_result(*job),
+    adapting: lambda job: adapting_result(*job),
     rivals: lambda job: 0.5 if job[0] == "rivals" else {"accuracy": 0.5, "masked word loss": 1.0},
 }
 

@@ -28,13 +28,12 @@ def twins() -> str:
     return f"{between_floors:.2f}"
 
 
-def epochs() -> str:
-    times = 1_000_000 * 256 * 512 / 3.3e9
-    return f"About {round(times)} times"
-
-
-def shares() -> str:
-    x = torch.zeros(1, requires_grad=True)
-    slopes = torch.tensor([10.0] + [0.0] * 9)
-    (slopes * x).mean().backward()
-    return f"{x.grad.item():g}"
+def warmup() -> str:
+    moved = set()
+    for gradient in (7.0, -0.0003):
+        weight = torch.nn.Parameter(torch.zeros(1))
+        weight.grad = torch.tensor([gradient])
+        torch.optim.AdamW([weight], lr=0.005, weight_decay=0.0).step()
+        moved.add(f"{abs(weight.item()):.3f}")
+    [move] = moved
+    return f"By {move}, whatever its gradient"

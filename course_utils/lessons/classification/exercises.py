@@ -66,6 +66,14 @@ class review_logits:
     def only_the_pooler(cls_state, pooler_weight, pooler_bias, weight, bias):
         return (pooler_weight @ cls_state + pooler_bias).tanh()
 
+    @wrong("These are probabilities. The logits are what goes into the softmax.")
+    def probabilities(cls_state, pooler_weight, pooler_bias, weight, bias):
+        return (weight @ (pooler_weight @ cls_state + pooler_bias).tanh() + bias).softmax(dim=0)
+
+    @wrong("The bias of the pooler is part of its Linear layer: it is added before the tanh.")
+    def bias_after_tanh(cls_state, pooler_weight, pooler_bias, weight, bias):
+        return weight @ ((pooler_weight @ cls_state).tanh() + pooler_bias) + bias
+
     @wrong("The tanh belongs to the pooler: logits are not squeezed.")
     def squeezed(cls_state, pooler_weight, pooler_bias, weight, bias):
         return (weight @ (pooler_weight @ cls_state + pooler_bias) + bias).tanh()
@@ -294,6 +302,12 @@ class temperature_for:
 
     bits = wrong("This is a logarithm to base 2; the softmax has e.", "math.log", "math.log2")
 
+    decimal = wrong("This is a logarithm to base 10; the softmax has e.", "math.log", "math.log10")
+
+    multiplied = wrong(
+        "The logits are divided by the temperature: solve for it once more.", "margin /", "margin *"
+    )
+
     against_now = wrong(
         "The temperature does not depend on where the probability stands now, but on the margin.",
         "margin /",
@@ -384,6 +398,12 @@ class macro_f1:
     def present_only(matrix):
         total = matrix.sum(dim=1) + matrix.sum(dim=0)
         return float((2 * matrix.diagonal() / total.clamp(min=1)).sum() / (total > 0).sum().clamp(min=1))
+
+    @wrong("This is one F1 of the mean precision and the mean recall; each class has an F1 of its own.")
+    def of_the_means(matrix):
+        precision = (matrix.diagonal() / matrix.sum(dim=0).clamp(min=1)).mean()
+        recall = (matrix.diagonal() / matrix.sum(dim=1).clamp(min=1)).mean()
+        return float(2 * precision * recall / (precision + recall).clamp(min=1e-9))
 
     half = wrong("The factor 2 is missing.", "2 * right", "right")
 

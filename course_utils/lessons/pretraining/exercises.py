@@ -1,117 +1,85 @@
-"""Exercises of notebook 09: the parts of one training step, each small enough to check by hand.
+"""Exercises of notebook 09: parts of a training step, and the reading of a run.
 
-The loss of both tasks, the clip of the gradient, one update of AdamW, the learning rate of a step, and the
-gradient that two processes make together.
+How far a weight can come, the clip of the gradient, one update of AdamW, the learning rate of a step, and
+what is the matter with a run.
 """
 
 import math
 
 import torch
-from torch.nn import functional as F
 
 from course_utils.classroom.engine import exercise, stage, wrong
 
 
-def _losses(check, rows: int, seq_len: int, vocab_size: int = 7):
-    """Random logits and labels of both tasks; about half of the positions, and never all, are selected."""
-    logits = torch.randn(rows, seq_len, vocab_size, generator=check.generator)
-    labels = torch.randint(vocab_size, (rows, seq_len), generator=check.generator)
-    labels[torch.rand(rows, seq_len, generator=check.generator) < 0.5] = -100
-    labels[0, 0], labels[0, 1] = -100, 3
-    pair_logits = torch.randn(rows, 2, generator=check.generator)
-    pair_label = torch.randint(2, (rows,), generator=check.generator)
-    pair_label[0], pair_label[-1] = 0, 1
-    return logits, labels, pair_logits, pair_label
-
-
-def _nats(logits: torch.Tensor, label: int) -> float:
-    """Minus the log of the probability of the right answer, from the definition."""
-    powers = [math.exp(value) for value in logits.tolist()]
-    return -math.log(powers[label] / sum(powers))
+def _rates(steps: int, warmup_steps: int, peak: float) -> list[float]:
+    """The learning rate of each step, by adding equal amounts and taking them away."""
+    up = [peak * (i + 1) / warmup_steps for i in range(warmup_steps)]
+    falling = steps - warmup_steps
+    return up + [peak - peak * i / falling for i in range(falling)]
 
 
 @exercise
-class joint_loss:
-    """Write `joint_loss(logits, labels, pair_logits, pair_label)`: the pretraining loss, a tensor of shape
-    ().
+class travelled:
+    """Write `travelled(k, steps, warmup_steps, peak)`: how far AdamW moves a weight whose gradient never
+    changes.
 
-    `logits` is (batch, seq_len, vocab_size); `labels` (batch, seq_len) holds the original id at selected
-    positions and -100 elsewhere; `pair_logits` is (batch, 2); `pair_label` (batch,) is 0 (IsNext) or 1
-    (NotNext). The loss is the mean cross-entropy over the selected positions of the whole batch, plus the
-    mean cross-entropy over the pairs.
+    No weight decay; eps may be left out. With such a gradient each step moves the weight by the learning
+    rate of that step. The rate rises by equal amounts, from peak / warmup_steps in step 0 to `peak` in step
+    `warmup_steps - 1` (`warmup_steps` is at least 1); step `warmup_steps` has `peak` too, and from there it
+    falls by equal amounts and would be 0 in step number `steps`. Return the distance after the first `k`
+    steps, 0 to `steps`.
     """
 
     hints = (
-        "Two calls of `torch.nn.functional.cross_entropy`, and a plus. Both take their mean by themselves.",
-        (
-            "`cross_entropy(logits.flatten(0, 1), labels.flatten())` passes over labels of -100: that is"
-            " its default."
-        ),
+        "Mean over root mean square of a gradient that is always the same: 1 or -1, in every step.",
+        "So it is the sum of the first k learning rates.",
     )
 
-    def solution(logits, labels, pair_logits, pair_label):
-        cross_entropy = torch.nn.functional.cross_entropy
-        mlm_loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-        nsp_loss = cross_entropy(pair_logits, pair_label)
-        return mlm_loss + nsp_loss
+    def solution(k, steps, warmup_steps, peak):
+        total = 0.0
+        for step in range(k):
+            if step < warmup_steps:
+                total += peak * (step + 1) / warmup_steps
+            else:
+                total += peak * (steps - step) / (steps - warmup_steps)
+        return total
 
-    @stage("one number, from selected positions alone when the pairs are certain")
-    def masked_part(check):
-        for seq_len in range(3, 9):
-            logits, labels, _, pair_label = _losses(check, 2, seq_len)
-            # A margin of 60 makes the loss of the pairs zero.
-            pair_logits = 60.0 * F.one_hot(pair_label, 2)
-            nats = [
-                _nats(logits[i, j], int(labels[i, j]))
-                for i in range(2)
-                for j in range(seq_len)
-                if labels[i, j] >= 0
-            ]
-            got = check.call(logits, labels, pair_logits, pair_label)
-            check.equal(got, torch.tensor(sum(nats) / len(nats)), tolerance=1e-4)
+    @stage("within the warm-up, and no step at all")
+    def rising(check):
+        for warmup_steps in range(1, 7):
+            for peak in (0.004, 0.5):
+                for k in range(warmup_steps + 1):
+                    expected = sum(_rates(20, warmup_steps, peak)[:k])
+                    check.equal(check.call(k, 20, warmup_steps, peak), expected, tolerance=1e-6)
 
-    @stage("plus the loss of the pairs, both classes")
-    def pair_part(check):
-        for rows in range(2, 8):
-            logits, labels, pair_logits, pair_label = _losses(check, rows, 5)
-            masked = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-            nats = [_nats(row, int(label)) for row, label in zip(pair_logits, pair_label, strict=True)]
-            got = check.call(logits, labels, pair_logits, pair_label)
-            check.equal(got, masked + sum(nats) / rows, tolerance=1e-4)
+    @stage("and in the fall")
+    def falling(check):
+        for steps, warmup_steps, peak in (
+            (10, 1, 1.0),
+            (10, 5, 0.1),
+            (30, 7, 0.002),
+            (12, 3, 2.0),
+            (6, 5, 1.0),
+        ):
+            for k in range(warmup_steps, steps + 1):
+                expected = sum(_rates(steps, warmup_steps, peak)[:k])
+                check.equal(check.call(k, steps, warmup_steps, peak), expected, tolerance=1e-6)
 
-    summed = wrong(
-        "This is the sum over the selected positions; take their mean.",
-        "ignore_index=-100",
-        'reduction="sum"',
-    )
+    @wrong("The rate is not at its peak from the start: in the warm-up the steps are shorter.")
+    def always_peak(k, steps, warmup_steps, peak):
+        return k * peak
 
-    over_all_positions = wrong(
-        "You divide by the number of all positions; only the selected ones count.",
-        "labels.flatten(), ignore_index=-100)",
-        'labels.flatten(), reduction="none").mean()',
-    )
+    @wrong("This stays at the peak after the warm-up; the rate falls.")
+    def no_fall(k, steps, warmup_steps, peak):
+        return sum(peak * min(1.0, (step + 1) / warmup_steps) for step in range(k))
 
-    hides_a_class = wrong(
-        "The pairs with label 0 are left out: 0 means IsNext, it is no sign to ignore.",
-        "(pair_logits, pair_label)",
-        "(pair_logits, pair_label, ignore_index=0)",
-    )
+    @wrong("This is the rate of the last step; add up the rates of all k steps.")
+    def last_rate(k, steps, warmup_steps, peak):
+        return _rates(steps, warmup_steps, peak)[k - 1] if k else 0.0
 
-    @wrong("The loss of the pairs is missing.")
-    def words_only(logits, labels, pair_logits, pair_label):
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-
-    @wrong(
-        "You take a mean for each row and then the mean of these; every selected position counts the same."
-    )
-    def mean_of_rows(logits, labels, pair_logits, pair_label):
-        nats = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-        rows = nats.sum(1) / (labels != -100).sum(1).clamp(min=1)
-        return rows.mean() + F.cross_entropy(pair_logits, pair_label)
-
-    @wrong("This is half the sum; the paper adds the two losses.")
-    def half(logits, labels, pair_logits, pair_label):
-        return joint_loss.model_answer(logits, labels, pair_logits, pair_label) / 2
+    @wrong("Step 0 moves the weight too: its rate is peak / warmup_steps, not 0.")
+    def one_late(k, steps, warmup_steps, peak):
+        return sum([0.0, *_rates(steps, warmup_steps, peak)][:k])
 
 
 @exercise
@@ -229,6 +197,23 @@ class adamw_step:
             got = check.call(w, g, zero, zero, 1, 0.1, 0.0)[0]
             check.equal(got, -0.1 * g.sign(), tolerance=1e-4)
 
+    @stage("1e-8 is added after the root: a gradient of 0 moves nothing, a tiny one by less than lr")
+    def tiny(check):
+        zero = torch.zeros(3)
+        for g in (
+            zero,
+            torch.tensor([0.0, 1e-8, 1.0]),
+            torch.tensor([1e-7, -1e-8, 0.0]),
+            torch.full((3,), -3e-8),
+            torch.tensor([2.0, 0.0, -5e-8]),
+        ):
+            expected, _, _ = _adamw([1.0] * 3, g.tolist(), [0.0] * 3, [0.0] * 3, 1, 0.1, 0.0)
+            check.equal(
+                check.call(torch.ones(3), g, zero, zero, 1, 0.1, 0.0)[0],
+                torch.tensor(expected),
+                tolerance=1e-4,
+            )
+
     @stage("the decay pulls at the weight, not at the gradient")
     def decay(check):
         for t in range(1, 8):
@@ -261,6 +246,25 @@ class adamw_step:
     same_shares = wrong(
         "The shares of the second mean are 0.98 and 0.02.", "0.98 * v + 0.02", "0.9 * v + 0.1"
     )
+
+    without_eps = wrong(
+        "Without the 1e-8 a gradient of 0 in the first step gives 0 / 0.",
+        "(v_hat.sqrt() + 1e-8)",
+        "v_hat.sqrt().clamp(min=1e-30)",
+    )
+
+    large_eps = wrong("eps is 1e-8 here; 1e-6 holds small gradients back.", "1e-8", "1e-6")
+
+    eps_in_the_root = wrong(
+        "eps is added after the root, not under it.", "(v_hat.sqrt() + 1e-8)", "(v_hat + 1e-8).sqrt()"
+    )
+
+    @wrong(
+        "This is Adam with L2: the decay joins the gradient and is divided away by the root. Keep it apart."
+    )
+    def decay_through_the_gradient(w, g, m, v, t, lr, weight_decay):
+        w_new, m, v = adamw_step.model_answer(w, g + weight_decay * w, m, v, t, lr, 0.0)
+        return w_new, m, v
 
     uphill = wrong("You go uphill: the step is against the gradient.", "- lr * m_hat", "+ lr * m_hat")
 
@@ -320,51 +324,92 @@ class learning_rate:
     )
 
 
-@exercise
-class combine_gradients:
-    """Write `combine_gradients(gradients, counts)`: the gradient that one process would have had for the
-    whole batch.
+ANSWERS = ("leak", "by heart", "at the limit", "plateau", "under way")
 
-    `gradients` is (processes, parameters): row i is the gradient of the mean loss over the `counts[i]`
-    selected positions of process i. `counts` is a list of integers >= 0; a process without any selected
-    position has a row of zeros. Return a tensor (parameters,): the gradient of the mean over all selected
-    positions together.
+
+@exercise
+class diagnose:
+    """Write `diagnose(training, held_out, unigram, best)`: what is the matter with a run, a text.
+
+    `training` and `held_out` are losses in nats, `unigram` and `best` the unigram and the bidirectional floor
+    of both sides, `best` the lower one. The first that fits counts:
+
+    "leak" if the held-out loss lies more than 0.05 below `best`; "by heart" if the training loss does;
+    "at the limit" if the held-out loss is at most 0.05 above `best`; "plateau" if it is at most 0.05 from
+    `unigram`, on either side; otherwise "under way".
     """
 
     hints = (
-        "A mean over 2 positions and a mean over 6 positions: what is the mean over all 8?",
-        "Each row counts as much as its process has positions: weights `counts[i] / sum(counts)`.",
+        "Reading only visible words, nothing goes below `best` on average: where does each side lie?",
+        "Four `if`s in the order of the task, each with `return`; the last return needs none.",
     )
 
-    def solution(gradients, counts):
-        weights = torch.tensor(counts, dtype=gradients.dtype) / sum(counts)
-        return weights @ gradients
+    def solution(training, held_out, unigram, best):
+        if held_out < best - 0.05:
+            return "leak"
+        if training < best - 0.05:
+            return "by heart"
+        if held_out <= best + 0.05:
+            return "at the limit"
+        if abs(held_out - unigram) <= 0.05:
+            return "plateau"
+        return "under way"
 
-    @stage("equal shares: the mean of the processes")
-    def equal_shares(check):
-        for processes in range(2, 8):
-            gradients = torch.randn(processes, 3, generator=check.generator)
-            check.equal(check.call(gradients, [4] * processes), gradients.mean(0), tolerance=1e-5)
+    @stage("one thing at a time")
+    def single(check):
+        for training, held_out, expected in (
+            (4.80, 4.81, "plateau"),
+            (4.80, 4.77, "plateau"),
+            (4.88, 4.90, "under way"),
+            (4.68, 4.70, "under way"),
+            (0.60, 0.61, "at the limit"),
+            (0.56, 0.56, "at the limit"),
+            (0.20, 3.10, "by heart"),
+            (1.00, 0.30, "leak"),
+            (2.00, 2.10, "under way"),
+            (6.80, 6.80, "under way"),
+        ):
+            check.equal(check.call(training, held_out, 4.8, 0.58), expected)
 
-    @stage("unequal shares: who has more positions counts more")
-    def unequal_shares(check):
-        for first in range(1, 8):
-            counts = [first, 9, 0]
-            gradients = torch.randn(3, 4, generator=check.generator)
-            gradients[2] = 0
-            # The whole batch, position by position.
-            each = [gradients[i] for i, n in enumerate(counts) for _ in range(n)]
-            check.equal(check.call(gradients, counts), sum(each) / len(each), tolerance=1e-5)
+    @stage("the first that fits: a leak before all, by heart before the limit")
+    def order(check):
+        for training, held_out, unigram, best, expected in (
+            (0.10, 0.20, 4.8, 0.58, "leak"),
+            (0.10, 0.60, 4.8, 0.58, "by heart"),
+            (0.10, 4.80, 4.8, 0.58, "by heart"),
+            (1.00, 1.02, 1.03, 1.00, "at the limit"),
+            (0.93, 1.08, 1.10, 1.00, "by heart"),
+            (1.00, 1.08, 1.10, 1.00, "plateau"),
+        ):
+            check.equal(check.call(training, held_out, unigram, best), expected)
 
-    @wrong("This is the sum: as if the batch were that many times as long.")
-    def summed(gradients, counts):
-        return gradients.sum(dim=0)
+    @wrong("A run on the plateau may lie a little below the unigram floor as well as above it.")
+    def above_only(training, held_out, unigram, best):
+        found = diagnose.model_answer(training, held_out, unigram, best)
+        return "under way" if found == "plateau" and held_out < unigram else found
 
-    @wrong("The plain mean of the processes: a process with one position counts as much as one with nine.")
-    def plain_mean(gradients, counts):
-        return gradients.mean(dim=0)
+    @wrong("A held-out loss below the best possible one is no skill: something hidden has leaked.")
+    def no_leak(training, held_out, unigram, best):
+        if training < best - 0.05:
+            return "by heart"
+        if held_out <= best + 0.05:
+            return "at the limit"
+        return "plateau" if abs(held_out - unigram) <= 0.05 else "under way"
 
-    @wrong("You count each process that has positions once; count its positions.")
-    def mean_of_the_busy(gradients, counts):
-        busy = torch.tensor(counts) > 0
-        return gradients[busy].mean(dim=0)
+    @wrong("The order counts: rows learnt by heart are found before you look at the held-out loss.")
+    def limit_first(training, held_out, unigram, best):
+        if held_out < best - 0.05:
+            return "leak"
+        if held_out <= best + 0.05:
+            return "at the limit"
+        if abs(held_out - unigram) <= 0.05:
+            return "plateau"
+        return "by heart" if training < best - 0.05 else "under way"
+
+    @wrong("You judge by the training loss; only the held-out one can tell skill from memory.")
+    def by_training(training, held_out, unigram, best):
+        if training < best - 0.05:
+            return "by heart"
+        if training <= best + 0.05:
+            return "at the limit"
+        return "plateau" if abs(training - unigram) <= 0.05 else "under way"

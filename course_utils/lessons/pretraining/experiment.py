@@ -1,22 +1,32 @@
 """What each choice in the training recipe is worth: short runs that differ in one choice, over several seeds.
 
-Too long for a notebook (some ten minutes on two cores), so the result is stored; notebook 09 reads it and
+Too long for a notebook (some 25 minutes on two cores), so the result is stored; notebook 09 reads it and
 runs one pair again. Make it anew with
 
     python -m course_utils.lessons.pretraining.experiment
 
-Every run has 400 steps of about 2,048 positions. The loss is that of held-out documents, in nats, at [MASK].
+Three tables. Every run takes steps of about 2,048 positions; a loss is that of held-out documents, in nats,
+at [MASK].
+
+    losses  one choice of the recipe left out (three seeds) or exchanged for BERT's (one seed), 400 steps
+    sgd     SGD at several rates, with momentum and without, 400 steps, one seed: its best is in `losses` too
+    norms   LayerNorm after each sublayer (BERT) and before it, with a warm-up and without, at a high rate:
+            `modern_bert` with that one change, masked words only, 150 steps, three seeds
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from course_utils import checkpoints, commands, pretraining
+from course_utils import checkpoints, commands, pretraining, training
+from course_utils.checks import IGNORE_INDEX
 from course_utils.classroom.experiments import Options, finish, read, train_all
+from course_utils.mlm import mask_tokens
+from course_utils.modern_bert import ModernBertForMaskedLM, as_bert
 from course_utils.pretraining import Settings
 from course_utils.wordpiece import WordPieceTokenizer
 
@@ -28,9 +38,15 @@ HELD_OUT_DOCUMENTS = 100
 BASE = replace(pretraining.LIVE, steps=400, warmup_steps=40)
 
 
-def sgd(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Plain stochastic gradient descent: a step is the learning rate times the gradient."""
-    return torch.optim.SGD(model.parameters(), lr=settings.learning_rate)
+def sgd(model: torch.nn.Module, settings: Settings, momentum: float = 0.0) -> torch.optim.Optimizer:
+    """Stochastic gradient descent: a step is the learning rate times the gradient, or its running sum."""
+    return torch.optim.SGD(model.parameters(), lr=settings.learning_rate, momentum=momentum)
+
+
+def slow_second_mean(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW with BERT's beta2, 0.999 in place of 0.98."""
+    groups = training.parameter_groups(model.parameters(), settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
 
 
 @dataclass(frozen=True)
@@ -39,8 +55,17 @@ class Choice:
 
     changes: dict = field(default_factory=dict)
     optimizer: Callable | None = None  # None: AdamW, as `Pretrainer` has it
+    seeds: tuple[int, ...] = SEEDS
 
 
+SGD_RATES = {0.0: (0.1, 1.0, 3.0), 0.9: (0.03, 0.1, 0.3, 1.0, 3.0)}  # momentum: rates that are tried
+SGD = {
+    f"SGD, momentum {momentum:g}, rate {rate:g}": Choice(
+        {"learning_rate": rate}, partial(sgd, momentum=momentum)
+    )
+    for momentum, rates in SGD_RATES.items()
+    for rate in rates
+}
 CHOICES = {
     "the recipe of the course": Choice(),
     "no warm-up": Choice({"warmup_steps": 0}),
@@ -50,9 +75,36 @@ CHOICES = {
     "rate does not fall": Choice({"steps": 40_000}),
     "no clipping": Choice({"clip": 1e9}),
     "no weight decay": Choice({"weight_decay": 0.0}),
-    "SGD, rate 0.1": Choice({"learning_rate": 0.1}, sgd),
-    "SGD, rate 1": Choice({"learning_rate": 1.0}, sgd),
+    "BERT's rate, 1e-4": Choice({"learning_rate": 1e-4}, seeds=SEEDS[:1]),
+    "BERT's beta2, 0.999": Choice({}, slow_second_mean, SEEDS[:1]),
+    "BERT's dropout, 0.1": Choice({"dropout": 0.1}, seeds=SEEDS[:1]),
+    "BERT's 15 % selected": Choice({"rate": 0.15}, seeds=SEEDS[:1]),
 }
+BEST_SGD = "SGD at its best"
+
+NORM_STEPS = 150
+NORM_RATE = 5e-3
+NORMS = {
+    f"{'before' if pre_norm else 'after'}, {'warm-up' if warmup_steps else 'no warm-up'}": (
+        pre_norm,
+        warmup_steps,
+    )
+    for pre_norm in (False, True)
+    for warmup_steps in (40, 0)
+}
+
+
+@cache
+def tokenizer_and_data() -> tuple[WordPieceTokenizer, pretraining.HeldOut]:
+    """The embedded vocabulary, and the documents that every run is measured on."""
+    tokenizer = WordPieceTokenizer.from_file(checkpoints.DATA / "vocab.txt")
+    return tokenizer, pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
+
+
+@cache
+def rows_of(seed: int) -> list[pretraining.Batch]:
+    """What the runs of a seed train on."""
+    return pretraining.training_rows(replace(BASE, seed=seed), tokenizer_and_data()[0])
 
 
 def losses(
@@ -60,7 +112,7 @@ def losses(
 ) -> list[float]:
     """Held-out loss at [MASK], in nats, after each `EVERY` steps of one run."""
     settings = replace(BASE, seed=seed, **choice.changes)
-    trainer = pretraining.Pretrainer(settings, tokenizer)
+    trainer = pretraining.Pretrainer(settings, tokenizer, rows_of(seed))
     if choice.optimizer:
         trainer.optimizer = choice.optimizer(trainer.model, settings)
     measured = []
@@ -72,29 +124,79 @@ def losses(
     return measured
 
 
+def norm_losses(pre_norm: bool, warmup_steps: int, seed: int, steps: int = NORM_STEPS) -> list[float]:
+    """The same of a model with LayerNorm before or after each sublayer, trained on masked words alone."""
+    tokenizer, data = tokenizer_and_data()
+    settings = replace(BASE, seed=seed, learning_rate=NORM_RATE, warmup_steps=warmup_steps)
+    model = model_with_norm(pre_norm, settings, len(tokenizer))
+    groups = training.parameter_groups(model.parameters(), settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+    order = pretraining.BatchOrder(rows_of(seed), settings.tokens_per_step, seed)
+    measured = []
+    for step in range(steps):
+        generator = torch.Generator().manual_seed((seed << 32) + step)
+        masked_ids, labels = mask_tokens(order[step].input_ids, tokenizer, settings.rate, generator)
+
+        def backward(masked_ids=masked_ids, labels=labels):
+            loss = model.loss(masked_ids, None, labels)
+            loss.backward()
+            return loss.detach()
+
+        rate = pretraining.learning_rate_at(step, settings)
+        training.update(model, optimizer, backward, rate, settings.clip)
+        if (step + 1) % EVERY == 0:
+            measured.append(held_out_loss(model, data))
+    return measured
+
+
+def model_with_norm(pre_norm: bool, settings: Settings, vocab_size: int) -> ModernBertForMaskedLM:
+    """BERT's block, and the one with LayerNorm before its sublayers, from the seed of the settings."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        config = replace(as_bert(settings.bert_config(vocab_size)), pre_norm=pre_norm)
+        return ModernBertForMaskedLM(config)
+
+
+@torch.no_grad()
+def held_out_loss(model: ModernBertForMaskedLM, data: pretraining.HeldOut) -> float:
+    """Mean loss at the held-out [MASK]s, in nats."""
+    nats = []
+    for _, masked_ids, labels in data.batches:
+        selected = labels != IGNORE_INDEX
+        scores = model(masked_ids)[selected]
+        nats.append(torch.nn.functional.cross_entropy(scores, labels[selected], reduction="none").numpy())
+    return float(np.concatenate(nats)[data.floors.kind == "mask"].mean())
+
+
 def load() -> dict:
-    """The stored result: {"command", "seeds", "every", "floors", "losses": {choice: [one list a seed]}}."""
+    """The stored result: {"command", "seeds", "every", "floors", "losses", "sgd", "best_sgd", "norms"}.
+
+    "losses" and "norms" have one list a seed for each choice, "sgd" one list for each rate.
+    """
     return read(RESULT)
-
-
-@cache
-def tokenizer_and_data() -> tuple[WordPieceTokenizer, pretraining.HeldOut]:
-    """The embedded vocabulary, and the documents that every run is measured on."""
-    tokenizer = WordPieceTokenizer.from_file(checkpoints.DATA / "vocab.txt")
-    return tokenizer, pretraining.held_out(tokenizer, documents=HELD_OUT_DOCUMENTS)
 
 
 def run_one(name: str, seed: int) -> list[float]:
     """The losses of one run."""
-    return losses(CHOICES[name], seed, *tokenizer_and_data())
+    if name in NORMS:
+        return norm_losses(*NORMS[name], seed)
+    return losses((CHOICES | SGD)[name], seed, *tokenizer_and_data())
 
 
 def main(argv: list[str] | None = None) -> int:
     options = Options(COMMAND, __doc__, RESULT).parse_args(argv)
-    found = train_all(run_one, [(name, seed) for name in CHOICES for seed in SEEDS], options)
+    jobs = [(name, SEEDS[0]) for name in SGD]
+    jobs += [(name, seed) for seed in SEEDS for name in NORMS]
+    jobs += [(name, seed) for name, choice in CHOICES.items() for seed in choice.seeds]
+    found = train_all(run_one, jobs, options)
+    scan = {name: found[name, SEEDS[0]] for name in SGD}
+    best = min(scan, key=lambda name: scan[name][-1])
     record = {"command": COMMAND, "seeds": SEEDS, "every": EVERY}
     record["floors"] = tokenizer_and_data()[1].floors.mean("mask")
-    finish(options, record | {"losses": {name: [found[name, s] for s in SEEDS] for name in CHOICES}})
+    record["losses"] = {name: [found[name, s] for s in choice.seeds] for name, choice in CHOICES.items()}
+    record["losses"][BEST_SGD] = [scan[best]]
+    record |= {"sgd": scan, "best_sgd": best}
+    finish(options, record | {"norms": {name: [found[name, s] for s in SEEDS] for name in NORMS}})
     return 0
 
 

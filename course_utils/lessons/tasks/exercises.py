@@ -56,7 +56,7 @@ class first_piece_labels:
     def values(check):
         for words in range(2, 9):
             row = _pieces(check, words)
-            # Two neighbours with the same label: whoever compares labels in place of words stumbles.
+            # Two neighbours with the same label: comparing labels instead of words fails here.
             labels = check.rng.integers(1, 9, size=words).tolist()
             labels[1] = labels[0]
             first = [word >= 0 and row[i - 1] != word for i, word in enumerate(row)]
@@ -258,7 +258,7 @@ class entity_f1:
     def one_set(truth, guess):
         return _f1(set().union(*truth), set().union(*guess))
 
-    @wrong("Whoever finds nothing gets 1.0 here, even where there was something to find.")
+    @wrong("Finding nothing scores 1.0 here, even where there was something to find.")
     def silence_is_perfect(truth, guess):
         found = sum(map(len, guess))
         return entity_f1.model_answer(truth, guess) if found else 1.0

@@ -72,6 +72,28 @@ def shared_clue(example: Question) -> str:
     return "the person" if person in other else "the day" if day in other else "neither"
 
 
+def asks_for(example: Question, part: str) -> tuple[str, str] | None:
+    """A "who" question that takes its place, day or verb from the sentence that does not answer, and the
+    people of that sentence; None if both sentences have the same, or the same people.
+    """
+    sentences = example.context.removesuffix(" .").split(" . ")
+    home = home_of(example)
+    here, there = (parts_of(sentences[i]) for i in (home, 1 - home))
+    if here[part] == there[part] or here["who"] == there["who"]:
+        return None
+    return example.question.replace(f" {here[part]} ", f" {there[part]} "), there["who"]
+
+
+def parts_of(sentence: str) -> dict[str, str]:
+    """Of a sentence: "who", "place" and "day", and the "verb" with which a question asks for the people."""
+    words = sentence.split()
+    when = words.index("on")
+    rest = words[:when] + words[when + 2 :]
+    verb = next(i for i, word in enumerate(rest) if word in ("went", "was", "met"))
+    who, place = " ".join(rest[:verb]), " ".join(rest[verb + 2 :])
+    return {"who": who, "place": place, "day": words[when + 1], "verb": "met" if "and" in rest else "was"}
+
+
 @cache
 def recombined(n: int = SWAPPED) -> list[LabelledText]:
     """Premises of two facts, and hypotheses of which every word stands in the premise.
