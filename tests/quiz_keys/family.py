@@ -33,7 +33,7 @@ def window() -> str:
         place = torch.arange(seq_len)
         return int(((place[:, None] - place).abs() <= 256).sum())
 
-    return "Twice" if round(looks(8192) / looks(4096)) == 2 else "?"
+    return "About twice" if round(looks(8192) / looks(4096)) == 2 else "?"
 
 
 def distil() -> str:

@@ -49,3 +49,15 @@ def is_possible(language: ToyLanguage, ids) -> bool:
     chosen = language.pattern_length == len(ids)
     emissions = [language.piece_emissions[language.pattern_rows[chosen, j], i] for j, i in enumerate(ids)]
     return bool(np.prod(emissions, axis=0).sum() > 0)
+
+
+def frame_of(language: ToyLanguage, words) -> str:
+    """The frame, with its gaps, that has most probably written a sentence of these words."""
+    chosen = np.flatnonzero(language.length == len(words))
+    weight = language.frame_prior[chosen]  # (frames of this length, hidden states)
+    for place, word in enumerate(words):
+        weight = weight * language.piece_emissions[language.row_of[chosen, place], language.piece_id[word]]
+    total = {}  # a frame stands there once for each number and polarity
+    for frame, share in zip(chosen, weight.sum(axis=1), strict=True):
+        total[language.templates[frame]] = total.get(language.templates[frame], 0.0) + share
+    return max(total, key=total.get)

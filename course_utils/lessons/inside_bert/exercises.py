@@ -288,6 +288,28 @@ class silhouette:
         "distances[i, [j for j, other in enumerate(labels) if other != label]].mean().item()",
     )
 
+    squared = wrong(
+        "These are squared distances: take the root.",
+        "torch.cdist(vectors, vectors)",
+        "torch.cdist(vectors, vectors) ** 2",
+    )
+
+    farthest = wrong(
+        "b belongs to the farthest of the other groups; the nearest is wanted.", "min(means", "max(means"
+    )
+
+    @wrong("This is one fraction for all rows: divide row by row, and then take the mean.")
+    def of_the_means(vectors, labels):
+        distances, tops, bottoms = torch.cdist(vectors, vectors), 0.0, 0.0
+        for i, label in enumerate(labels):
+            means = {}
+            for name in set(labels):
+                members = [j for j, other in enumerate(labels) if other == name and j != i]
+                means[name] = distances[i, members].mean().item()
+            a = means.pop(label)
+            tops, bottoms = tops + min(means.values()) - a, bottoms + max(a, min(means.values()))
+        return tops / bottoms
+
 
 def _words(check, kinds: int, n: int) -> list[str]:
     """n words of `kinds` different ones, each at least twice."""
@@ -499,6 +521,16 @@ class beliefs_after:
     @wrong("The rows do not sum to 1: divide each by its sum.")
     def not_divided(prior, likelihood):
         return prior * likelihood.cumprod(dim=0)
+
+    @wrong("The columns sum to 1, not the rows: divide by the sum over the states.")
+    def over_the_words(prior, likelihood):
+        weight = prior * likelihood.cumprod(dim=0)
+        return weight / weight.sum(dim=0)
+
+    @wrong("The product over a long text shrinks to 0: divide after every word, or add logarithms.")
+    def shrinks(prior, likelihood):
+        weight = prior * likelihood.cumprod(dim=0)
+        return weight / weight.sum(dim=1, keepdim=True)
 
     @wrong("The prior is left out.")
     def no_prior(prior, likelihood):
