@@ -5,12 +5,14 @@ network.
     python -m tools.slides 04 05          only those whose names begin so
     python -m tools.slides --check        make them, then look at every slide in Chromium (tests/pages)
 
-Open build/slides/index.html; S opens the speaker's window with notes and clock, F fills the screen.
+Open build/slides/index.html. The arrow to the right goes from main slide to main slide, Space through all of
+them; S opens the speaker's window with notes and clock, C the code of a slide, F fills the screen. Behind the
+address, `?minutes=45` or `?minutes=90` leaves out what may be cut, and `?handout` makes a page to print.
 
-What stands where is said by the cells themselves. `slideshow.slide_type` is "slide" (a new section),
-"subslide" (a new slide below it), "-" or "fragment" (on the same slide), "skip" (not in the lecture) or
-"notes". `speaker_notes` holds what to say. Notes of a skipped cell go with the slide before it. A slide that
-is too full is set smaller, then continued on a second one: see deck/deck.js.
+What stands where is decided by slide_plan.py from the cells: their headings, their results, and
+`slideshow.slide_type`, which is "slide" (a new section), "subslide" (a new slide below it), "-" or "fragment"
+(on the same slide), "skip" (of a text: said, not shown; of a code cell: not in the lecture) or "notes".
+`speaker_notes` holds what else to say. slide_words.py chooses the words; all others stand in the notes.
 """
 
 import argparse
@@ -19,129 +21,40 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
 import nbformat
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 from course_utils import commands
-from tools import ROOT, assets, browser
+from tools import ROOT, assets, browser, slide_plan
 from tools.lock import read_project
 from tools.notebooks import chosen
+from tools.slide_words import MOST_WORDS
 
 SOURCE = ROOT / "tools" / "deck"
 FOLDER = ROOT / "build" / "slides"
 
-WIDTH, HEIGHT = 1280, 720
-SMALLEST_TEXT = 11.0  # pixels of a slide 720 high; a projected slide is three to four times larger
+LOOKS = tuple((size, theme) for size in ((1280, 720), (1920, 1080)) for theme in ("light", "dark"))
+SMALLEST_TEXT = 12.0  # pixels of a slide 720 high; a projected slide is three to four times larger
+SMALLEST_PICTURE = 180  # pixels high, likewise
 
-FORMATTER = HtmlFormatter(style="default", nowrap=False)
-HEADING = re.compile(r"^#{1,3} ", re.MULTILINE)
 LINK = re.compile(r"""(?P<before><a\b[^>]*?\bhref=")(?P<target>[^"#:]+\.[a-z]+)(?P<anchor>#[^"]*)?(?=")""")
 IMAGE = re.compile(r"""(?P<before><img\b[^>]*?\bsrc=")(?P<target>(?!data:)[^":]+)(?=")""")
-
-
-@dataclass
-class Slide:
-    """What one slide holds: HTML of its cells, and what to say."""
-
-    blocks: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def to_html(self) -> str:
-        notes = "".join(f'<aside class="notes">{note}</aside>' for note in self.notes)
-        return f'<section><div class="page">{"".join(self.blocks)}</div>{notes}</section>'
-
-
-# --- From cells to HTML
-
-
-def text_to_html(source: str) -> str:
-    return MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source)
-
-
-def code_to_html(source: str) -> str:
-    return f'<div class="source">{highlight(source, PythonLexer(), FORMATTER)}</div>'
-
-
-def output_to_html(output: NotebookNode) -> str:
-    """An output as a slide shows it: markup before pictures, pictures before plain text."""
-    data, metadata = output.get("data", {}), output.get("metadata", {})
-    if "text/html" in data:
-        body = data["text/html"]
-    elif "image/svg+xml" in data:
-        body = data["image/svg+xml"]
-    elif "image/png" in data:
-        alt = html.escape(metadata.get("image/png", {}).get("alt", ""))
-        body = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">'
-    elif "text/markdown" in data:
-        body = text_to_html(data["text/markdown"])
-    else:
-        text = output.get("text", data.get("text/plain", ""))
-        body = f"<pre>{html.escape(text)}</pre>"
-    return f'<div class="output">{body}</div>'
-
-
-def blocks_of(cell: NotebookNode) -> list[str]:
-    """The parts of a cell that may stand on different slides."""
-    if cell.cell_type == "markdown":
-        return [text_to_html(cell.source)]
-    if cell.cell_type == "code":
-        return [code_to_html(cell.source), *map(output_to_html, cell.outputs)]
-    return []
-
-
-def split_at_heading(cell: NotebookNode) -> tuple[str, NotebookNode]:
-    """The text of a cell above its first heading, which closes what went before, and the rest of it."""
-    heading = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
-    if heading is None or heading.start() == 0:
-        return "", cell
-    return cell.source[: heading.start()], NotebookNode(cell, source=cell.source[heading.start() :])
-
-
-def sections_of(notebook: NotebookNode) -> list[list[Slide]]:
-    """The slides of a notebook: a list for each section, the first slide of which opens it.
-
-    A heading always opens a slide, whatever its cell says.
-    """
-    sections: list[list[Slide]] = []
-    for cell in notebook.cells:
-        kind = cell.metadata.get("slideshow", {}).get("slide_type", "-")
-        if kind not in ("skip", "notes"):
-            above, cell = split_at_heading(cell)
-            if above and sections:
-                sections[-1][-1].blocks.append(text_to_html(above))
-            opens = cell.cell_type == "markdown" and HEADING.match(cell.source)
-            if kind == "slide" or not sections:
-                sections.append([Slide()])
-            elif kind == "subslide" or opens:
-                sections[-1].append(Slide())
-            sections[-1][-1].blocks += blocks_of(cell)
-        if not sections:
-            continue
-        if kind == "notes":
-            sections[-1][-1].notes.append(text_to_html(cell.source))
-        if notes := cell.metadata.get("speaker_notes"):
-            sections[-1][-1].notes.append(text_to_html(notes))
-    return sections
 
 
 # --- From slides to files
 
 
-def to_page(notebook: NotebookNode, folder: Path) -> str:
+def to_page(notebook: NotebookNode, folder: Path, columns: list[list[slide_plan.Slide]] | None = None) -> str:
     """The whole deck as one page; pictures of the notebook are copied to where the deck is."""
+    columns = slide_plan.columns_of(notebook) if columns is None else columns
     title = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)
     slides = "\n".join(
-        f"<section>{''.join(slide.to_html() for slide in section)}</section>"
-        for section in sections_of(notebook)
+        f"<section>{''.join(slide.to_html() for slide in column)}</section>" for column in columns
     )
     slides = LINK.sub(
         lambda match: match["before"] + address_of(match["target"], match["anchor"] or ""), slides
@@ -184,28 +97,41 @@ def copy_assets(folder: Path) -> None:
         SOURCE / "deck.js",
     ]:
         shutil.copy(source, target)
-    (target / "highlight.css").write_text(FORMATTER.get_style_defs(".highlight"), encoding="utf-8")
+    light, dark = (
+        HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("xcode", "github-dark")
+    )
+    dark = f"@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"
+    (target / "highlight.css").write_text(f"{light}\n{dark}\n", encoding="utf-8")
 
 
 def build(paths: list[Path], folder: Path = FOLDER) -> list[Path]:
     """Write a deck for each notebook, and a page that lists them."""
     copy_assets(folder)
-    decks, links = [], []
+    decks, rows = [], []
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
+        columns = slide_plan.columns_of(notebook)
         deck = folder / f"{path.stem}.html"
-        deck.write_text(to_page(notebook, folder), encoding="utf-8")
+        deck.write_text(to_page(notebook, folder, columns), encoding="utf-8")
         decks.append(deck)
-        heading = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
-        links.append(f'<li><a href="{deck.name}">{html.escape(heading)}</a></li>')
-    page = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Slides</title>'
-        '<link rel="stylesheet" href="assets/deck.css"></head><body><main class="contents"><h1>Slides</h1>'
-        "<p>S opens the speaker's window, F fills the"
-        f" screen.</p><ul>{''.join(links)}</ul></main></body></html>"
-    )
-    (folder / "index.html").write_text(page, encoding="utf-8")
+        rows.append(row_of(deck.name, notebook.cells[0].source.partition("\n")[0].lstrip("# "), columns))
+    template = Template((SOURCE / "contents.html").read_text(encoding="utf-8"))
+    (folder / "index.html").write_text(template.substitute(rows="\n".join(rows)), encoding="utf-8")
     return decks
+
+
+def row_of(name: str, heading: str, columns: list[list[slide_plan.Slide]]) -> str:
+    """A deck in the list of decks, with the number of slides of each of its lengths."""
+    slides = [slide for column in columns for slide in column]
+    short = sum(slide.minutes == 45 for slide in slides)
+    long = sum(slide.minutes > 0 for slide in slides)
+    return (
+        f'<tr><th scope="row"><a href="{name}">{html.escape(heading)}</a></th>'
+        f'<td><a href="{name}?minutes=45">{short}<span> in 45 minutes</span></a></td>'
+        f'<td><a href="{name}?minutes=90">{long}<span> in 90 minutes</span></a></td>'
+        f"<td>{len(slides)}</td>"
+        f'<td><a href="{name}?handout">hand-out</a></td></tr>'
+    )
 
 
 # --- Looking at every slide
@@ -213,14 +139,29 @@ def build(paths: list[Path], folder: Path = FOLDER) -> list[Path]:
 MEASURE = """
 () => {
   const slide = Reveal.getCurrentSlide();
-  const shown = (e) =>
-    e.checkVisibility({visibilityProperty: true}) && !e.closest("aside, mjx-assistive-mml");
-  const found = {out: [], scroll: [], broken: [], smallest: 1e9, raw: ""};
   const page = slide.querySelector(".page");
-  const zoom = parseFloat(page.style.zoom || 1);
-  found.zoom = zoom;
+  const shown = (e) => e.checkVisibility({visibilityProperty: true}) && !e.closest("mjx-assistive-mml");
+  const found = {out: [], scroll: [], broken: [], contrast: [], smallest: 1e9, raw: "", picture: 1e9};
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = (colour) => {
+    const [r, g, b] = numbers(colour).map((c) => linear(c / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  // How a text stands out from the first ground below it that is not clear, as WCAG measures it.
+  const contrast = (e, ink) => {
+    for (let below = e; below; below = below.parentElement) {
+      const paper = getComputedStyle(below).backgroundColor;
+      if (numbers(paper)[3] === 0) continue;
+      const [one, other] = [light(ink), light(paper)];
+      return Math.max(one / other, other / one);
+    }
+    return 21;
+  };
+  const scale = Reveal.getScale();
+  const zoomed = document.querySelector(".slides").currentCSSZoom ?? 1;
   for (const e of page.querySelectorAll("*")) {
-    if (!shown(e) || e.closest("mjx-container svg")) continue;
+    if (!shown(e) || e.closest("mjx-container svg, .picture svg")) continue;
     const box = e.getBoundingClientRect();
     if (!box.width || !box.height) continue;
     const name = `${e.tagName.toLowerCase()} "${e.textContent.trim().slice(0, 40)}"`;
@@ -233,70 +174,137 @@ MEASURE = """
     const overfull = e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1;
     if (clips && overfull) found.scroll.push(name);
     const ownText = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    const size = parseFloat(style.fontSize) * (e.currentCSSZoom ?? zoom);
+    const size = parseFloat(style.fontSize) * (e.currentCSSZoom ?? 1) / zoomed;
     if (ownText) found.smallest = Math.min(found.smallest, size);
+    if (ownText) found.contrast.push([contrast(e, style.color), name]);
+    if (e.matches(".picture")) found.picture = Math.min(found.picture, box.height / scale);
     if (e.tagName === "IMG" && !e.naturalWidth) found.broken.push(`${name} has no picture`);
     if (e.tagName === "IMG" && !e.alt.trim()) found.broken.push(`${name} has no alternative text`);
   }
-  for (const e of page.querySelectorAll("mjx-merror, [data-mjx-error]"))
+  if (page.scrollHeight > page.clientHeight + 1) found.out.push("what it shows");
+  for (const e of slide.querySelectorAll("mjx-merror, [data-mjx-error]"))
     found.broken.push("mathematics: " + e.textContent);
-  const walker = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+  const walker = document.createTreeWalker(slide, NodeFilter.SHOW_TEXT);
+  let prose = "";
+  let block = null;
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    const typeset = parent.closest("pre, code, mjx-container, script, style");
-    if (!typeset && /\\$[^$]+\\$/.test(walker.currentNode.textContent)) {
-      found.raw = walker.currentNode.textContent.trim().slice(0, 60);
+    const text = walker.currentNode.textContent;
+    if (page.contains(parent) && !parent.closest("pre, table, svg, mjx-container, script, style")) {
+      const around = parent.closest("p, li, h1, h2, h3, h4, div");
+      prose += around === block ? text : " " + text;
+      block = around;
     }
+    const typeset = parent.closest("pre, code, mjx-container, script, style");
+    if (!typeset && /\\$[^$]+\\$/.test(text)) found.raw = text.trim().slice(0, 60);
   }
-  found.empty = !page.textContent.trim() && !page.querySelector("img, svg");
-  found.place = Reveal.getIndices();
+  found.words = prose.split(/\\s+/).filter((word) => /[\\p{L}\\p{N}]/u.test(word)).length;
+  found.contrast = found.contrast.filter(([ratio]) => ratio < 4.5).map(([, name]) => name);
+  found.empty = page.children.length < 2;
   return found;
 }
 """
 
+# What a hand-out must not do: lose a note, or let a line run over the edge of the paper.
+HANDOUT = """
+() => {
+  const found = [];
+  const edge = document.documentElement.clientWidth;
+  for (const section of document.querySelectorAll("section[data-minutes]")) {
+    const name = section.querySelector(".page").textContent.trim().slice(0, 40);
+    for (const part of section.querySelectorAll(":scope > .notes, :scope > .fold")) {
+      const there = part.checkVisibility() && part.getBoundingClientRect().height;
+      if (!there) found.push(`"${name}": its notes are hidden`);
+      for (const e of part.querySelectorAll("p, li, pre, td, img, svg, mjx-container")) {
+        if (e.closest("mjx-assistive-mml")) continue;
+        if (e.getBoundingClientRect().right > edge + 1) found.push(`"${name}": its notes run over the edge`);
+      }
+    }
+  }
+  return found;
+}
+"""
+A4_WIDTH = 688  # pixels between the margins of a page
+
+
+def opened(chromium, deck: Path, size: tuple[int, int] = (1280, 720), query: str = ""):
+    """The deck in a window of its own, laid out, and what watches it."""
+    context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, offline=True)
+    page = context.new_page()
+    watch = browser.Watch(page)
+    page.goto(deck.as_uri() + query)
+    page.wait_for_selector("html[data-ready=yes]", state="attached", timeout=60_000)
+    return page, watch
+
+
+def faults(seen: dict) -> list[str]:
+    """What is wrong with a slide, from what was measured on it."""
+    wrong = []
+    for kind, words in [
+        ("out", "stands out of the slide"),
+        ("scroll", "scrolls"),
+        ("broken", "is broken"),
+        ("contrast", "hardly stands out from its ground"),
+    ]:
+        wrong += [f"{what} {words}" for what in seen[kind][:2]]
+    if seen["raw"]:
+        wrong.append(f"mathematics is not set: {seen['raw']}")
+    if seen["empty"]:
+        wrong.append("nothing on it but a headline")
+    if seen["words"] > MOST_WORDS:
+        wrong.append(f"{seen['words']} words of prose, more than {MOST_WORDS}")
+    if seen["smallest"] < SMALLEST_TEXT:
+        wrong.append(f"text of {seen['smallest']:.1f} pixels, smaller than {SMALLEST_TEXT:g}")
+    if seen["picture"] < SMALLEST_PICTURE:
+        wrong.append(f"a picture {seen['picture']:.0f} pixels high, lower than {SMALLEST_PICTURE}")
+    return wrong
+
 
 def look_at(chromium, deck: Path) -> tuple[list[str], str]:
-    """Show every slide of a deck at 1280 by 720. Returns what is wrong, and a line of figures.
+    """Show every slide of a deck, whole, in two sizes and both themes, and its hand-out. Returns what is
+    wrong, and a line of figures.
 
     With BROWSER_PICTURES set to a folder, every slide is photographed there.
     """
     pictures = os.environ.get("BROWSER_PICTURES")
-    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, offline=True)
-    page = context.new_page()
-    watch = browser.Watch(page)
-    page.goto(deck.as_uri())
-    page.wait_for_selector("html[data-ready=yes]", state="attached", timeout=60_000)
-    wrong, smallest, smallest_zoom, maths, notes = [], 1e9, 1.0, 0, 0
+    wrong, smallest, most_words = [], 1e9, 0
+    page, watch = opened(chromium, deck)
+    page.evaluate("Reveal.configure({fragments: false})")
     count = page.evaluate("Reveal.getTotalSlides()")
-    for number in range(1, count + 1):
-        seen = page.evaluate(MEASURE)
-        place = f"{deck.stem}, slide {number} of {count}"
-        for kind, words in [
-            ("out", "stands out of the slide"),
-            ("scroll", "scrolls"),
-            ("broken", "is broken"),
-        ]:
-            wrong += [f"{place}: {what} {words}" for what in seen[kind][:2]]
-        if seen["raw"]:
-            wrong.append(f"{place}: mathematics is not set: {seen['raw']}")
-        if seen["empty"]:
-            wrong.append(f"{place}: nothing on it")
-        if seen["smallest"] < SMALLEST_TEXT:
-            wrong.append(f"{place}: text of {seen['smallest']:.1f} pixels, smaller than {SMALLEST_TEXT:g}")
-        smallest, smallest_zoom = min(smallest, seen["smallest"]), min(smallest_zoom, seen["zoom"])
-        if pictures:
-            page.screenshot(path=Path(pictures) / f"{deck.stem}-{number:02d}.png")
-        page.evaluate("Reveal.next()")
-    maths = page.evaluate("document.querySelectorAll('mjx-container').length")
-    notes = page.evaluate("document.querySelectorAll('aside.notes').length")
-    wrong += [f"{deck.stem}: {error}" for error in watch.errors]
-    wrong += [f"{deck.stem}: asks the network for {address}" for address in watch.foreign]
-    context.close()
-    figures = (
-        f"{deck.stem}: {count} slides, {maths} formulas, {notes} notes, smallest text {smallest:.1f} pixels,"
-        f" smallest zoom {smallest_zoom:.2f}"
+    for size, theme in LOOKS:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=theme)
+        page.evaluate("Reveal.slide(0, 0)")
+        for number in range(1, count + 1):
+            seen = page.evaluate(MEASURE)
+            place = f"{deck.stem}, {size[0]} x {size[1]}, {theme}, slide {number} of {count}"
+            wrong += [f"{place}: {fault}" for fault in faults(seen)]
+            smallest, most_words = min(smallest, seen["smallest"]), max(most_words, seen["words"])
+            if pictures:
+                page.screenshot(path=Path(pictures) / f"{deck.stem}-{size[1]}-{theme}-{number:02d}.png")
+            page.evaluate("Reveal.next()")
+    found = page.evaluate(
+        "[Reveal.getHorizontalSlides().length, ...['mjx-container', 'aside.notes']"
+        ".map((name) => document.querySelectorAll(name).length)]"
     )
+    figures = "{}: {} slides, {} of them main ones, {} formulas, {} notes".format(deck.stem, count, *found)
+    figures += f", smallest text {smallest:.1f} pixels, most words {most_words}"
+    wrong += noticed(deck, watch)
+    page.context.close()
+    page, watch = opened(chromium, deck, (A4_WIDTH, 1000), query="?handout")
+    page.emulate_media(media="print")
+    wrong += [f"{deck.stem}, hand-out: {fault}" for fault in page.evaluate(HANDOUT)]
+    wrong += noticed(deck, watch)
+    if pictures:
+        page.pdf(path=Path(pictures) / f"{deck.stem}.pdf", format="A4", prefer_css_page_size=True)
+    page.context.close()
     return wrong, figures
+
+
+def noticed(deck: Path, watch: browser.Watch) -> list[str]:
+    """What the browser complained of while it showed the deck."""
+    wrong = [f"{deck.stem}: {error}" for error in watch.errors]
+    return wrong + [f"{deck.stem}: asks the network for {address}" for address in watch.foreign]
 
 
 def check(decks: list[Path]) -> int:

@@ -1,123 +1,115 @@
-// Lays the cells of a deck out on slides of 1280 by 720, then starts reveal.js.
+// Lays a deck out on slides of 1280 by 720, then starts reveal.js. The address may ask for less, or for paper:
 //
-// The notebook says where a slide begins. What is too high for one slide is first set a little smaller; if it is still
-// too high it goes on on a second slide, below the first, under the same heading. A single block that is higher than
-// a slide is set as small as it must be, and the checker refuses a deck in which that is too small to read.
+//   ?minutes=45   only the slides of a lecture of 45 minutes; ?minutes=90 likewise
+//   ?handout      a page to print: each slide, and below it its notes and its code
+//
+// tools/slide_plan.py decides what stands on a slide, and a picture takes the room that the words leave. Printed
+// numbers and code are set as large as they fit; what is still too high is set smaller as a whole, and the
+// checker refuses a deck in which that is too small to read.
 
 const SLIDE_HEIGHT = 720;
-const SMALLER = [1, 0.9, 0.8];
+const LARGEST = {code: 26, printed: 34, belowPicture: 20}; // pixels
+const LEAST = 14; // below it lines are broken
+const SHRINK = [1, 0.94, 0.88, 0.82, 0.76, 0.7, 0.64, 0.58, 0.52, 0.47];
+const SMALLER = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
+const SMALLEST_PICTURE = 260; // pixels high
 
-// Headings and the questions of a quiz stay with what follows them.
-const isHeading = (block) => /^H[1-6]$/.test(block.tagName);
-const announces = (block) => isHeading(block) || block.matches(".output:has(> p:only-child)");
+const asked = new URLSearchParams(location.search);
+const handout = asked.has("handout");
+if (handout) document.querySelector("link[href$='reveal.css']").remove(); // it has a print style of its own
 
-function spaceIn(section) {
-  const style = getComputedStyle(section);
-  return SLIDE_HEIGHT - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+// By how many pixels something stands out, on the right or below, or how much too low a picture is.
+function excess(page) {
+  const edge = page.getBoundingClientRect();
+  const inside = [...page.querySelectorAll("table, pre, mjx-container, .picture > div > *")];
+  const right = Math.max(0, ...inside.map((part) => part.getBoundingClientRect().right - edge.right));
+  const wide = Math.max(0, ...[...page.querySelectorAll("pre")].map((pre) => pre.scrollWidth - pre.clientWidth));
+  const low = Math.max(0, ...[...page.querySelectorAll(".picture")].map((e) => SMALLEST_PICTURE - e.clientHeight));
+  return Math.max(right, wide, low, page.scrollHeight - page.clientHeight);
 }
 
-// The page of a slide: one div that holds its blocks, so that they can be measured and set smaller together.
-function pageIn(section) {
-  return section.querySelector(":scope > .page");
+// The size at which every line of a listing fits in the width of the slide, and none has to be broken.
+function sizeByWidth(pre) {
+  const beside = pre.closest(".page").querySelector(".picture") ? "belowPicture" : "printed";
+  const largest = LARGEST[pre.closest(".source") ? "code" : beside];
+  pre.style.fontSize = `${largest}px`;
+  const width = pre.scrollWidth > pre.clientWidth ? pre.clientWidth / pre.scrollWidth : 1;
+  if (largest * width >= LEAST) return Math.floor(largest * width * 2) / 2;
+  pre.classList.add("breaks-lines");
+  return 18;
 }
 
-function fits(section) {
-  const page = pageIn(section);
-  return page.getBoundingClientRect().height <= spaceIn(section) && widest(page) <= 0;
-}
-
-// By how many pixels something stands out on the right.
-function widest(page) {
-  const edge = page.getBoundingClientRect().right + 0.5;
-  const blocks = [...page.querySelectorAll("table, img, svg, pre, mjx-container")];
-  return Math.max(0, ...blocks.map((block) => block.getBoundingClientRect().right - edge));
-}
-
-function setSize(section, size) {
-  pageIn(section).style.zoom = size;
-}
-
-// A new slide after `section`, under the same heading.
-function continuation(section) {
-  const next = document.createElement("section");
-  const page = document.createElement("div");
-  page.className = "page";
-  const heading = [...pageIn(section).children].find(isHeading);
-  if (heading) {
-    const again = heading.cloneNode(true);
-    again.removeAttribute("id");
-    if (!again.querySelector(".again")) {
-      again.insertAdjacentHTML("beforeend", ' <span class="again">(continued)</span>');
-    }
-    page.append(again);
+function layOut(page) {
+  const fits = () => excess(page) <= 1;
+  const listings = [...page.querySelectorAll("pre")];
+  const sizes = listings.map(sizeByWidth);
+  for (const factor of listings.length ? SHRINK : []) {
+    listings.forEach((pre, i) => (pre.style.fontSize = `${Math.max(LEAST, sizes[i] * factor)}px`));
+    if (fits()) return;
   }
-  next.append(page);
-  section.after(next);
-  return next;
-}
-
-// An output of several parts, such as a quiz, may be divided between them.
-function takeApart(page) {
-  for (const output of page.querySelectorAll(":scope > .output")) {
-    if (output.children.length < 2) continue;
-    for (const part of [...output.children]) {
-      const whole = document.createElement("div");
-      whole.className = "output";
-      whole.append(part);
-      output.before(whole);
-    }
-    output.remove();
-  }
-}
-
-function layOut(section) {
+  // `zoom` makes a pixel smaller, so that the page keeps its size on the slide and has more of them.
   for (const size of SMALLER) {
-    setSize(section, size);
-    if (fits(section)) return;
+    page.style.zoom = size;
+    page.style.height = `${640 / size}px`;
+    if (fits()) return;
   }
-  const size = SMALLER[1];
-  setSize(section, size);
-  const page = pageIn(section);
-  takeApart(page);
-  const next = continuation(section);
-  const room = pageIn(next);
-  const before = room.children.length;
-  // A heading stays with what it announces, and the first block stays where it is.
-  const first = page.children.length && announces(page.children[0]) ? 2 : 1;
-  while (!fits(section) && page.children.length > first) {
-    do {
-      room.insertBefore(page.lastElementChild, room.children[before] ?? null);
-    } while (page.children.length > first && announces(page.lastElementChild));
-  }
-  let smallest = size;
-  while (!fits(section) && smallest > 0.3) {
-    smallest -= 0.02;
-    setSize(section, smallest);
-  }
-  if (room.children.length > before) layOut(next);
-  else next.remove();
+}
+
+function forPaper(section) {
+  const frame = document.createElement("div");
+  const inner = document.createElement("div");
+  frame.className = "frame";
+  inner.className = "inner";
+  inner.append(...section.querySelectorAll(":scope > .page, :scope > .cut"));
+  frame.append(inner);
+  section.prepend(frame);
+  for (const folded of section.querySelectorAll("details")) folded.open = true;
+  const notes = section.querySelector(":scope > .notes");
+  if (notes) frame.after(notes);
+}
+
+function toggleCode() {
+  const fold = Reveal.getCurrentSlide().querySelector(":scope > .fold");
+  if (fold) fold.open = !fold.open;
 }
 
 async function start() {
   const slides = document.querySelector(".slides");
+  const minutes = Number(asked.get("minutes"));
+  if (minutes) {
+    for (const slide of slides.querySelectorAll("section[data-minutes]")) {
+      const place = Number(slide.dataset.minutes);
+      if (!place || place > minutes) slide.remove();
+    }
+    for (const column of slides.querySelectorAll(":scope > section:empty")) column.remove();
+  }
   slides.classList.add("laying-out");
   await MathJax.startup.promise;
   await MathJax.typesetPromise([slides]);
   // A picture that cannot be shown must not keep the others from the screen.
   await Promise.allSettled([...document.images].map((image) => image.decode()));
   await document.fonts.ready;
-  for (const section of [...document.querySelectorAll("section > section")]) layOut(section);
+  for (const page of slides.querySelectorAll(".page")) layOut(page);
   slides.classList.remove("laying-out");
-  await Reveal.initialize({
-    width: 1280,
-    height: SLIDE_HEIGHT,
-    margin: 0,
-    center: false,
-    hash: true,
-    slideNumber: "c/t",
-    transition: "none",
-    plugins: [RevealNotes],
-  });
+  if (handout) {
+    document.documentElement.classList.add("handout");
+    for (const section of slides.querySelectorAll("section[data-minutes]")) forPaper(section);
+  } else {
+    await Reveal.initialize({
+      width: 1280,
+      height: SLIDE_HEIGHT,
+      margin: 0,
+      center: false,
+      hash: true,
+      slideNumber: "c/t",
+      transition: "none",
+      plugins: [RevealNotes],
+    });
+    Reveal.addKeyBinding({keyCode: 67, key: "C", description: "Show the code of the slide"}, toggleCode);
+    Reveal.on("slidechanged", () => {
+      for (const open of document.querySelectorAll(".fold[open]")) open.open = false;
+    });
+  }
   document.documentElement.dataset.ready = "yes";
 }
 
