@@ -1,13 +1,17 @@
 """The reading site: what becomes a page, and that the checks of it find what is wrong."""
 
+import base64
+import json
 import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
+from course_utils import checkpoints
 from course_utils.classroom import progress
-from tools import assets, website
+from tools import assets, live_panels, panel_cells, site_pages, website
 
 ROOT = Path(__file__).resolve().parent.parent
 WELL = (
@@ -18,7 +22,7 @@ WELL = (
 
 def test_every_page_says_under_its_title_where_to_run_it():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Masks\n\nPromise.")])
-    source = website.with_links(notebook, "05_masks.ipynb").cells[0].source
+    source = website.for_reading(notebook, "05_masks.ipynb").cells[0].source
     title, links, promise = source.split("\n\n")
     assert (title, promise) == ("# Masks", "Promise.")
     assert (
@@ -48,6 +52,71 @@ def test_everything_that_is_to_be_read_becomes_a_page(tmp_path, monkeypatch):
     index = (tmp_path / "source" / "index.md").read_text(encoding="utf-8")
     assert "\nGLOSSARY\n" in index and "\nexercises\n" in index
     assert "REPOSITORY" not in index and "OTHER_PAGES" not in index
+
+
+def test_the_map_lists_every_notebook_and_each_has_a_picture():
+    rows = site_pages.course_map()
+    assert [row.stem for row in rows] == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    for row in rows:
+        picture, wanted = site_pages.best_picture(row), site_pages.wanted_pictures().get(row.number, "")
+        assert picture is not None, f"{row.stem} has no picture with words"
+        assert wanted in picture.words, f"docs/cards.toml: {row.number} has no picture that says {wanted!r}"
+    for row in rows:
+        assert (
+            f"{row.number} {row.title} · {row.minutes} min <notebooks/{row.stem}>" in site_pages.navigation()
+        )
+
+
+def test_what_is_measured_is_what_was_stored():
+    run = json.loads((ROOT / "course_utils/data/embedded/training.json").read_text(encoding="utf-8"))
+    gap = f"{run['result']['gap']:.3f}"
+    assert f"{gap} ± {run['result']['gap_standard_error']:.3f} nats" in (ROOT / "README.md").read_text(
+        "utf-8"
+    )
+    assert f"<strong>{gap}</strong>" in site_pages.measured()
+
+
+def test_every_figure_and_every_stored_experiment_has_its_place(tmp_path):
+    page = site_pages.picture_page(tmp_path)
+    figures = sum(len(site_pages.pictures(row.stem)) for row in site_pages.course_map())
+    assert page.count("<figcaption>") == len(list((tmp_path / "pictures").iterdir())) == figures > 50
+    stored = {path.parent.name for path in (ROOT / "course_utils" / "lessons").glob("*/experiment.json")}
+    listed = site_pages.experiment_page()
+    assert all(f"course_utils.lessons.{lesson}.experiment\n" in listed for lesson in stored)
+    assert listed.count("What it found") >= len(stored)
+
+
+@pytest.mark.parametrize("number", live_panels.PANELS)
+def test_every_panel_of_the_site_has_its_cell(number):
+    (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    notebook, panel = nbformat.read(path, as_version=4), live_panels.PANELS[number]
+    place = live_panels.place_of(notebook, panel)
+    assert place in panel_cells.needed(notebook)
+    without = nbformat.v4.new_notebook(cells=notebook.cells[:3])
+    with pytest.raises(ValueError, match=f"expected a cell that calls {panel.maker}"):
+        live_panels.place_of(without, panel)
+
+
+def test_a_panel_takes_data_and_first_view_from_its_notebook():
+    (path,) = (ROOT / "notebooks").glob("05_*.ipynb")
+    panel = live_panels.PANELS["05"]
+    data, view = live_panels.run_for(nbformat.read(path, as_version=4), panel)
+    assert data["tokens"] == ["the", "bank", "was", "robbed", "yesterday"]
+    assert data["mask"] == [[j <= i for j in range(5)] for i in range(5)]
+    assert len(data["vectors"]) == 5 and "Attention weights" in view
+    html = live_panels.section(panel, data | {"odd": "</script>"}, view, "weights.js")
+    assert "\n\n" not in html, "an empty line ends HTML in Markdown"
+    assert html.count("</script>") == 1
+
+
+def test_the_weights_go_into_the_script_bit_for_bit():
+    text = live_panels.weights_script()
+    content = json.loads(text.removeprefix("courseWeights(").removesuffix(");\n"))
+    numbers = np.frombuffer(base64.b64decode(content["data"]), "<f4")
+    state = checkpoints.load("embedded")[0].state_dict()
+    for name, start, length in content["tensors"]:
+        assert np.array_equal(numbers[start : start + length], state[name].flatten().numpy()), name
+    assert content["vocab"][state["cls.predictions.bias"].numel() - 1]
 
 
 @pytest.mark.parametrize(

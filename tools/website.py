@@ -6,7 +6,8 @@ server at all.
                                            (tests/pages)
 
 The look covers the light and the dark theme: nothing may come from the network, the console stays empty, and
-axe-core must find no serious or critical fault.
+axe-core must find no serious or critical fault. Panels that answer without a kernel (live_panels.py) must
+compute what the Python model computes.
 """
 
 import argparse
@@ -21,14 +22,16 @@ from urllib.parse import quote, unquote, urlsplit
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils import commands
-from tools import ROOT, assets, browser
+from course_utils import commands, tables
+from tools import ROOT, assets, browser, live_panels, site_pages
 from tools.lock import read_project
 from tools.notebooks import FOLDER as NOTEBOOKS
 
 SOURCE = ROOT / "build" / "site-source"
 SITE = ROOT / "build" / "site"
 SERIOUS = {"serious", "critical"}
+TESTS = [f"tests/pages/test_{name}.py" for name in ("site", "panels", "reading")]
+NOT_ATTEMPTED = ": not attempted yet."
 NOT_PUBLIC = ("exam_keys.md",)  # pages of docs/ that stay in the repository, with those who teach
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
@@ -46,8 +49,13 @@ def ways_to_run(name: str) -> str:
     return f"[Open in Binder]({binder}) · [Open in Colab]({colab}) · [The file]({address}/blob/main/{path})"
 
 
-def with_links(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The notebook with a line of links under its title."""
+def for_reading(notebook: NotebookNode, name: str) -> NotebookNode:
+    """The notebook with a line of links under its title, and without the words that a check has for a stub:
+    to be told to run a cell helps nobody who reads.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if NOT_ATTEMPTED not in output.get("text", "")]
     title, _, rest = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = f"{title}\n\n{ways_to_run(name)}\n{rest}"
     return notebook
@@ -70,8 +78,9 @@ def exercise_index() -> str:
         heading = (
             f"[{number} {module.replace('_', ' ')}](notebooks/{page.name})" if page else f"{number} {module}"
         )
-        rows = [f"| `{name}` | {task_line(getattr(part, name).task)} |" for name in names]
-        parts.append(f"## {heading}\n\n| exercise | what is asked |\n|---|---|\n" + "\n".join(rows))
+        rows = [[f"`{name}`", task_line(getattr(part, name).task)] for name in names]
+        table = tables.markdown([["exercise", "what is asked"], *rows], words=2)
+        parts.append(f"## {heading}\n\n" + "\n".join(table))
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,14 +97,19 @@ def gather(folder: Path = SOURCE) -> None:
     for page in [ROOT / "GLOSSARY.md", *ROOT.glob("LEDGER*.md")]:
         shutil.copy(page, folder)
     shutil.copytree(ROOT / "img", folder / "img", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    picture = folder / "img" / "first_picture.svg"  # the site has a switch of its own for the night
+    picture.write_text(
+        re.sub(r"<style>.*?</style>", "", picture.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     (folder / "exercises.md").write_text(exercise_index(), encoding="utf-8")
+    site_pages.add_all(folder)
     index = folder / "index.md"
     others = sorted(page.stem for page in folder.glob("*.md") if page != index)
     text = index.read_text(encoding="utf-8").replace("OTHER_PAGES", "\n".join(others))
     index.write_text(text.replace("REPOSITORY", read_project()["urls"]["Repository"]), encoding="utf-8")
     (folder / "notebooks").mkdir()
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        notebook = with_links(nbformat.read(path, as_version=4), path.name)
+        notebook = for_reading(nbformat.read(path, as_version=4), path.name)
         nbformat.write(notebook, folder / "notebooks" / path.name)
     shutil.copy(assets.fetch("mathjax") / "es5" / "tex-svg.js", folder / "_static")
 
@@ -207,12 +221,13 @@ def main() -> int:
     except assets.AssetError as error:
         print(error, file=sys.stderr)
         return 1
+    live_panels.add_all(SOURCE)
     warned = build() != 0
     mend_headings()
     if not (SITE / "index.html").exists():
         return 1
     print(f"open {(SITE / 'index.html').relative_to(ROOT)}")
-    failed = arguments.check and browser.run_tests(["tests/pages/test_site.py"]) != 0
+    failed = arguments.check and browser.run_tests(TESTS) != 0
     return 1 if failed or warned else 0
 
 

@@ -1,0 +1,103 @@
+"""What readers do with build/site beside reading: turn pages by keys, fold exercises, take a quiz, print."""
+
+import pytest
+
+from tools import site_pages, website
+
+ROWS = site_pages.course_map()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    watch = website.browser.Watch(page)
+    page.goto((website.SITE / "notebooks" / f"{ROWS[5].stem}.html").as_uri())
+    yield page
+    context.close()
+    assert watch.errors == [] and watch.foreign == []
+
+
+def test_arrow_keys_turn_the_pages_where_nothing_waits_for_them(page):
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(f"**/{ROWS[6].stem}.html")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(f"**/{ROWS[5].stem}.html")
+    page.locator(".live-panel button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert page.url.endswith(f"{ROWS[5].stem}.html")
+
+
+def test_exercises_fold_and_say_nothing_to_a_reader_who_cannot_run_them(page):
+    boxes = page.locator("details.exercise")
+    assert boxes.count() >= 5
+    first = boxes.first
+    assert first.evaluate("e => e.open") and first.locator("pre").first.is_visible()
+    first.locator("summary").first.click()
+    assert not first.locator("pre").first.is_visible()
+    assert "not attempted yet" not in page.locator("article").inner_text()
+
+
+def test_a_quiz_remembers_the_first_answers_on_this_device(page):
+    def notes():
+        return [
+            note for note in page.locator("#quiz p.quiz-note").all_inner_texts() if "first answer:" in note
+        ]
+
+    options = page.locator("#quiz .cell_output details")
+    assert notes() == []
+    options.nth(0).locator("summary").click()
+    page.wait_for_function("document.querySelector('#quiz .quiz-note').textContent")
+    first = notes()
+    assert len(first) == 1 and first[0].startswith("Your first answer: A, ")
+    options.nth(1).locator("summary").click()  # what is opened later changes nothing
+    page.reload()
+    assert notes() == first
+    page.get_by_role("button", name="Forget my answers").click()
+    assert notes() == []
+    page.reload()
+    assert notes() == []
+
+
+def test_print_opens_what_is_folded_and_leaves_out_what_is_for_the_screen(page):
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("#quiz details:not([open])").count() == 0
+    assert page.locator("#quiz details p").first.is_visible()
+    assert not page.locator(".skip-to-content").is_visible()
+    assert page.evaluate(
+        "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth + 1)"
+    ), "code is cut off"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#quiz details[open]").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_figures_turn_dark_with_the_page(page, theme):
+    page.emulate_media(color_scheme=theme)
+    filters = page.evaluate(
+        "[...document.querySelectorAll('article img')].map(e => getComputedStyle(e).filter)"
+    )
+    assert filters and {found == "none" for found in filters} == {theme == "light"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
+def test_code_does_not_scroll_sideways_at_1280_pixels(page, row):
+    page.goto((website.SITE / "notebooks" / f"{row.stem}.html").as_uri())
+    wide = page.evaluate(
+        """[...document.querySelectorAll('.cell_input pre')].filter(e => e.scrollWidth > e.clientWidth + 1)
+        .map(e => e.textContent.slice(0, 60))"""
+    )
+    assert wide == []
+
+
+def test_the_map_has_a_card_and_an_entry_for_every_notebook(page):
+    page.goto((website.SITE / "index.html").as_uri())
+    cards = page.locator(".cards a").all_inner_texts()
+    assert len(cards) == len(ROWS)
+    for row, card in zip(ROWS, cards, strict=True):
+        assert row.number in card and f"{row.minutes} minutes" in card and row.title in card
+    entries = page.locator(".sidebar-tree a").all_inner_texts()
+    for row in ROWS:
+        assert f"{row.number} {row.title} · {row.minutes} min" in entries
