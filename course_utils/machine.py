@@ -36,6 +36,7 @@ PACKAGES = {
     "matplotlib": "matplotlib.backends.backend_agg",
     "ipywidgets": "ipywidgets",
 }
+SET_UP = "run `make lab` (on Windows `python tools/bootstrap.py lab`)"
 MEMORY_WARNING = 0.85  # the share of the memory from which on `warn_if_full` speaks
 MEMORY_NEEDED = 1.5e9  # bytes: a notebook may take 1 GB, the server and the browser's share come on top
 
@@ -201,9 +202,9 @@ def imported(packages: Iterable[str] = PACKAGES) -> dict[str, dict]:
 def judged(package: str, answer: dict) -> Finding:
     """What `imported` found about a package, and what to do about it."""
     if answer.get("missing"):
-        return Finding(package, "missing", "run `make lab` in the folder of the course")
+        return Finding(package, "missing", f"{SET_UP} in the folder of the course")
     if "error" in answer:
-        advice = f"`import {PACKAGES[package]}` fails ({answer['error']}): remove .venv, then run `make lab`"
+        advice = f"`import {PACKAGES[package]}` fails ({answer['error']}): remove .venv, then {SET_UP}"
         return Finding(package, "broken", advice)
     return Finding(package, answer["version"])
 

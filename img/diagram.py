@@ -13,6 +13,10 @@ from xml.sax.saxutils import escape
 PAPER, INK, GREY, LINE = "#FCFBF8", "#1B1E23", "#555B66", "#CFCBC2"
 NAVY, RUST, TINT, WARM = "#003A70", "#C14E00", "#CED1DC", "#F4E3D3"
 SMALL, BODY, LARGE = 12, 14, 16  # font sizes
+# What each colour becomes for readers whose system is dark; lightness turns round, the hue stays.
+AT_NIGHT = {
+    PAPER: "#16181D", INK: "#ECEAE4", GREY: "#A9AFBA", LINE: "#3A3F48", NAVY: "#7FB2E5", RUST: "#F08A4B",
+}  # fmt: skip
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -22,15 +26,17 @@ class Diagram:
     Args:
         title: its name, in a few words.
         description: what it shows, in sentences that can stand in for it; line breaks count as spaces.
+        dark: whether it turns dark with the reader's system: for a picture that stands on a page of its own.
     """
 
-    def __init__(self, width: int, height: int, title: str, description: str):
+    def __init__(self, width: int, height: int, title: str, description: str, dark: bool = False):
         size = f'width="{width}" height="{height}"'
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width} {height}"',
             ' font-family="sans-serif" role="img" aria-labelledby="title description">',
             f'<title id="title">{escape(title)}</title>',
             f'<desc id="description">{escape(" ".join(description.split()))}</desc>',
+            *([night()] if dark else []),
             '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"',
             ' markerUnits="userSpaceOnUse" orient="auto">',
             f'<path d="M0 0L8 4L0 8z" fill="{INK}"/></marker></defs>',
@@ -108,6 +114,14 @@ class Diagram:
     def svg(self) -> str:
         """The finished file."""
         return "\n".join([*self.parts, "</svg>", ""])
+
+
+def night() -> str:
+    """Rules that exchange the colours where the reader's system is dark."""
+    rules = [
+        f'[{use}="{day}"]{{{use}:{dark}}}' for day, dark in AT_NIGHT.items() for use in ("fill", "stroke")
+    ]
+    return f"<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
 
 
 def command(script: str, draw: Callable[[], Diagram]) -> None:

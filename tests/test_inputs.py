@@ -28,6 +28,7 @@ from course_utils import (
     docstrings,
     files,
     finetuning,
+    lora,
     masks,
     metrics,
     mlm,
@@ -36,6 +37,8 @@ from course_utils import (
     own_data,
     pretraining,
     profiler,
+    sentence_vectors,
+    tables,
     tasks,
     training,
     vocabularies,
@@ -221,6 +224,28 @@ def folder() -> Path:
     return place
 
 
+def classifier(adapted: bool = False):
+    found = BertForSequenceClassification(CONFIG).eval()
+    if adapted:
+        lora.add(found, 2)
+    return found
+
+
+def two_sentences() -> list[list[int]]:
+    row = toy_row()[0][0]
+    first, second = np.flatnonzero(row == language().piece_id["[SEP]"])
+    return [row[1:first].tolist(), row[first + 1 : second].tolist()]
+
+
+def thin_shape(base: torch.nn.Linear, rank: int, alpha: float | None = None) -> torch.Size:
+    return lora.LoRALinear(base, rank, alpha).down.shape
+
+
+def two_layers() -> lora.LoRALinear:
+    torch.manual_seed(0)
+    return lora.LoRALinear(torch.nn.Linear(4, 3), 2, 4.0)
+
+
 @cache
 def costs():
     return profiler.profile(CONFIG, 1, 8)
@@ -255,6 +280,8 @@ def c(function, *args, **kwargs):
 F, E = folder, PADDING.bool()[:, None, None, :]
 CALLS = {
     # files
+    "tables.aligned": lambda: c(tables.aligned, [["a", "bb"], ["ccc", "1"]], 1),
+    "tables.markdown": lambda: c(tables.markdown, [["a", "bb"], ["ccc", "1"]], 1),
     "files.write_bytes": lambda: c(files.write_bytes, F() / "b", b"abc"),
     "files.write_text": lambda: c(files.write_text, F() / "b", "abc"),
     "files.write_tensors": lambda: c(files.write_tensors, F() / "b", {"a": torch.ones(2)}, {"k": "v"}),
@@ -486,6 +513,10 @@ CALLS = {
     "toy.language.ToyLanguage.next_sentence_posterior": lambda: c(
         language().next_sentence_posterior, toy_row()[1], 0.15
     ),
+    "toy.language.ToyLanguage.sentence_evidence": lambda: c(language().sentence_evidence, two_sentences()),
+    "toy.language.ToyLanguage.next_sentence_pmi": lambda: c(
+        language().next_sentence_pmi, two_sentences(), two_sentences()
+    ),
     "toy.language.ToyLanguage.floors": lambda: c(language().floors, *toy_row(), 0.15),
     "toy.language.ToyLanguage.check_possible": lambda: c(language().check_possible, toy_row()[0]),
     "toy.language.ToyLanguage.cooccurrence": lambda: c(language().cooccurrence, 2, True),
@@ -676,6 +707,51 @@ CALLS = {
     "own_data.rows_of_file": lambda: c(own_data.rows_of_file, F() / "own.csv", ["text", "label"]),
     "own_data.numbered": lambda: c(own_data.numbered, Counter({"a": 3, "b": 4})),
     "own_data.split": lambda: c(own_data.split, own_data.read(OWN).train, 1),
+    "own_data.split_by_group": lambda: c(
+        own_data.split_by_group, [LabelledText(f"text {i}", i % 2) for i in range(12)], [*"abcdef"] * 2, 1
+    ),
+    # sentence vectors
+    "sentence_vectors.mean_pool": lambda: c(sentence_vectors.mean_pool, x(2, 5, 4), PADDING.float()),
+    "sentence_vectors.cosines": lambda: c(sentence_vectors.cosines, x(2, 4), x(3, 4)),
+    "sentence_vectors.dot_products": lambda: c(sentence_vectors.dot_products, x(2, 4), x(3, 4)),
+    "sentence_vectors.idf": lambda: c(sentence_vectors.idf, [[5, 6], [6, 7]], 40),
+    "sentence_vectors.to_rows": lambda: c(sentence_vectors.to_rows, [[5, 6], [7]], tokenizer()),
+    "sentence_vectors.embed": lambda: c(
+        sentence_vectors.embed, built(model.BertModel), [[5, 6], [7]], tokenizer(), 1
+    ),
+    "sentence_vectors.info_nce": lambda: c(sentence_vectors.info_nce, x(3, 3), True),
+    "sentence_vectors.draw_pairs": lambda: c(sentence_vectors.draw_pairs, DOCUMENTS, gen()),
+    "sentence_vectors.batches": lambda: c(
+        lambda *args: next(sentence_vectors.batches(*args)), DOCUMENTS, 2, gen()
+    ),
+    "sentence_vectors.train": lambda: c(
+        sentence_vectors.train,
+        model.BertModel(CONFIG),
+        DOCUMENTS,
+        tokenizer(),
+        sentence_vectors.cosines,
+        1,
+        2,
+        1e-3,
+        False,
+        (0, 1),
+        1,
+    ),
+    "sentence_vectors.cross_scores": lambda: c(
+        sentence_vectors.cross_scores, built(model.BertForPreTraining), [([5, 6], [7])], tokenizer()
+    ),
+    "sentence_vectors.places": lambda: c(sentence_vectors.places, x(2, 4)),
+    "sentence_vectors.recall_at": lambda: c(
+        sentence_vectors.recall_at, x(2, 4), torch.eye(4, dtype=torch.float64)[:2], 2
+    ),
+    "sentence_vectors.mean_reciprocal_rank": lambda: c(
+        sentence_vectors.mean_reciprocal_rank, x(2, 4), torch.eye(4, dtype=torch.float64)[:2]
+    ),
+    # LoRA
+    "lora.LoRALinear": lambda: c(thin_shape, torch.nn.Linear(4, 3), 2, 4.0),
+    "lora.LoRALinear.forward": lambda: c(two_layers(), x(2, 4)),
+    "lora.add": lambda: c(lora.add, classifier(), 2, 4.0, ["query"]),
+    "lora.merge": lambda: c(lora.merge, classifier(adapted=True)),
     "own_data.settings_for": lambda: c(own_data.settings_for, CONFIG),
     "own_data.fine_tune": lambda: c(
         own_data.fine_tune, own_data.read(OWN), F() / "model", max_length=16, progress=False, epochs=1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import course_utils
-from course_utils.classroom import LESSONS
+from course_utils.classroom import LESSONS, NUMBER_OF
 
 PACKAGE = Path(course_utils.__file__).parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
@@ -142,7 +142,7 @@ def test_a_lesson_has_its_files(lesson):
         path.name for path in folder.iterdir()
     }
     assert (folder / "experiment.py").exists() == (folder / "experiment.json").exists()
-    notebook = f"notebook {LESSONS.index(lesson):02d}"
+    notebook = f"notebook {NUMBER_OF[lesson]}"
     for name in ("__init__.py", "exercises.py", "panel.py"):
         assert notebook in (folder / name).read_text(encoding="utf-8").split("\n")[0]
 

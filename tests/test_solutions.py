@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils.classroom import LESSONS, progress
+from course_utils.classroom import NUMBER_OF, progress
 from course_utils.classroom.grading.judge import exercises_of
 from tools.notebook_rules import parse
 from tools.notebooks import FOLDER
@@ -16,7 +16,7 @@ EXERCISES = [(lesson, name) for lesson, names in progress.exercises().items() fo
 
 
 def notebook_of(lesson: str) -> Path:
-    return next(FOLDER.glob(f"{LESSONS.index(lesson):02d}_*.ipynb"))
+    return next(FOLDER.glob(f"{NUMBER_OF[lesson]}_*.ipynb"))
 
 
 def bindings(path: Path, name: str) -> dict[str, ast.stmt]:

@@ -56,6 +56,13 @@ def test_the_pieces_that_no_merge_can_have_made(standard):
     assert set(FACTS["examples_not_joined"]) <= set(alone)
 
 
+def test_every_single_character_stands_in_both_forms(standard):
+    """So no word of known characters is unknown, and half of the single pieces begin with the mark."""
+    alone = {piece for piece in standard.vocab if len(piece) == 1}
+    inside = {p[2:] for p in standard.vocab if len(p) == 3 and p.startswith(CONTINUATION)}
+    assert alone == inside and FACTS["single"] == 2 * len(alone)
+
+
 TEXTS = [*FACTS["texts"], *FACTS["languages"].values()]
 
 

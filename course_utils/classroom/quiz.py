@@ -116,6 +116,8 @@ def again(count: int = 10) -> "ipywidgets.VBox":
 def _form(questions: list[tuple[str, Question]]) -> "ipywidgets.VBox":
     import ipywidgets
 
+    from course_utils.classroom.controls import manners
+
     if not questions:
         words = "No question waits: none that you answered with quiz.ask was wrong the last time."
         return ipywidgets.VBox([ipywidgets.HTML(f"<p>{words}</p>")])
@@ -130,10 +132,10 @@ def _form(questions: list[tuple[str, Question]]) -> "ipywidgets.VBox":
             layout={"width": "auto"},
             style={"description_width": "initial"},
         )
-        verdict = ipywidgets.HTML('<p role="status"></p>')
+        verdict = ipywidgets.HTML()
         choice.observe(_answer(name, question, verdict), names="value")
         boxes += [asked, choice, verdict]
-    form = ipywidgets.VBox(boxes)
+    form = ipywidgets.VBox([*boxes, manners()])
     form.add_class("course-panel")
     return form
 
@@ -149,6 +151,6 @@ def _answer(name: str, question: Question, verdict: "ipywidgets.HTML") -> Callab
         if first and first.pop():
             record.answered(name, question.id, option.correct)
         words = "Right." if option.correct else "No."
-        verdict.value = f'<p role="status"><em>{words}</em> {inline(option.because)}</p>'
+        verdict.value = f'<p class="course-message"><em>{words}</em> {inline(option.because)}</p>'
 
     return choose

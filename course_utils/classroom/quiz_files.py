@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from course_utils.classroom import LESSONS, quiz
+from course_utils.classroom import LESSONS, NUMBER_OF, quiz
 from course_utils.classroom.quiz import Question
 from course_utils.commands import OneLineParser, path_of
 from course_utils.files import write_text
@@ -20,7 +20,7 @@ MARKS = re.compile(r"[\\*_{}\[\]<>&\"'^|$~%-]|(?<=\.)\.|^[#+!:=]|(?:(?<=^\d)|(?<
 
 
 def title(lesson: str) -> str:
-    return f"{LESSONS.index(lesson):02d} {lesson.replace('_', ' ')}"
+    return f"{NUMBER_OF[lesson]} {lesson.replace('_', ' ')}"
 
 
 # --- Canvas, by way of text2qti

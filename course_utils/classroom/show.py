@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from course_utils import tables
 from course_utils.checks import refusal
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,15 +53,8 @@ def rows(words: Sequence[str], matrix, columns: Sequence[str] | None = None, dig
     if columns is not None and any(len(row) != len(columns) for row in cells):
         raise refusal("columns", f"one for each of {len(cells[0])} columns", len(columns))
     lines = ([list(columns)] if columns is not None else []) + cells
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     names = ([""] if columns is not None else []) + list(words)
-    margin = max(map(len, names))
-    for word, line in zip(names, lines, strict=True):
-        print(
-            word.rjust(margin),
-            *(cell.rjust(width) for cell, width in zip(line, widths, strict=True)),
-            sep="  ",
-        )
+    print(*tables.aligned([[name, *line] for name, line in zip(names, lines, strict=True)], 0), sep="\n")
 
 
 def _to_lists(matrix) -> list[list]:

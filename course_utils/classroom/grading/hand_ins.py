@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.classroom import LESSONS
+from course_utils.classroom import BY_NUMBER, LESSONS
 from course_utils.classroom.engine import Exercise
 
 IMPORT = re.compile(r"course_utils\.(?:exercises\s+import\s+|exercises\.|lessons\.)(\w+)")
@@ -70,7 +70,7 @@ def lesson_of(cells: tuple[str, ...], name: str) -> str:
             if found in LESSONS:
                 return found
     if number := re.search(r"(?<!\d)(\d\d)_[a-z]", name):
-        return LESSONS[int(number[1])] if int(number[1]) < len(LESSONS) else ""
+        return BY_NUMBER.get(number[1], "")
     return ""
 
 

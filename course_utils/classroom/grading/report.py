@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.classroom import LESSONS, plots
+from course_utils.classroom import LESSONS, NUMBER_OF, plots
+from course_utils.classroom.controls import table
 from course_utils.classroom.grading.hand_ins import HandIn
 from course_utils.classroom.grading.judge import Verdict, exercises_of
 from course_utils.files import write_text
@@ -28,7 +29,7 @@ class Graded:
 
 
 def notebook_of(lesson: str) -> str:
-    return f"{LESSONS.index(lesson):02d} {lesson}" if lesson in LESSONS else ""
+    return f"{NUMBER_OF[lesson]} {lesson}" if lesson in LESSONS else ""
 
 
 def rows(graded: list[Graded]) -> list[tuple[str, ...]]:
@@ -89,8 +90,7 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>The class</title>
 <style>
 body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse }}
-td, th {{ border: 1px solid currentColor; padding: 2px 8px; text-align: left; vertical-align: top }}
+td, th {{ text-align: left !important; vertical-align: top }}
 img {{ max-width: 100% }}
 tr {{ break-inside: avoid }}
 </style></head><body><main>
@@ -105,14 +105,6 @@ tr {{ break-inside: avoid }}
 {notes}
 </main></body></html>
 """
-
-
-def table(heads: list[str], lines: list[list[object]]) -> str:
-    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def to_html(graded: list[Graded], warning: str = "") -> str:
@@ -137,14 +129,17 @@ def to_html(graded: list[Graded], warning: str = "") -> str:
         for each in graded
         for number, text in each.errors
     ]
-    nothing = "<p>Nothing.</p>"
+
+    def shown(heads: list[str], rows: list[list[object]], caption: str) -> str:
+        return table(heads, rows, caption) if rows else "<p>Nothing.</p>"
+
     return PAGE.format(
         count=len(graded),
         warning=f"<p><strong>{html.escape(warning)}</strong></p>" if warning else "",
-        passed=table(["notebook", "exercise", "passed"], passed) if passed else nothing,
+        passed=shown(["notebook", "exercise", "passed"], passed, "hand-ins that pass, of those that tried"),
         picture=picture(graded),
-        sentences=table(["hand-ins", "exercise", "what the check says"], common) if common else nothing,
-        notes=table(["student", "where", "what"], notes) if notes else nothing,
+        sentences=shown(["hand-ins", "exercise", "what the check says"], common, "the most common first"),
+        notes=shown(["student", "where", "what"], notes, "what no check can decide"),
     )
 
 
