@@ -3,7 +3,6 @@
 python -m benchmarks           every goal; writes results.json, RESULTS.md, two lines of the README, and the
                                history of this machine
 python -m benchmarks P1 P5     only these; writes nothing, for a page of several runs would compare nothing
-python -m benchmarks P10       the goal that is measured on request only
 
 Other programs slow the two sides of a comparison down unequally. So the load is looked at first, and nothing
 is measured while other work takes more than a tenth of the cores; a row during which it does is not judged,
@@ -32,8 +31,8 @@ GOALS = {
     "P4": ("exact_limit", "run"),
     "P5": ("training_step", "utilisation"),
     "P9": ("waiting", "run"),
+    "P10": ("finetuning", "run"),
 }
-ON_REQUEST = {"P10": ("finetuning", "run")}  # on the page with the next run of all goals
 
 
 def measure(names: list[str]) -> dict:
@@ -41,7 +40,7 @@ def measure(names: list[str]) -> dict:
     torch.set_num_threads(protocol.THREADS)
     results = {"machine": protocol.machine()}
     for name in names:
-        module, function = (GOALS | ON_REQUEST)[name]
+        module, function = GOALS[name]
         print(f"{name} ...", flush=True)
         with protocol.Others() as others:
             rows = getattr(import_module(f"benchmarks.{module}"), function)()
@@ -54,11 +53,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="goal", help=f"any of: {', '.join(GOALS | ON_REQUEST)}")
+    parser.add_argument("names", nargs="*", metavar="goal", help=f"any of: {', '.join(GOALS)}")
     names = parser.parse_args().names
-    known = GOALS | ON_REQUEST
-    if unknown := [name for name in names if name not in known]:
-        parser.error(f"no goal {unknown[0]!r}; the goals are {', '.join(known)}")
+    if unknown := [name for name in names if name not in GOALS]:
+        parser.error(f"no goal {unknown[0]!r}; the goals are {', '.join(GOALS)}")
     with protocol.Others() as others:
         time.sleep(LOOK_SECONDS)
     if others.share > protocol.QUIET:
