@@ -22,18 +22,20 @@ addEventListener("keydown", event => {
   if (link) location.href = link.href;
 });
 
-// Every exercise can be folded: its task is the line that stays.
+// Every exercise can be folded, wherever it stands: its title is the line that stays, and its check ends it.
 function foldExercises() {
-  const section = document.getElementById("exercises");
-  const tasks = [...section?.children ?? []].filter(e => e.matches("p") && /^\d+\. /.test(e.textContent));
+  const title = e => e.matches("p") && e.firstElementChild?.matches("strong") && e.firstElementChild.textContent;
+  const tasks = [...document.querySelectorAll("article section > p")].filter(e => /^(Exercise )?\d+\. /.test(title(e)));
   for (const task of tasks) {
     const box = document.createElement("details"), line = document.createElement("summary");
     box.className = "exercise";
     box.open = true;
-    line.textContent = task.querySelector("strong")?.textContent ?? task.textContent.slice(0, 40);
+    line.textContent = title(task);
     const inside = [task];
-    for (let e = task.nextElementSibling; e && !tasks.includes(e) && !e.matches("section"); e = e.nextElementSibling)
+    for (let e = task.nextElementSibling; e && !tasks.includes(e) && !e.matches("section"); e = e.nextElementSibling) {
       inside.push(e);
+      if (e.matches(".cell") && e.textContent.includes(".check(")) break;
+    }
     task.before(box);
     box.append(line, ...inside);
   }

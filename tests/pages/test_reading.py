@@ -1,8 +1,12 @@
 """What readers do with build/site beside reading: turn pages by keys, fold exercises, take a quiz, print."""
 
+import re
+
+import nbformat
 import pytest
 
 from tools import site_pages, website
+from tools.notebooks import FOLDER
 
 ROWS = site_pages.course_map()
 
@@ -37,6 +41,21 @@ def test_exercises_fold_and_say_nothing_to_a_reader_who_cannot_run_them(page):
     first.locator("summary").first.click()
     assert not first.locator("pre").first.is_visible()
     assert "not attempted yet" not in page.locator("article").inner_text()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
+def test_every_exercise_folds_from_its_title_to_its_check(page, row):
+    page.goto((website.SITE / "notebooks" / f"{row.stem}.html").as_uri())
+    cells = nbformat.read(FOLDER / f"{row.stem}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    titles = re.findall(r"^\*\*((?:Exercise )?\d+\. .+?)\*\*", text, re.MULTILINE)
+    boxes = page.locator("details.exercise")
+    folded = [" ".join(title.split()) for title in boxes.locator("> summary").all_inner_texts()]
+    assert len(titles) >= 3 and len(folded) == len(titles)
+    for title, shown in zip(titles, folded, strict=True):
+        assert shown.split(".")[0] == title.split(".")[0]
+    for box in boxes.all():
+        assert box.locator("> .cell").last.inner_text().count(".check(") == 1
 
 
 def test_a_quiz_remembers_the_first_answers_on_this_device(page):
