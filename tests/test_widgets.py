@@ -1,6 +1,8 @@
 """Widgets, driven by their traits as a mouse or a keyboard would."""
 
+import base64
 import html
+import io
 import math
 import re
 
@@ -8,10 +10,12 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 import torch
+from matplotlib import image
 
 from course_utils import finetuning, masks, mlm
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.classroom import controls
+from course_utils.lessons.attention import panel as attention
 from course_utils.lessons.attention.panel import AttentionExplorer
 from course_utils.lessons.classification import panel as classification
 from course_utils.lessons.classification.panel import review_reader
@@ -242,6 +246,84 @@ def test_attention_explorer_shows_the_rows_of_the_chosen_head(model, tokenizer):
     assert f"({expected[3].max():.2f})" in view.value
 
 
+def test_attention_explorer_draws_lines_as_wide_as_the_weights(model, tokenizer):
+    explorer = AttentionExplorer(model, tokenizer, "the river bank was very scenic")
+    view = explorer.children[0].children[-1]
+    for layer, head, token in [(0, 0, 0), (1, 1, 3), (0, 1, 7)]:
+        explorer.layer.value, explorer.head.value, explorer.token.value = layer, head, token
+        left, n, weights = tokens_and_lines(view.value), len(explorer.tokens), explorer.weights
+        assert len(left) == n and [kind for kind, *_ in left] == [" chosen" * (i == token) for i in range(n)]
+        for i, (_, label, widths, numbers) in enumerate(left):
+            assert widths.keys() == set(range(n))  # none of this model's weights is near 0
+            expected = attention.line_width(weights[i] / weights.max()).tolist()
+            assert [widths[j] for j in range(n)] == pytest.approx(expected, abs=0.006)
+            assert numbers == [f"{w:.2f}" for w in weights[i].tolist()]
+            best = explorer.tokens[weights[i].argmax()]
+            assert label.startswith(f"{explorer.tokens[i]}, token {i + 1} of {n}, attends most to {best} ")
+    assert view.value.count('tabindex="0"') == view.value.count("data-lm-suppress-shortcuts") == n
+    drawn = attention.web(["a", "b"], [[0.004, 0.996], [0.5, 0.5]], 0, "Layer 1, head 1")
+    assert drawn.count("<line") == 3, "a line for next to nothing"
+
+
+def tokens_and_lines(drawn: str) -> list[tuple[str, str, dict[int, float], list[str]]]:
+    """Of each token on the left: whether it is chosen, its name, the width of its line to each place on the
+    right, and the numbers beside them.
+    """
+    found = []
+    for i, part in enumerate(drawn.split('<div class="from')[1:]):
+        kind = part.split('"')[0]
+        assert re.search(r'<div class="lines([^"]*)"', part)[1] == kind
+        lines = re.findall(r'<line x2="100" y1="(.*?)" y2="(.*?)" stroke-width="(.*?)"/>', part)
+        assert {float(y1) for y1, _, _ in lines} == {i + 0.5}
+        widths = {int(float(y2)): float(width) for _, y2, width in lines}
+        numbers = re.search(r'class="numbers">(.*?)</div>', part)[1].split("<br>")
+        found.append((kind, re.search(r'aria-label="(.*?)"', part)[1], widths, numbers))
+    return found
+
+
+def test_attention_explorer_shows_a_map_of_every_head_and_frames_the_chosen_one(model, tokenizer):
+    explorer = AttentionExplorer(model, tokenizer, "the river bank was very scenic")
+    view = explorer.children[0].children[-1]
+    layers, heads = model.config.num_hidden_layers, model.config.num_attention_heads
+    names = [f"layer {i + 1}, head {j + 1}" for i in range(layers) for j in range(heads)]
+    for explorer.layer.value in range(layers):
+        for explorer.head.value in range(heads):
+            pictures = re.findall(r"<img.*?>", view.value)
+            assert [re.search('title="(.*?)"', picture)[1] for picture in pictures] == names
+            chosen = [picture for picture in pictures if 'class="chosen"' in picture]
+            name = f"layer {explorer.layer.value + 1}, head {explorer.head.value + 1}"
+            assert len(chosen) == 1 and f'alt="{name}, chosen" title="{name}"' in chosen[0]
+            png = base64.b64decode(re.search('base64,(.*?)"', chosen[0])[1])
+            opaque = image.imread(io.BytesIO(png))[:, :, 3]
+            expected = explorer.weights / explorer.weights.max()
+            assert np.abs(opaque - expected.numpy()).max() < 1 / 250
+
+
+@pytest.mark.parametrize(("words", "every"), [(62, True), (63, False)])
+def test_attention_explorer_draws_every_token_s_lines_up_to_64_tokens(tokenizer, words, every):
+    config = BertConfig.named(
+        "tiny", vocab_size=len(tokenizer), hidden_size=32, num_attention_heads=2, max_position_embeddings=80
+    )
+    explorer = AttentionExplorer(BertForPreTraining(config).eval(), tokenizer, "bank " * words)
+    drawn = explorer.children[0].children[-1].value
+    n = words + 2
+    assert (drawn.count('tabindex="0"'), drawn.count("<svg")) == ((n, n) if every else (0, 1))
+    assert ("go there with Tab" in drawn) == every
+    png = base64.b64decode(re.search('base64,(.*?)"', drawn)[1])
+    assert image.imread(io.BytesIO(png)).shape == (attention.MAP_CELLS, attention.MAP_CELLS, 4)
+
+
+def test_attention_explorer_runs_the_model_once_for_a_sentence(model, tokenizer):
+    calls = []
+    hook = model.register_forward_hook(lambda *_: calls.append(1))
+    explorer = AttentionExplorer(model, tokenizer, "great movie !")
+    explorer.layer.value, explorer.head.value, explorer.token.value = 1, 1, 2
+    assert len(calls) == 1
+    explorer.field.value = "the bank was robbed"
+    assert len(calls) == 2
+    hook.remove()
+
+
 def test_attention_explorer_offers_the_tokens_of_a_new_sentence(model, tokenizer):
     explorer = AttentionExplorer(model, tokenizer, "the river bank was very scenic")
     explorer.token.value = 7
@@ -261,7 +343,7 @@ def test_attention_explorer_answers_odd_text_and_keeps_its_tokens(model, tokeniz
     view = explorer.children[0].children[-1]
     assert says in view.value and explorer.weights.shape == (5, 5)
     explorer.layer.value = 1
-    assert says in view.value
+    assert says in view.value and "<svg" not in view.value
     explorer.field.value = "<b onclick=x>it was happy</b>"
     assert "attends to" in view.value and "<b " not in view.value
 

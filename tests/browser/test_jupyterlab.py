@@ -205,7 +205,8 @@ CELLS = (
 def keep_their_keys(panel: Panel) -> list[str]:
     """A focused control keeps the keys that JupyterLab would take: no cell is cut, added, or turned."""
     page, found = panel.page, []
-    for selector in ("select", "button", ".noUi-handle", "input[type=checkbox]", "input[type=radio]"):
+    kinds = ("select", "button", ".noUi-handle", "input[type=checkbox]", "input[type=radio]", "[role=img]")
+    for selector in kinds:
         for control in panel.controls(selector)[:1]:
             control.focus()  # which makes its cell the active one
             before = page.evaluate(f"[{CELLS}, {ACTIVE}]")
@@ -359,9 +360,33 @@ def mask_playground(panel: Panel) -> None:
 def attention_explorer(panel: Panel) -> None:
     for handle in panel.controls(".noUi-handle"):
         panel.after(lambda handle=handle: press("End")(handle))
-        looks = panel.locator.locator("tbody tr").first.locator("td").all_inner_texts()
+        looks = panel.locator.locator("table").last.locator("tbody tr").first.locator("td").all_inner_texts()
         assert float(looks[-1]) == pytest.approx(1, abs=0.005)
         assert sum(map(float, looks[:-1])) == pytest.approx(1, abs=0.04)
+    page, tokens = panel.page, panel.locator.locator(".from")
+
+    def drawn() -> list[int]:
+        """The tokens whose lines and numbers are drawn in full."""
+        styles = panel.locator.locator(".lines").evaluate_all(
+            "all => all.map(e => [getComputedStyle(e.querySelector('svg')).strokeOpacity,"
+            " getComputedStyle(e.querySelector('.numbers')).visibility])"
+        )
+        assert all(style in (["0.85", "visible"], ["0.06", "hidden"]) for style in styles)
+        return [place for place, style in enumerate(styles) if style[1] == "visible"]
+
+    last = tokens.count() - 1
+    page.mouse.move(0, 0)
+    assert drawn() == [last]
+    tokens.nth(2).focus()
+    assert drawn() == [2]
+    page.keyboard.press("Tab")
+    assert drawn() == [3] and tokens.nth(3).evaluate("e => e === document.activeElement")
+    tokens.nth(1).hover()
+    assert drawn() == [1]
+    page.mouse.move(0, 0)
+    assert drawn() == [3]
+    panel.controls(".noUi-handle")[0].focus()
+    assert drawn() == [last]
 
 
 SPECIAL = {"00": fill_blank, "04": attention_explorer, "05": mask_playground}
