@@ -109,6 +109,18 @@ def test_a_panel_takes_data_and_first_view_from_its_notebook():
     assert html.count("</script>") == 1
 
 
+def test_the_dial_of_the_site_moves_the_embedded_model_and_says_so():
+    panel = live_panels.PANELS["06"]
+    data, view = live_panels.run_for(nbformat.v4.new_notebook(), panel)
+    layers = checkpoints.load("embedded")[0].config.num_hidden_layers
+    assert data["layers"] == layers == 3 and f"after {layers} layers, residual times 1.0" in view
+    assert data["names"][:2] == ["Sentence", "Layers"] and len(set(data["names"])) == 4
+    assert (
+        '<p class="live-note">Here the dial moves the trained model of three layers'
+        in live_panels.section(panel, data, view, "weights.js")
+    )
+
+
 def test_the_weights_go_into_the_script_bit_for_bit():
     text = live_panels.weights_script()
     content = json.loads(text.removeprefix("courseWeights(").removesuffix(");\n"))
