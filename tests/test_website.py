@@ -33,6 +33,23 @@ def test_every_page_says_under_its_title_where_to_run_it():
     )
 
 
+def test_every_drawing_of_a_notebook_gets_a_frame_of_its_own_width():
+    found = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        notebook = website.for_reading(nbformat.read(path, as_version=4), path.name)
+        shown = [
+            output.get("data", {}).get("text/html", "")
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+        ]
+        for html in shown:
+            if "data:image/svg" in html:
+                found += 1
+                width = re.search(r'<div class="diagram" style="--drawn: (\d+)px"><img alt="[^"]+"', html)[1]
+                assert f' width="{width}" height="' in html and "max-width" not in html
+    assert found > 10
+
+
 def test_the_index_of_exercises_names_each_of_them_once():
     page = website.exercise_index()
     for names in progress.exercises().values():
