@@ -33,6 +33,23 @@ def test_every_page_says_under_its_title_where_to_run_it():
     )
 
 
+def test_every_drawing_of_a_notebook_gets_a_frame_of_its_own_width():
+    found = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        notebook = website.for_reading(nbformat.read(path, as_version=4), path.name)
+        shown = [
+            output.get("data", {}).get("text/html", "")
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+        ]
+        for html in shown:
+            if "data:image/svg" in html:
+                found += 1
+                width = re.search(r'<div class="diagram" style="--drawn: (\d+)px"><img alt="[^"]+"', html)[1]
+                assert f' width="{width}" height="' in html and "max-width" not in html
+    assert found > 10
+
+
 def test_the_index_of_exercises_names_each_of_them_once():
     page = website.exercise_index()
     for names in progress.exercises().values():
@@ -107,6 +124,18 @@ def test_a_panel_takes_data_and_first_view_from_its_notebook():
     html = live_panels.section(panel, data | {"odd": "</script>"}, view, "weights.js")
     assert "\n\n" not in html, "an empty line ends HTML in Markdown"
     assert html.count("</script>") == 1
+
+
+def test_the_dial_of_the_site_moves_the_embedded_model_and_says_so():
+    panel = live_panels.PANELS["06"]
+    data, view = live_panels.run_for(nbformat.v4.new_notebook(), panel)
+    layers = checkpoints.load("embedded")[0].config.num_hidden_layers
+    assert data["layers"] == layers == 3 and f"after {layers} layers, residual times 1.0" in view
+    assert data["names"][:2] == ["Sentence", "Layers"] and len(set(data["names"])) == 4
+    assert (
+        '<p class="live-note">Here the dial moves the trained model of three layers'
+        in live_panels.section(panel, data, view, "weights.js")
+    )
 
 
 def test_the_weights_go_into_the_script_bit_for_bit():

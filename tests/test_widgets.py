@@ -445,12 +445,14 @@ def test_masking_playground_says_when_nothing_is_selected_and_when_a_sentence_is
 # --- notebook 06
 
 
-def cosines_on(view) -> list[float]:
-    return [float(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", view.value)]
+def numbers_on(view) -> tuple[list[float], list[float]]:
+    """How far apart the words are after each layer, and the cosines."""
+    tables = view.value.split("</table>")[:2]
+    return tuple([float(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", table)] for table in tables)
 
 
 def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(model, tokenizer):
-    field, depth, keep, view = parts(residual_dial(model.bert, tokenizer))
+    field, depth, attention, feed_forward, view = parts(residual_dial(model.bert, tokenizer))
     ids = torch.tensor([tokenizer.encode(field.value).input_ids])
     with torch.no_grad():
         states = model.bert(ids, output_hidden_states=True).hidden_states
@@ -458,11 +460,21 @@ def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(mo
         expected = torch.nn.functional.cosine_similarity(
             states[depth.value][0, :, None], states[depth.value][0], dim=-1
         )
-        assert torch.allclose(torch.tensor(cosines_on(view)), expected.flatten(), atol=0.0051)
-    keep.value = 0
-    assert min(cosines_on(view)) > 0.98 and "residual times 0.0" in view.value
+        apart, cosines = numbers_on(view)
+        assert torch.allclose(torch.tensor(cosines), expected.flatten(), atol=0.0051)
+        rows = states[depth.value][0]
+        assert apart[depth.value] == pytest.approx(
+            torch.cdist(rows, rows.mean(0, keepdim=True)).mean().item() / rows.norm(dim=1).mean().item(),
+            abs=0.0006,
+        )
+    feed_forward.value = 0
+    assert "times 1.0 (attention) and 0.0 (feed-forward)" in view.value
+    assert numbers_on(view)[0][1] != apart[1]
+    attention.value = 0
+    apart, cosines = numbers_on(view)
+    assert min(cosines) > 0.98 and apart[0] > 0.3 and apart[2] < 0.1
     depth.value = 0
-    assert min(cosines_on(view)) < 0.5
+    assert min(numbers_on(view)[1]) < 0.5
 
 
 @pytest.mark.parametrize(
@@ -475,7 +487,7 @@ def test_residual_dial_is_the_model_at_one_and_makes_all_tokens_alike_at_zero(mo
     ],
 )
 def test_residual_dial_answers_odd_text(model, tokenizer, text, says):
-    field, _, _, view = parts(residual_dial(model.bert, tokenizer))
+    field, *_, view = parts(residual_dial(model.bert, tokenizer))
     field.value = text
     assert says in view.value and "<script" not in view.value
 

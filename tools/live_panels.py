@@ -37,6 +37,8 @@ class Panel:
     maker: str  # of course_utils.widgets
     label: str
     data: Callable[..., dict]  # of the panel, and of what the maker was called with
+    embedded: bool = False  # whether it shows the embedded model in place of the notebook's own
+    note: str = ""  # what a reader must know who compares it with the notebook's
 
 
 def blank_data(panel, _model, _tokenizer, *_) -> dict:
@@ -46,6 +48,12 @@ def blank_data(panel, _model, _tokenizer, *_) -> dict:
 def attention_data(panel, *_) -> dict:
     controls = {name: getattr(panel, name).value for name in ("layer", "head", "token")}
     return {"text": panel.field.value} | controls
+
+
+def dial_data(panel, model, *_) -> dict:
+    controls = panel.children[:4]  # their names are the panel's in the notebook
+    names = [control.description for control in controls]
+    return {"text": controls[0].value, "layers": len(model.encoder.layer), "names": names}
 
 
 def mask_data(panel, vectors, tokens) -> dict:
@@ -62,10 +70,14 @@ def neighbour_data(panel, model, _tokenizer, occurrences, *_) -> dict:
     return {"text": panel.children[0].value, "occurrences": found, "layers": layers}
 
 
+DIAL_NOTE = (
+    "Here the dial moves the trained model of three layers; in the notebook it moves a fresh one of twelve."
+)
 PANELS = {
     "00": Panel("fill-blank", "fill_blank", "Fill a blank", blank_data),
     "04": Panel("attention", "AttentionExplorer", "Attention explorer", attention_data),
     "05": Panel("masks", "MaskPlayground", "Mask playground", mask_data),
+    "06": Panel("dial", "residual_dial", "Residual dial", dial_data, embedded=True, note=DIAL_NOTE),
     "07": Panel("masking", "masking_playground", "Masking, drawn again", masking_data),
     "12": Panel("neighbours", "sense_explorer", "Neighbours of a word", neighbour_data),
 }
@@ -122,6 +134,10 @@ def recorded(maker: str) -> Iterator[list]:
 
 def run_for(notebook: NotebookNode, panel: Panel) -> tuple[dict, str]:
     """The data of a notebook's panel, and its first view in HTML, by running the cells that it needs."""
+    if panel.embedded:
+        model, tokenizer = checkpoints.load("embedded")
+        made = getattr(widgets, panel.maker)(model.bert, tokenizer)
+        return panel.data(made, model.bert, tokenizer), view_of(made)
     last, names = place_of(notebook, panel), {"__name__": "__main__"}
     threads = torch.get_num_threads()
     with recorded(panel.maker) as calls, contextlib.redirect_stdout(io.StringIO()):
@@ -147,6 +163,7 @@ def section(panel: Panel, data: dict, view: str, weights: str) -> str:
         f'<section class="live-panel" aria-label="Panel: {html.escape(panel.label)}"',
         f'data-panel="{panel.name}" data-weights="{html.escape(weights)}">',
         f'<noscript><p class="live-notice">{NOTICE}</p></noscript>',
+        *([f'<p class="live-note">{html.escape(panel.note)}</p>'] if panel.note else []),
         f'<div class="live-view">{view}</div>',
         '<p class="live-said" role="status"></p>',
         f'<script type="application/json">{values}</script>',

@@ -158,7 +158,7 @@ def measured() -> str:
     best = f"nats between the small model ({result['model']:.2f}) and the best that any model could reach"
     start = section_of(read(rows["00"].stem), 0)
     figures = [
-        ("10<sup>-5</sup>", "parity: so close is our BERT to that of transformers", link(rows["06"], BERT_WHOLE)),
+        ("10<sup>-5</sup>", "parity: our BERT against that of transformers", link(rows["06"], BERT_WHOLE)),
         (gap, f"gap: {best}, ± {error}", link(rows["09"], FULL_RUN)),
         (f"{cells:,}", "cells of code, all run before every change", link(rows["00"], start)),
     ]

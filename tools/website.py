@@ -11,6 +11,7 @@ compute what the Python model computes.
 """
 
 import argparse
+import base64
 import re
 import shutil
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
+from xml.etree import ElementTree
 
 import nbformat
 from nbformat import NotebookNode
@@ -33,6 +35,9 @@ SERIOUS = {"serious", "critical"}
 TESTS = [f"tests/pages/test_{name}.py" for name in ("site", "panels", "reading")]
 NOT_ATTEMPTED = ": not attempted yet."
 NOT_PUBLIC = ("exam_keys.md",)  # pages of docs/ that stay in the repository, with those who teach
+DRAWING = re.compile(
+    r'<img (?P<words>alt="[^"]*") src="data:image/svg\+xml;base64,(?P<data>[^"]*)" style="max-width:100%">'
+)
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
@@ -50,15 +55,29 @@ def ways_to_run(name: str) -> str:
 
 
 def for_reading(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The notebook with a line of links under its title, and without the words that a check has for a stub:
-    to be told to run a cell helps nobody who reads.
+    """The notebook with a line of links under its title, with its drawings in frames, and without the words
+    that a check has for a stub: to be told to run a cell helps nobody who reads.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if NOT_ATTEMPTED not in output.get("text", "")]
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output.data["text/html"] = DRAWING.sub(framed, output.data["text/html"])
     title, _, rest = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = f"{title}\n\n{ways_to_run(name)}\n{rest}"
     return notebook
+
+
+def framed(drawing: re.Match) -> str:
+    """A drawing in a box of its own. It is never smaller than it was drawn, so that its letters can be read;
+    where the window is narrower, the box scrolls.
+    """
+    root = ElementTree.fromstring(base64.b64decode(drawing["data"]))
+    width, height = root.get("width"), root.get("height")
+    source = f'src="data:image/svg+xml;base64,{drawing["data"]}"'
+    image = f'<img {drawing["words"]} {source} width="{width}" height="{height}">'
+    return f'<div class="diagram" style="--drawn: {width}px">{image}</div>'
 
 
 def exercise_index() -> str:

@@ -46,7 +46,7 @@ const CourseBert = (() => {
   }
 
   const gelu = x => 0.5 * x * (1 + erf(x / Math.SQRT2));
-  const add = (one, other) => one.map((value, k) => value + other[k]);
+  const add = (one, other, times = 1) => one.map((value, k) => times * value + other[k]);
 
   // Scores of -Infinity get 0; where nothing may be attended to, the mean of nothing is NaN.
   function softmax(scores) {
@@ -68,6 +68,19 @@ const CourseBert = (() => {
       second += other[k] ** 2;
     }
     return product / Math.sqrt(first * second);
+  }
+
+  // How far apart the rows are: their mean distance from their mean, as a share of their mean length.
+  function apart(rows, width) {
+    const n = rows.length / width, mean = new Float64Array(width);
+    rows.forEach((value, i) => { mean[i % width] += value / n; });
+    let distances = 0, lengths = 0;
+    for (let start = 0; start < rows.length; start += width) {
+      const row = rows.subarray(start, start + width);
+      distances += Math.hypot(...row.map((value, k) => value - mean[k]));
+      lengths += Math.hypot(...row);
+    }
+    return distances / lengths;
   }
 
   // --- From text to ids: clean, split into words, cover each with the longest pieces
@@ -185,18 +198,19 @@ const CourseBert = (() => {
       return {context, weights, lengths};
     }
 
-    // All hidden states, the embeddings first, and of each layer the weights and lengths of `attend`.
-    encode(ids, mask = null) {
+    // All hidden states, the embeddings first, and of each layer the weights and lengths of `attend`. The
+    // residuals of attention and of the feed-forward network are multiplied by the two numbers of `keep`.
+    encode(ids, mask = null, keep = [1, 1]) {
       const {hidden_size: width, intermediate_size: wide, num_hidden_layers: depth} = this.config;
       const states = [this.embed(ids)], attentions = [], lengths = [];
       for (let i = 0; i < depth; i++) {
         const layer = `bert.encoder.layer.${i}`, before = states[i];
         const mixed = this.attend(before, layer, mask);
         const attended = linear(mixed.context, this.part(`${layer}.attention.output.dense`), width);
-        const middle = this.norm(add(before, attended), `${layer}.attention.output.LayerNorm`);
+        const middle = this.norm(add(before, attended, keep[0]), `${layer}.attention.output.LayerNorm`);
         const inner = linear(middle, this.part(`${layer}.intermediate.dense`), width).map(gelu);
         const outer = linear(inner, this.part(`${layer}.output.dense`), wide);
-        states.push(this.norm(add(middle, outer), `${layer}.output.LayerNorm`));
+        states.push(this.norm(add(middle, outer, keep[1]), `${layer}.output.LayerNorm`));
         attentions.push(mixed.weights);
         lengths.push(mixed.lengths);
       }
@@ -228,5 +242,5 @@ const CourseBert = (() => {
     document.head.append(script);
   });
 
-  return {load, softmax, largest, cosine};
+  return {load, softmax, largest, cosine, apart};
 })();

@@ -323,7 +323,35 @@ const CoursePanels = (() => {
     return {controls: [labelled("Sentence", sentence), layer.row, count.row], draw};
   }
 
-  const KINDS = {"fill-blank": fillBlank, attention, masks, masking, neighbours};
+  function dial({text, layers, names}, changed) {
+    const sentence = field(text);
+    const depth = slider(names[1], {min: 0, max: layers, value: layers});
+    const factors = names.slice(2).map(name =>
+      slider(name, {min: 0, max: 1, step: 0.1, value: 1, name: value => Number(value).toFixed(1)}));
+    for (const control of [sentence, depth.control, ...factors.map(factor => factor.control)])
+      control.addEventListener("input", changed);
+    const cosine = value => value.toFixed(2).replace("-0.00", "0.00");
+    function draw(bert) {
+      const {tokens, ids, unknown} = read(bert, sentence.value), width = bert.config.hidden_size;
+      const after = Number(depth.control.value), keep = factors.map(({control}) => Number(control.value));
+      const states = bert.encode(ids, null, keep).states;
+      const apart = states.map(rows => CourseBert.apart(rows, width).toFixed(3));
+      const vectors = tokens.map((_, i) => states[after].subarray(i * width, (i + 1) * width));
+      const cosines = vectors.map(one => vectors.map(other => CourseBert.cosine(one, other)));
+      const [attention, feedForward] = keep.map(factor => factor.toFixed(1));
+      const distances = table(["after layer", ...states.keys()], [["apart", ...apart]],
+        "How far apart the words are, as a share of their length (0: the embeddings)");
+      const pairs = table(["", ...tokens], tokens.map((token, i) => [token, ...cosines[i].map(cosine)]),
+        `Cosines between the tokens after ${after} layers, residual times ${attention} (attention) and`
+        + ` ${feedForward} (feed-forward)`);
+      const said = `After ${after} layers the words are ${apart[after]} of their length apart; the cosine of the two`
+        + ` least alike is ${cosine(Math.min(...cosines.flat()))}.`;
+      return {view: [distances, pairs, ...foreign(unknown)], said};
+    }
+    return {controls: [labelled(names[0], sentence), depth.row, ...factors.map(factor => factor.row)], draw};
+  }
+
+  const KINDS = {"fill-blank": fillBlank, attention, dial, masks, masking, neighbours};
 
   // --- Bringing a panel to life
 

@@ -1,6 +1,6 @@
 // What can be scrolled sideways can also be reached with the keyboard.
 function markScrollable() {
-  for (const box of document.querySelectorAll("pre, .table-wrapper, .live-wide, .live-view, .cell_output > *, .math")) {
+  for (const box of document.querySelectorAll("pre, .table-wrapper, .live-wide, .live-view, .cell_output > *, .diagram, .math")) {
     const scrolls = box.scrollWidth > box.clientWidth + 1;
     if (scrolls && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;

@@ -4,12 +4,14 @@ reader does with them, by mouse, by keyboard, by ear, and without JavaScript.
 
 import math
 import random
+import re
 
 import pytest
 import torch
 
 from course_utils import checkpoints
 from course_utils.classroom.controls import encode
+from course_utils.lessons.encoder import panel as dial
 from tools import live_panels, website
 
 PAGES = {number: next(website.SITE.glob(f"notebooks/{number}_*.html"), None) for number in live_panels.PANELS}
@@ -131,8 +133,11 @@ def test_the_weights_come_with_the_first_touch(opened, number):
     asked = [address for address in page.watch.requests if live_panels.WEIGHTS in address]
     assert len(asked) == (number != "05")  # whose five words need no model
     # What the page computes is what the course drew: numbers and words, in their order.
-    if number in ("00", "12"):
-        assert page.locator(".live-view").inner_text().split() == before.split()
+    if number in ("00", "06", "12"):
+        shown = page.locator(".live-view").inner_text()
+        if number == "06":  # whose sentence stands where it is said, from the first touch on
+            shown += " " + said(page)
+        assert shown.split() == before.split()
 
 
 @pytest.mark.parametrize("number", live_panels.PANELS)
@@ -190,6 +195,56 @@ def test_attention_follows_hover_focus_and_head(opened, model):
     assert max(widths) == pytest.approx(
         0.5 + 8 * (weights[2, 0, 7].max() / weights[2, 0].max()).item(), abs=0.02
     )
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_residuals_are_turned_down_as_in_python(opened, model, text):
+    bert, tokenizer = model
+    ids = encode(tokenizer, 128, text).input_ids
+    page = opened("06")
+    for keep in ((1, 1), (1, 0), (0, 1), (0.3, 0.7), (0, 0)):
+        states = dial.states_at_each_layer(bert.bert, ids, keep)
+        found = page.evaluate(
+            """async ([text, keep]) => {
+                const bert = await CourseBert.load("../_static/embedded-weights.js");
+                const {states} = bert.encode(bert.tokenizer.encode(text).ids, null, keep);
+                const width = bert.config.hidden_size, {cosine, apart} = CourseBert;
+                const vectors = rows => Array.from({length: rows.length / width}, (_, i) =>
+                    rows.subarray(i * width, (i + 1) * width));
+                const cosines = all => all.map(one => all.map(other => cosine(one, other)));
+                return {
+                    states: states.map(rows => [...rows]),
+                    apart: states.map(rows => apart(rows, width)),
+                    cosines: states.map(rows => cosines(vectors(rows))),
+                }; }""",
+            [text, keep],
+        )
+        distances = {
+            "states": furthest(found["states"], torch.stack(states)),
+            "apart": furthest(found["apart"], torch.tensor([dial.words_apart(rows) for rows in states])),
+            "cosines": furthest(
+                found["cosines"], torch.stack([dial.cosines_between(rows) for rows in states])
+            ),
+        }
+        print(keep, {name: f"{distance:.1e}" for name, distance in distances.items()})
+        assert max(distances.values()) < CLOSE
+
+
+def test_the_dial_shows_what_it_computes_and_says_which_model_it_moves(opened, model):
+    bert, tokenizer = model
+    page = opened("06")
+    assert "trained model of three layers" in page.locator(".live-note").inner_text()
+    text = page.get_by_label("Sentence").input_value()
+    page.get_by_label("Sentence").focus()
+    before = wait_until_said(page, "")
+    page.get_by_label("Layers").fill("2")
+    page.get_by_label("Attention's residual times").fill("0")
+    page.get_by_label("Feed-forward's residual times").fill("0.5")
+    html = dial.residual_dial_html(bert.bert, tokenizer, text, 2, (0, 0.5))
+    told = re.search(r'<p class="course-message">(.*?)</p>', html)[1]
+    assert wait_until_said(page, before) == told
+    cells = page.locator(".live-view td").all_inner_texts()
+    assert cells == re.findall(r"<td[^>]*>(.*?)</td>", html)
 
 
 def test_masks_are_clicked(opened):

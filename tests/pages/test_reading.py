@@ -1,6 +1,10 @@
-"""What readers do with build/site beside reading: turn pages by keys, fold exercises, take a quiz, print."""
+"""What readers do with build/site beside reading: turn pages by keys, fold exercises, take a quiz, print. And
+that all of it can be read: nothing is cut off, and no letter is too small.
+"""
 
+import base64
 import re
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -9,6 +13,7 @@ from tools import site_pages, website
 from tools.notebooks import FOLDER
 
 ROWS = site_pages.course_map()
+SMALLEST_LETTERS = 11  # pixels
 
 
 @pytest.fixture
@@ -102,13 +107,59 @@ def test_figures_turn_dark_with_the_page(page, theme):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
-def test_code_does_not_scroll_sideways_at_1280_pixels(page, row):
+def test_code_and_outputs_do_not_scroll_sideways_at_1280_pixels(page, row):
+    """And no line is broken, so columns stay in line."""
     page.goto((website.SITE / "notebooks" / f"{row.stem}.html").as_uri())
+    page.add_style_tag(content=".cell pre { white-space: pre !important; }")
     wide = page.evaluate(
-        """[...document.querySelectorAll('.cell_input pre')].filter(e => e.scrollWidth > e.clientWidth + 1)
-        .map(e => e.textContent.slice(0, 60))"""
+        """[...document.querySelectorAll('.cell_input pre, .cell_output, .cell_output *')]
+        .filter(e => e.scrollWidth > e.clientWidth + 1
+            && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX))
+        .map(e => `${e.scrollWidth - e.clientWidth} pixels: ${e.textContent.slice(0, 60)}`)"""
     )
     assert wide == []
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.cell pre')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= SMALLEST_LETTERS
+
+
+def drawings(page) -> list[tuple[float, bool]]:
+    """Of every drawing of a page, the size of its smallest letters in pixels, and whether its box scrolls."""
+    images = page.evaluate(
+        """[...document.querySelectorAll('article img')].filter(e => /^data:image.svg|[.]svg$/.test(e.src))
+        .map(e => [e.src, e.getBoundingClientRect().width, e.closest('.diagram')])
+        .map(([source, width, box]) => [source, width, box && box.scrollWidth > box.clientWidth + 1])"""
+    )
+    found = []
+    for source, width, scrolls in images:
+        parts = urlsplit(source)
+        if parts.scheme == "data":
+            text = base64.b64decode(source.partition(",")[2]).decode()
+        else:
+            text = (website.SITE / "_images" / unquote(parts.path).rsplit("/")[-1]).read_text("utf-8")
+        drawn = float(re.search(r'<svg[^>]* width="([\d.]+)"', text)[1])
+        smallest = min(map(float, re.findall(r'font-size="([\d.]+)"', text)))
+        found.append((smallest * width / drawn, scrolls))
+    return found
+
+
+@pytest.mark.parametrize("name", ["index", *(f"notebooks/{row.stem}" for row in ROWS)])
+def test_the_letters_of_drawings_can_be_read(page, name):
+    """On a phone, where a drawing scrolls in its own box; on a small and on a large screen, whole."""
+    page.goto((website.SITE / f"{name}.html").as_uri())
+    for width in (390, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        for size, scrolls in drawings(page):
+            assert size >= SMALLEST_LETTERS - 0.01, width
+            assert scrolls == (width == 390), width
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+def test_there_are_drawings_to_look_at(page):
+    assert len(drawings(page)) == 1
+    page.goto((website.SITE / "index.html").as_uri())
+    assert len(drawings(page)) == 1
 
 
 def test_the_map_has_a_card_and_an_entry_for_every_notebook(page):

@@ -188,8 +188,9 @@ def web(tokens: list[str], weights: list[list[float]], chosen: int, where: str) 
     )
     how = "Point at a token on the left, or go there with Tab, to see its lines." if every else ""
     row = "2em" if n <= 24 else "1.5em"
+    caption = f"{where}: tokens on the left attend to those on the right. {how}"
     return (
-        f'<div style="flex:1 1 18em;max-width:32em"><p>{where}: tokens on the left attend to those on the right. {how}</p>'
+        f'<div style="flex:1 1 18em;max-width:32em"><p>{caption}</p>'
         f'<div class="web" style="--row:{row}"><div class="tokens">{left}</div>{right}</div></div>'
     )
 
