@@ -9,6 +9,7 @@ interval, and a goal counts as met only if the less favourable end of that inter
 """
 
 import platform
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -27,6 +28,7 @@ THREADS = 2
 BLOCKS = 20
 WARM_UP = 5  # calls of each side
 SHORTEST = 0.3  # seconds that the quicker side spends in a block
+TICK = 0.01  # seconds: processor time is counted in steps of it
 QUIET = 0.1  # of the cores' time: while other work takes more, no row is judged
 BUSY = ("user", "nice", "system", "irq", "softirq", "steal")  # what psutil calls the times that are not idle
 
@@ -162,6 +164,35 @@ def judged(rows: dict[str, dict], others: float) -> dict[str, dict]:
     """The rows with the share of the cores that other work took; beyond QUIET they are not judged."""
     verdict = {"met": None} if others > QUIET else {}
     return {key: row | verdict | {"other_work": others} for key, row in rows.items()}
+
+
+# ------------------------------------------------------------------------------------------ fresh memory
+
+
+def fresh_memory(call: Callable[[], object], calls: int = 20) -> str:
+    """In words: how many pages of memory a call is given anew, and the system's share of its processor time.
+
+    Large tensors go back to the system when they are freed, and come from it again, page by page, each page
+    at its first touch.
+    """
+    process = psutil.Process()
+    pages, before = page_faults(), process.cpu_times()
+    seconds(call, calls)
+    pages, after = (page_faults() - pages) / calls, process.cpu_times()
+    own, system = after.user - before.user, after.system - before.system
+    return (
+        f"in each step the system hands out {pages:,.0f} pages of memory anew, "
+        f"and takes {system / max(own + system, TICK):.0%} of the processor time"
+    )
+
+
+def page_faults() -> int:
+    """How many pages this process has been given since it began."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().num_page_faults
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 # ------------------------------------------------------------------------------------------ the machine

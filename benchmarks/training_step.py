@@ -143,7 +143,8 @@ def speed(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
         times = protocol.abba(ours, peer, blocks)
         our_speed, peer_speed = BATCH * SEQ_LEN / np.median(times, axis=0)
         tokens = {"ours": float(our_speed), name: float(peer_speed)}
-        rows[key] = protocol.ratio_row(what, goal, times, tokens_per_second=tokens, **differences)
+        why = f"ours: {protocol.fresh_memory(ours)}; {name}: {protocol.fresh_memory(peer)}."
+        rows[key] = protocol.ratio_row(what, goal, times, why=why, tokens_per_second=tokens, **differences)
     return rows
 
 
@@ -168,6 +169,7 @@ def utilisation(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
             goal,
             protocol.median_interval(flops / times / peak),
             "share",
+            why=f"{protocol.fresh_memory(step)}; the share counts matrix products alone.",
             blocks=blocks,
             step_gflop=flops / 1e9,
             step_milliseconds=float(1000 * np.median(times)),

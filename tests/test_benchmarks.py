@@ -284,6 +284,34 @@ def test_results_name_no_place(results):
     assert str(report.FOLDER.parent) not in text and "/home" not in text and "/root" not in text
 
 
+# --- Fresh memory
+
+
+def test_pages_of_memory_are_counted_at_their_first_touch():
+    page = 4096 if sys.platform != "darwin" else 16384
+    before = protocol.page_faults()
+    kept = np.zeros(64 * 2**20, dtype=np.uint8)  # not touched yet
+    untouched = protocol.page_faults() - before
+    kept[::page] = 1
+    touched = protocol.page_faults() - before
+    assert untouched < 0.1 * len(kept) / page
+    assert touched > 0.001 * len(kept) / page  # a large page counts once: 2 MB may stand for 512 of 4 kB
+
+
+def test_a_call_that_takes_fresh_memory_is_told_from_one_that_does_not():
+    def pages(call):
+        said = protocol.fresh_memory(call)
+        return int(re.search(r"([\d,]+) pages of memory anew", said)[1].replace(",", ""))
+
+    once = np.zeros(64 * 2**20, dtype=np.uint8)
+    once[::4096] = 1
+
+    def fresh():
+        np.zeros(64 * 2**20, dtype=np.uint8)[::4096] = 1
+
+    assert pages(fresh) > pages(lambda: once[::4096].sum()) + 10
+
+
 # --- Other work on the machine
 
 
