@@ -29,6 +29,11 @@ def needed(*sources: str) -> list[int]:
         (["model = []", "for model in range(3):\n    pass", SHOW], [0, 1, 2]),
         (["x = 1", "for x in range(3):\n    model = x", SHOW], [1, 2]),  # a loop brings its own names
         (["row = 1", "model = [row for row in range(3)]", SHOW], [1, 2]),
+        (
+            ["row = [2]", "model = [row for row in row]", SHOW],
+            [0, 1, 2],
+        ),  # what it goes through is read outside
+        (["row = 1", "model = [[row for row in r] for r in range(3)]", SHOW], [1, 2]),
         (["row = 1", "def model(row):\n    return row", SHOW], [1, 2]),
         (["def model():\n    return depth", "depth = 1", SHOW], [0, 1, 2]),  # looked up when it is called
         (["f = open", "with f() as model:\n    x = model", SHOW], [0, 1, 2]),

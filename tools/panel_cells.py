@@ -50,6 +50,24 @@ class Cell:
     panels: set[str]  # of these, what makes panels and controls
 
 
+class OwnNames(ast.NodeTransformer):
+    """Marks the names that a comprehension binds for itself: Python 3.12 and later list them with the others."""
+
+    MARK = "_of_a_comprehension_"
+
+    def comprehension(self, node: ast.expr) -> ast.expr:
+        self.generic_visit(node)  # those inside first
+        outside = {id(part) for part in ast.walk(node.generators[0].iter)}
+        targets = [part for each in node.generators for part in ast.walk(each.target)]
+        own = {part.id for part in targets if isinstance(part, ast.Name)}
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in own and id(part) not in outside:
+                part.id = self.MARK + part.id
+        return node
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = comprehension
+
+
 def names_of(tree: ast.AST) -> tuple[set[str], set[str], set[str]]:
     """The notebook's names that a piece of code binds, reads, and reads in the body of a function."""
     binds, reads, later = set(), set(), set()
@@ -58,6 +76,8 @@ def names_of(tree: ast.AST) -> tuple[set[str], set[str], set[str]]:
         for symbol in table.get_symbols():
             if table.get_type() != "module" and not symbol.is_global():
                 continue
+            if symbol.get_name().startswith(OwnNames.MARK):
+                continue
             if symbol.is_assigned() or symbol.is_imported():
                 binds.add(symbol.get_name())
             if symbol.is_referenced():
@@ -65,7 +85,8 @@ def names_of(tree: ast.AST) -> tuple[set[str], set[str], set[str]]:
         for child in table.get_children():
             follow(child, inside or (child.get_type() == "function" and child.get_name() not in AT_ONCE))
 
-    follow(symtable.symtable(ast.unparse(tree), "cell", "exec"), False)
+    marked = OwnNames().visit(ast.parse(ast.unparse(tree)))
+    follow(symtable.symtable(ast.unparse(marked), "cell", "exec"), False)
     return binds, reads, later
 
 
