@@ -4,6 +4,7 @@ import _thread
 import builtins
 import copy
 import functools
+import io
 import linecache
 import logging
 import math
@@ -1355,3 +1356,10 @@ def test_a_stub_that_calls_a_module_is_known_again_in_a_cell_without_the_import(
     assert engine._is_untouched(without["f"], with_import["f"])
     exec(body.replace("abs", "sin"), without)  # noqa: S102
     assert not engine._is_untouched(without["f"], with_import["f"])
+
+
+def test_what_stood_in_for_an_output_is_thrown_away_quietly_after_that_is_closed():
+    real = io.StringIO()
+    prints = engine._Prints(real, "printed")
+    real.close()
+    prints.close()  # as when the object is thrown away

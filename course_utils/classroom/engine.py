@@ -874,7 +874,9 @@ class _Prints(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self.real.flush()
+        # Called once more when this object is thrown away; what it stands for may be closed by then.
+        if not getattr(self.real, "closed", False):
+            self.real.flush()
 
     def note(self) -> list[str]:
         """Lines for the message: what was written, or nothing."""
