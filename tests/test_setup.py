@@ -436,7 +436,9 @@ def create_venv(python):
 def pip(arguments):
     with open("calls", "a", encoding="utf-8") as file:
         file.write(sys.argv[1] + " ")
-    time.sleep(float(sys.argv[2]))
+    end = time.monotonic() + float(sys.argv[2])
+    while time.monotonic() < end and not Path("go on").exists():
+        time.sleep(0.01)
 
 setting_up.create_venv, setting_up.pip = create_venv, pip
 setting_up.works = lambda python: Path(python).exists()
@@ -451,7 +453,10 @@ except setting_up.SetupError as error:
 
 @pytest.fixture
 def set_up(tmp_path):
-    """Start a set-up in a folder of its own: `set_up(name, seconds)`, the seconds for each call of pip."""
+    """Start a set-up in a folder of its own: `set_up(name, seconds)`, the most seconds for each call of pip.
+
+    No call takes any longer once the folder holds a file called "go on".
+    """
     (tmp_path / "tools").mkdir()
     for name in ("requirements.txt", "requirements-torch.txt", "pyproject.toml", "tools/setting_up.py"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -477,13 +482,15 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
 
 
 def test_of_two_set_ups_at_once_the_second_waits_and_finds_all_done(set_up, tmp_path):
-    first = set_up("first", 0.5)
+    first = set_up("first", 600)
     wait_for(tmp_path / "calls", first)  # the first is in the middle of it
     second = set_up("second", 0)
+    assert second.stdout.readline() == "Another set-up is at work in this folder: waiting for it.\n"
+    (tmp_path / "go on").touch()
     outputs = [process.communicate(timeout=600)[0] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), outputs
     assert (tmp_path / "calls").read_text(encoding="utf-8").split() == ["first"] * 3
-    assert "waiting for it" in outputs[1] and "waiting for it" not in outputs[0]
+    assert "waiting for it" not in outputs[0]
 
 
 def test_a_set_up_that_is_killed_gives_back_its_lock(set_up, tmp_path):
