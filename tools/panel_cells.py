@@ -51,7 +51,7 @@ class Cell:
 
 
 class OwnNames(ast.NodeTransformer):
-    """Marks the names that a comprehension binds for itself: Python 3.12 and later list them with the others."""
+    """Marks the names that a comprehension binds for itself, since Python 3.12 lists them with the others."""
 
     MARK = "_of_a_comprehension_"
 
