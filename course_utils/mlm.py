@@ -113,8 +113,7 @@ def shown_for(draw: Ids, original: Labels, ordinary: Labels, mask_token_id: Natu
 
     Args:
         draw: (selected,), uniform from 0 to 10 * pieces - 1. Each tenth of these numbers is as many as
-            there are
-            pieces: 8 tenths say [MASK], in 1 each number stands for one piece, and 1 says: keep.
+            there are pieces: 8 tenths say [MASK], in 1 each number stands for one piece, and 1 says: keep.
         original: (selected,) ids.
         ordinary: (pieces,) ids of all pieces that are not special.
     """

@@ -9,9 +9,8 @@ import torch
 
 from course_utils.classroom.controls import encode, message, panel, table, wide
 
-MOST_WEBS = (
-    64  # tokens; in a longer sentence only the chosen token has its lines, so that the page stays quick
-)
+# In tokens. In a longer sentence only the chosen token has its lines, so that the page stays quick.
+MOST_WEBS = 64
 MAP_CELLS = 48  # a thumbnail has room for no more in a row; each is the largest weight of what it covers
 FAINTEST = 0.01  # of the largest weight; no line is drawn for less
 MAP_COLOUR = (0.10, 0.46, 0.82)  # seen on white and on black
