@@ -19,17 +19,18 @@ Train (Ctrl-C stops and loses nothing), go on where it stopped, train in two pro
 
     python -m course_utils.pretraining --output runs/mine
     python -m course_utils.pretraining --output runs/mine --resume
-    torchrun --nproc_per_node 2 -m course_utils.pretraining --output runs/mine
+    torchrun --standalone --nproc_per_node 2 -m course_utils.pretraining --output runs/mine
 
 Who outgrows one machine uses the same script. On a host with eight GPUs, and on two such hosts (the second
 line on each of them, with the name of the first in place of HOST):
 
-    torchrun --nproc_per_node 8 -m course_utils.pretraining --output runs/mine --device cuda
+    torchrun --standalone --nproc_per_node 8 -m course_utils.pretraining --output runs/mine --device cuda
     torchrun --nnodes 2 --nproc_per_node 8 --rdzv_backend c10d --rdzv_endpoint HOST:29500 \
         -m course_utils.pretraining --output runs/mine --device cuda
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -454,6 +455,23 @@ def run(
     if done.interrupted and save_to:
         trainer.save_state(save_to)
     return not done.interrupted
+
+
+def leave_processes() -> None:
+    """Part from the processes that torchrun has started beside this one; does nothing if there are none.
+
+    gloo can abort a process whose connections are closed by another while it closes them itself. So they part
+    one after the other, the last rank first, for the first may still have a checkpoint to write. Whose turn
+    it is, they see where they met, in torchrun's own store.
+    """
+    if not dist.is_initialized():
+        return
+    rank, world = dist.get_rank(), dist.get_world_size()
+    place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(*place, is_master=False)  # type: ignore[attr-defined]  # for want of an `__all__`
+    store.wait([f"left {other}" for other in range(rank + 1, world)])
+    dist.destroy_process_group()
+    store.set(f"left {rank}", "")
 
 
 def nan_mean(values: Iterable[Any]) -> float | None:

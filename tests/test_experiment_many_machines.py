@@ -1,5 +1,7 @@
 """The formulas of notebook 18 against counts and a ring played through, and the stored times of its steps."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -98,3 +100,13 @@ def test_a_prediction_halves_what_grows_with_the_batch():
 def test_one_process_measures_what_two_would(capsys):
     found = worker.measure(times=1)
     assert found["all-reduce"] == 0 and len(found["step"]) == len(worker.TOKENS)
+
+
+def test_two_processes_print_what_their_first_one_prints():
+    printed = experiment.in_processes(2, experiment.WORKER, "--times", "1")
+    assert json.loads(printed)["bytes"] == experiment.load()["two"]["bytes"]
+
+
+def test_what_a_process_complains_of_is_told():
+    with pytest.raises(RuntimeError, match=r"(?s)^course_utils.nowhere, processes=1: .*No module named"):
+        experiment.in_processes(1, "course_utils.nowhere")

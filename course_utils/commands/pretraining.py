@@ -23,6 +23,7 @@ from course_utils.pretraining import (
     compare,
     evaluate,
     held_out,
+    leave_processes,
     run,
 )
 from course_utils.toy.language import ToyLanguage
@@ -206,8 +207,7 @@ def train(
         state_file.unlink(missing_ok=True)
         losses = f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}"
         print(f"{losses}: {options.output}")
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    leave_processes()
     if not finished:
         print(f"stopped after step {trainer.next_step}; the same command with --resume goes on from there")
         return 130

@@ -13,7 +13,6 @@ add the all-reduce.
 
 import json
 import platform
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,22 +29,26 @@ COMMAND = "python -m course_utils.lessons.many_machines.experiment"
 WORKER = "course_utils.lessons.many_machines.worker"
 
 
-def torchrun(processes: int, *command: str) -> list[str]:
-    """The command that starts `-m command` in so many processes of this machine, which find each other."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    return [*launcher, "--master_addr", "127.0.0.1", "--master_port", str(port), "-m", *command]
+def in_processes(processes: int, module: str, *arguments: str) -> str:
+    """Run `-m module` in so many processes of this machine, started by torchrun; what they print.
+
+    Raises RuntimeError with all that they say on the error output, if one of them fails.
+    """
+    # Standalone: the processes meet at a port that torchrun holds from the moment it has chosen it.
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    command = [*launcher, "--nproc-per-node", str(processes), "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{module}, processes={processes}: exit status {done.returncode}\n{done.stderr}")
+    return done.stdout
 
 
 def measure(times: int = 20) -> dict[str, dict]:
     """What the worker finds, in one process and in two."""
     found = {}
     for name, processes in (("one", 1), ("two", 2)):
-        command = torchrun(processes, WORKER, "--times", str(times))
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found[name] = json.loads(done.stdout.strip().splitlines()[-1])
+        printed = in_processes(processes, WORKER, "--times", str(times))
+        found[name] = json.loads(printed.strip().splitlines()[-1])
     return found
 
 

@@ -1,6 +1,6 @@
 """One process of the measurement of notebook 18, to be started by torchrun; process 0 prints the times.
 
-    torchrun --nproc_per_node 2 -m course_utils.lessons.many_machines.worker --times 20
+    torchrun --standalone --nproc_per_node 2 -m course_utils.lessons.many_machines.worker --times 20
 
 One thread each. A time is that of the quickest of several steps, in seconds.
 """
@@ -69,8 +69,7 @@ def main() -> None:
     found = measure(options.times)
     if not dist.is_initialized() or dist.get_rank() == 0:
         print(json.dumps(found))
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    pretraining.leave_processes()
 
 
 if __name__ == "__main__":
