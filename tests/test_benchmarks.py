@@ -6,6 +6,7 @@ Nothing here asserts a time.
 
 import json
 import math
+import mmap
 import re
 import sys
 from types import SimpleNamespace
@@ -157,6 +158,15 @@ def test_step_flops_are_what_torch_counts(layers, hidden_size, heads):
     assert counter.get_total_flops() == protocol.step_flops(config, labels)
 
 
+def test_each_product_alone_is_what_the_step_does_with_it():
+    config = training_step.make_config(64)
+    labels = training_step.make_batch()["labels"][:2]
+    for product in protocol.step_products(config, labels):
+        with FlopCounterMode(display=False) as counter:
+            training_step.product_call(product)()
+        assert counter.get_total_flops() == 3 * product.flops, product.name
+
+
 # --- Equal results come first
 
 
@@ -287,10 +297,15 @@ def test_results_name_no_place(results):
 # --- Fresh memory
 
 
+def fresh_bytes() -> np.ndarray:
+    """64 MB that the system has not handed out yet. A new array may get what another one has freed."""
+    return np.frombuffer(mmap.mmap(-1, 64 * 2**20), dtype=np.uint8)
+
+
 def test_pages_of_memory_are_counted_at_their_first_touch():
     page = 4096 if sys.platform != "darwin" else 16384
     before = protocol.page_faults()
-    kept = np.zeros(64 * 2**20, dtype=np.uint8)  # not touched yet
+    kept = fresh_bytes()
     untouched = protocol.page_faults() - before
     kept[::page] = 1
     touched = protocol.page_faults() - before
@@ -303,11 +318,11 @@ def test_a_call_that_takes_fresh_memory_is_told_from_one_that_does_not():
         said = protocol.fresh_memory(call)
         return int(re.search(r"([\d,]+) pages of memory anew", said)[1].replace(",", ""))
 
-    once = np.zeros(64 * 2**20, dtype=np.uint8)
+    once = fresh_bytes()
     once[::4096] = 1
 
     def fresh():
-        np.zeros(64 * 2**20, dtype=np.uint8)[::4096] = 1
+        fresh_bytes()[::4096] = 1
 
     assert pages(fresh) > pages(lambda: once[::4096].sum()) + 10
 
