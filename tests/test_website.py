@@ -186,6 +186,24 @@ DARK = "<style>@media (prefers-color-scheme: dark) {body {background: #000; colo
 )
 def test_faults_of_a_page_are_found(chromium, scripts, tmp_path, body, theme, complaint):
     (tmp_path / "page.html").write_text(WELL.format(body), encoding="utf-8")
-    wrong, _ = website.look_at(chromium, tmp_path / "page.html", theme)
+    wrong, _ = website.look_at(chromium, tmp_path / "page.html", [theme])
     assert bool(wrong) == (complaint is not None), wrong
     assert complaint is None or complaint in "\n".join(wrong)
+
+
+def test_a_fault_of_the_night_is_found_on_a_page_that_was_opened_by_day(chromium, scripts, tmp_path):
+    (tmp_path / "page.html").write_text(WELL.format(f"{DARK}<p>Hard to read.</p>"), encoding="utf-8")
+    wrong, passed = website.look_at(chromium, tmp_path / "page.html")
+    assert len(wrong) == 1 and "page (dark): serious" in wrong[0] and "contrast" in wrong[0]
+    assert passed > 10
+
+
+def test_the_rules_of_colour_are_all_that_axe_core_has(chromium, scripts, tmp_path):
+    """Of the rules that are asked by day, those that axe-core itself counts among colours."""
+    (tmp_path / "page.html").write_text(WELL.format("<p>Well.</p>"), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.add_script_tag(path=scripts / "axe-core" / "axe.min.js")
+    rules = page.evaluate("tags => axe.getRules(tags).map(rule => [rule.ruleId, rule.tags])", website.TAGS)
+    page.close()
+    assert {name for name, tags in rules if "cat.color" in tags} == set(website.RULES_OF_COLOUR)

@@ -15,7 +15,7 @@ import base64
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -38,6 +38,8 @@ NOT_PUBLIC = ("exam_keys.md",)  # pages of docs/ that stay in the repository, wi
 DRAWING = re.compile(
     r'<img (?P<words>alt="[^"]*") src="data:image/svg\+xml;base64,(?P<data>[^"]*)" style="max-width:100%">'
 )
+THEMES = ("light", "dark")
+RULES_OF_COLOUR = ["color-contrast", "link-in-text-block"]  # of axe-core, within TAGS
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
@@ -199,32 +201,43 @@ def broken_links(site: Path) -> Iterator[str]:
 # --- Looking at every page
 
 
-def look_at(chromium, path: Path, theme: str) -> tuple[list[str], int]:
-    """Open a page in one theme. Returns what is wrong, and how many rules of axe-core it passed."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme, offline=True)
+def look_at(chromium, path: Path, themes: Sequence[str] = THEMES) -> tuple[list[str], int]:
+    """Open a page and show it in each theme. Returns what is wrong, and how many rules of axe-core it passed.
+
+    The structure of a page is the same in all themes: after the first, only what is about colours is asked.
+    """
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme=themes[0], offline=True
+    )
     page = context.new_page()
     watch = browser.Watch(page)
     page.goto(path.as_uri(), wait_until="load")
     page.evaluate("window.MathJax?.startup?.promise")
     page.add_script_tag(path=assets.fetch("axe-core") / "axe.min.js")
-    options = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"], "preload": False}
-    found = page.evaluate("options => axe.run(document, options)", options)
-    place = f"{path.stem} ({theme})"
-    wrong = [
-        f"{place}: {fault['impact']}: {fault['help']}: {fault['nodes'][0]['html'][:120]}"
-        f" ({len(fault['nodes'])} times)"
-        for fault in found["violations"]
-        if fault["impact"] in SERIOUS
-    ]
-    broken = page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)")
-    wrong += [f"{place}: no picture at {address[:80]}" for address in broken]
-    wrong += [f"{place}: the page is wider than the window"] * page.evaluate(
-        "document.documentElement.scrollWidth > innerWidth"
-    )
-    wrong += [f"{place}: {error}" for error in watch.errors]
-    wrong += [f"{place}: asks the network for {address}" for address in watch.foreign]
+    wrong, passed, rules = [], 0, {"type": "tag", "values": TAGS}
+    for theme in themes:
+        place = f"{path.stem} ({theme})"
+        page.emulate_media(color_scheme=theme)
+        options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
+        found = page.evaluate("options => axe.run(document, options)", options)
+        wrong += [
+            f"{place}: {fault['impact']}: {fault['help']}: {fault['nodes'][0]['html'][:120]}"
+            f" ({len(fault['nodes'])} times)"
+            for fault in found["violations"]
+            if fault["impact"] in SERIOUS
+        ]
+        broken = page.evaluate(
+            "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+        )
+        wrong += [f"{place}: no picture at {address[:80]}" for address in broken]
+        wrong += [f"{place}: the page is wider than the window"] * page.evaluate(
+            "document.documentElement.scrollWidth > innerWidth"
+        )
+        passed, rules = passed + len(found["passes"]), {"type": "rule", "values": RULES_OF_COLOUR}
+    wrong += [f"{path.stem}: {error}" for error in watch.errors]
+    wrong += [f"{path.stem}: asks the network for {address}" for address in watch.foreign]
     context.close()
-    return wrong, len(found["passes"])
+    return wrong, passed
 
 
 def main() -> int:

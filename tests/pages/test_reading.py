@@ -17,14 +17,25 @@ SMALLEST_LETTERS = 11  # pixels
 
 
 @pytest.fixture
-def page(chromium):
+def blank(chromium):
+    """A page that is watched and shows nothing yet."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
     watch = website.browser.Watch(page)
-    page.goto((website.SITE / "notebooks" / f"{ROWS[5].stem}.html").as_uri())
     yield page
     context.close()
     assert watch.errors == [] and watch.foreign == []
+
+
+@pytest.fixture
+def page(blank):
+    """A page that shows one notebook."""
+    blank.goto(address_of(ROWS[5]))
+    return blank
+
+
+def address_of(row) -> str:
+    return (website.SITE / "notebooks" / f"{row.stem}.html").as_uri()
 
 
 def test_arrow_keys_turn_the_pages_where_nothing_waits_for_them(page):
@@ -49,12 +60,12 @@ def test_exercises_fold_and_say_nothing_to_a_reader_who_cannot_run_them(page):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
-def test_every_exercise_folds_from_its_title_to_its_check(page, row):
-    page.goto((website.SITE / "notebooks" / f"{row.stem}.html").as_uri())
+def test_every_exercise_folds_from_its_title_to_its_check(blank, row):
+    blank.goto(address_of(row))
     cells = nbformat.read(FOLDER / f"{row.stem}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     titles = re.findall(r"^\*\*((?:Exercise )?\d+\. .+?)\*\*", text, re.MULTILINE)
-    boxes = page.locator("details.exercise")
+    boxes = blank.locator("details.exercise")
     folded = [" ".join(title.split()) for title in boxes.locator("> summary").all_inner_texts()]
     assert len(titles) >= 3 and len(folded) == len(titles)
     for title, shown in zip(titles, folded, strict=True):
@@ -107,18 +118,18 @@ def test_figures_turn_dark_with_the_page(page, theme):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
-def test_code_and_outputs_do_not_scroll_sideways_at_1280_pixels(page, row):
+def test_code_and_outputs_do_not_scroll_sideways_at_1280_pixels(blank, row):
     """And no line is broken, so columns stay in line."""
-    page.goto((website.SITE / "notebooks" / f"{row.stem}.html").as_uri())
-    page.add_style_tag(content=".cell pre { white-space: pre !important; }")
-    wide = page.evaluate(
+    blank.goto(address_of(row))
+    blank.add_style_tag(content=".cell pre { white-space: pre !important; }")
+    wide = blank.evaluate(
         """[...document.querySelectorAll('.cell_input pre, .cell_output, .cell_output *')]
         .filter(e => e.scrollWidth > e.clientWidth + 1
             && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX))
         .map(e => `${e.scrollWidth - e.clientWidth} pixels: ${e.textContent.slice(0, 60)}`)"""
     )
     assert wide == []
-    sizes = page.evaluate(
+    sizes = blank.evaluate(
         "[...document.querySelectorAll('.cell pre')].map(e => parseFloat(getComputedStyle(e).fontSize))"
     )
     assert min(sizes) >= SMALLEST_LETTERS
@@ -145,15 +156,15 @@ def drawings(page) -> list[tuple[float, bool]]:
 
 
 @pytest.mark.parametrize("name", ["index", *(f"notebooks/{row.stem}" for row in ROWS)])
-def test_the_letters_of_drawings_can_be_read(page, name):
+def test_the_letters_of_drawings_can_be_read(blank, name):
     """On a phone, where a drawing scrolls in its own box; on a small and on a large screen, whole."""
-    page.goto((website.SITE / f"{name}.html").as_uri())
+    blank.goto((website.SITE / f"{name}.html").as_uri())
     for width in (390, 1280, 1920):
-        page.set_viewport_size({"width": width, "height": 900})
-        for size, scrolls in drawings(page):
+        blank.set_viewport_size({"width": width, "height": 900})
+        for size, scrolls in drawings(blank):
             assert size >= SMALLEST_LETTERS - 0.01, width
             assert scrolls == (width == 390), width
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        assert blank.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
 
 
 def test_there_are_drawings_to_look_at(page):
@@ -162,12 +173,12 @@ def test_there_are_drawings_to_look_at(page):
     assert len(drawings(page)) == 1
 
 
-def test_the_map_has_a_card_and_an_entry_for_every_notebook(page):
-    page.goto((website.SITE / "index.html").as_uri())
-    cards = page.locator(".cards a").all_inner_texts()
+def test_the_map_has_a_card_and_an_entry_for_every_notebook(blank):
+    blank.goto((website.SITE / "index.html").as_uri())
+    cards = blank.locator(".cards a").all_inner_texts()
     assert len(cards) == len(ROWS)
     for row, card in zip(ROWS, cards, strict=True):
         assert row.number in card and f"{row.minutes} minutes" in card and row.title in card
-    entries = page.locator(".sidebar-tree a").all_inner_texts()
+    entries = blank.locator(".sidebar-tree a").all_inner_texts()
     for row in ROWS:
         assert f"{row.number} {row.title} · {row.minutes} min" in entries

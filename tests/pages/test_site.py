@@ -12,9 +12,8 @@ def test_every_link_leads_somewhere():
     assert list(website.broken_links(website.SITE)) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_is_well(chromium, scripts, page, theme):
-    wrong, passed = website.look_at(chromium, website.SITE / page, theme)
-    print(f"{page}, {theme}: {passed} rules of axe-core passed")
+def test_every_page_is_well(chromium, scripts, page):
+    wrong, passed = website.look_at(chromium, website.SITE / page)
+    print(f"{page}: {passed} rules of axe-core passed")
     assert wrong == []
