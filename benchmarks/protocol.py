@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -198,33 +199,65 @@ def page_faults() -> int:
 # ------------------------------------------------------------------------------------------ the machine
 
 
-def step_flops(config: BertConfig, labels: torch.Tensor) -> int:
-    """Floating-point operations of one pretraining step, forward and backward, in all matrix products.
+class Product(NamedTuple):
+    """`times` products of an (m, k) and a (k, n) matrix, of one kind in a step."""
 
-    A product of (m, k) and (k, n) takes 2 m k n, and its backward pass two such products more. With s tokens
-    a row, hidden size h and feed-forward size f, a layer takes `s (8 h^2 + 4 h f) + 4 s^2 h` a row. In the
-    last layer all s tokens offer keys and values, q of them ask, and only what is read goes on, the selected
-    positions and [CLS]: `4 s h^2 + q (2 h^2 + 4 s h)` a row, and `2 h^2 + 4 h f` for each place that is read.
-    The MLM head takes `2 h^2 + 2 h V` for each selected position; pooler and next sentence head `2 h^2 + 4 h`
-    a row. Softmax, GELU, LayerNorm and the optimiser count as nothing, as is usual.
+    name: str
+    times: int
+    m: int
+    k: int
+    n: int
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.times * self.m * self.k * self.n
+
+
+def step_products(config: BertConfig, labels: torch.Tensor) -> list[Product]:
+    """The matrix products in the forward pass of one pretraining step, where only what is read is computed.
+
+    With s tokens a row and hidden size h, each layer but the last projects all tokens four times and takes
+    them through the feed-forward network. In the last layer all tokens offer keys and values, q of each row
+    ask, and only what is read goes on: the selected positions and [CLS].
 
     Args:
         config: sizes of the model.
         labels: integers `(batch, seq_len)`, -100 where nothing is selected.
     """
-    batch, s = labels.shape
-    h, f = config.hidden_size, config.intermediate_size
+    rows, s = labels.shape
+    h, f, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
     selected = labels != IGNORE_INDEX
     read = selected.clone()
     read[:, 0] = True
     queries = int(read.sum(dim=1).max())  # rows are filled up to the one that asks most
-    layer = batch * (s * (8 * h**2 + 4 * h * f) + 4 * s**2 * h)
-    last = batch * (4 * s * h**2 + queries * (2 * h**2 + 4 * s * h)) + int(read.sum()) * (
-        2 * h**2 + 4 * h * f
-    )
-    mlm_head = int(selected.sum()) * (2 * h**2 + 2 * h * config.vocab_size)
-    row_heads = batch * (2 * h**2 + 4 * h)
-    return 3 * ((config.num_hidden_layers - 1) * layer + last + mlm_head + row_heads)
+    read, selected, layers = int(read.sum()), int(selected.sum()), config.num_hidden_layers - 1
+    return [
+        Product("query, key, value, output", 4 * layers, rows * s, h, h),
+        Product("attention scores", layers * rows * heads, s, h // heads, s),
+        Product("attention context", layers * rows * heads, s, s, h // heads),
+        Product("feed-forward, up", layers, rows * s, h, f),
+        Product("feed-forward, down", layers, rows * s, f, h),
+        Product("key and value, last layer", 2, rows * s, h, h),
+        Product("query, last layer", 1, rows * queries, h, h),
+        Product("attention scores, last layer", rows * heads, queries, h // heads, s),
+        Product("attention context, last layer", rows * heads, queries, s, h // heads),
+        Product("output, last layer", 1, read, h, h),
+        Product("feed-forward, last layer, up", 1, read, h, f),
+        Product("feed-forward, last layer, down", 1, read, f, h),
+        Product("MLM head, transform", 1, selected, h, h),
+        Product("MLM head, scores", 1, selected, h, config.vocab_size),
+        Product("pooler", 1, rows, h, h),
+        Product("next sentence head", 1, rows, h, 2),
+    ]
+
+
+def step_flops(config: BertConfig, labels: torch.Tensor) -> int:
+    """Floating-point operations of one pretraining step, forward and backward, in all matrix products.
+
+    A product of (m, k) and (k, n) takes 2 m k n, and its backward pass two such products more. Softmax, GELU,
+    LayerNorm and the optimiser count as nothing, as is usual. The arguments are those of `step_products`.
+    """
+    return 3 * sum(product.flops for product in step_products(config, labels))
 
 
 def processor() -> str:

@@ -20,6 +20,7 @@ from course_utils.profiler import peak_flops
 
 BATCH, SEQ_LEN, VOCAB_SIZE, RATE = 32, 64, 8192, 0.15
 MASK_ID, FIRST_ORDINARY_ID = 4, 5  # ids below 5 stand for special tokens, 0 among them for padding
+PART_BLOCKS = 5  # of each part of a step, where the whole has `protocol.BLOCKS`
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
 # hidden_size -> share of the best matrix product, of the operations that are done
 UTILISATION_GOALS = {
@@ -148,6 +149,44 @@ def speed(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
     return rows
 
 
+def product_call(product: protocol.Product) -> Callable[[], object]:
+    """A call that takes one product as in a step, forward and backward, on numbers of its own.
+
+    Forward is `x @ w.T`, as a Linear layer stores its weights, and so is `query @ key.T`; backward are
+    `gradient @ w` and `gradient.T @ x`. Everything is written to memory that is there already.
+    """
+    _, times, m, k, n = product
+    batch = (times,) if "attention" in product.name else ()
+    generator = torch.Generator().manual_seed(0)
+    x, w, gradient = (torch.rand(*batch, *shape, generator=generator) for shape in ((m, k), (n, k), (m, n)))
+    outs = torch.empty_like(gradient), torch.empty_like(x), torch.empty_like(w)
+    repeats = 1 if batch else times
+
+    def call() -> None:
+        for _ in range(repeats):
+            torch.matmul(x, w.mT, out=outs[0])
+            torch.matmul(gradient, w, out=outs[1])
+            torch.matmul(gradient.mT, x, out=outs[2])
+
+    return call
+
+
+def where_the_time_goes(step: Trainer, products: list[protocol.Product], blocks: int) -> dict[str, float]:
+    """Milliseconds of the parts of a step, each by itself: matrix products, and clipping with AdamW.
+
+    What a step takes beyond the two is the rest: softmax, GELU, LayerNorm, embeddings, losses, and whatever
+    stands between two products.
+    """
+
+    def update() -> None:
+        torch.nn.utils.clip_grad_norm_(step.model.parameters(), 1.0)
+        step.optimizer.step()
+
+    calls = [product_call(product) for product in products]
+    alone = sum(float(np.median(protocol.repeat(call, blocks))) for call in calls)
+    return {"products": 1000 * alone, "update": 1000 * float(np.median(protocol.repeat(update, blocks)))}
+
+
 def utilisation(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
     """P5: floating-point operations a second of our step, as a share of the best matrix product.
 
@@ -164,15 +203,28 @@ def utilisation(blocks: int = protocol.BLOCKS) -> dict[str, dict]:
         peak_before = peak_flops()
         times = protocol.repeat(step, blocks)
         peak = max(peak_before, peak_flops())
+        parts = where_the_time_goes(step, protocol.step_products(config, batch["labels"]), PART_BLOCKS)
+        whole = float(1000 * np.median(times))
+        best = flops / (parts["products"] / 1000) / peak
+        why = (
+            f"of {whole:.1f} ms, the matrix products take {parts['products']:.1f} ms when each is timed by "
+            f"itself, {best:.0%} of the peak: a step of nothing else would come no higher. Clipping and "
+            f"AdamW take {parts['update']:.1f} ms, softmax, GELU, LayerNorm and all the rest "
+            f"{whole - sum(parts.values()):.1f} ms; {protocol.fresh_memory(step)}."
+        )
         rows["P5" if hidden_size == 128 else f"P5_hidden_{hidden_size}"] = protocol.row(
             f"model-FLOP utilisation of the training step, hidden size {hidden_size}",
             goal,
             protocol.median_interval(flops / times / peak),
             "share",
-            why=f"{protocol.fresh_memory(step)}; the share counts matrix products alone.",
+            why=why,
             blocks=blocks,
             step_gflop=flops / 1e9,
-            step_milliseconds=float(1000 * np.median(times)),
+            milliseconds={
+                "step": whole,
+                "matrix_products": parts["products"],
+                "clip_and_adamw": parts["update"],
+            },
             peak_gflops=peak / 1e9,
         )
     return rows
