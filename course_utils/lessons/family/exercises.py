@@ -38,7 +38,7 @@ def _mean(values: list[float]) -> float:
 
 @exercise
 class fair_winner:
-    """Write `fair_winner(losses)`: the name of the better model, each at its own best learning rate.
+    """Write `fair_winner(losses)`: the name of the best model, each at its own best learning rate.
 
     `losses` is a dict: for each name a dict from learning rates, three or more, to a list of losses, one for
     each seed. A model's best rate has the lowest mean loss. Return the name of the model whose loss at its
@@ -218,150 +218,6 @@ def _by_trying(vocab: int, hidden: int) -> int:
 
 
 @exercise
-class sparse_mask:
-    """Write `sparse_mask(seq_len, width, everywhere)`: Longformer's mask, a bool tensor (seq_len, seq_len).
-
-    Rows are queries, columns keys. Each token attends to the tokens at a distance of at most `width`, itself
-    among them. `everywhere` is a list of places, counted from 0, perhaps empty: these tokens attend to all
-    tokens, and all tokens attend to them.
-    """
-
-    hints = (
-        "The distance of every pair: `torch.arange(seq_len)[:, None] - torch.arange(seq_len)`.",
-        "A row and a column: `mask[places] = True` and `mask[:, places] = True`.",
-    )
-
-    def solution(seq_len, width, everywhere):
-        place = torch.arange(seq_len)
-        mask = (place[:, None] - place).abs() <= width
-        mask[everywhere] = True
-        mask[:, everywhere] = True
-        return mask
-
-    @stage("the window alone")
-    def window(check):
-        for seq_len in range(1, 9):
-            for width in (0, 1, seq_len // 2, seq_len):
-                got = check.tensor(
-                    check.call(seq_len, width, []), (seq_len, seq_len), torch.bool, axes="(query, key)"
-                )
-                check.equal(got, torch.tensor(_allowed(seq_len, width, [])))
-
-    @stage("and the tokens that attend everywhere, both ways")
-    def with_global(check):
-        for seq_len in range(4, 10):
-            for everywhere in ([0], [seq_len - 1], [1, seq_len - 2]):
-                expected = torch.tensor(_allowed(seq_len, 1, everywhere))
-                check.equal(check.call(seq_len, 1, everywhere), expected)
-
-    @wrong("Only the left neighbours are seen; the window has two sides.")
-    def one_sided(seq_len, width, everywhere):
-        distance = torch.arange(seq_len)[:, None] - torch.arange(seq_len)
-        return (distance >= 0) & (distance <= width)
-
-    too_narrow = wrong("The neighbour at distance width is seen too: <=, not <.", "<= width", "< width")
-
-    rows_only = wrong(
-        "All tokens attend to these as well: their columns too.", "mask[:, everywhere] = True", "pass"
-    )
-
-    columns_only = wrong(
-        "These tokens attend to all others as well: their rows too.", "mask[everywhere] = True", "pass"
-    )
-
-    forgotten = wrong(
-        "The tokens that attend everywhere are left out.",
-        "mask[everywhere] = True\n    mask[:, everywhere] = True",
-        "pass",
-    )
-
-    numbers = wrong("A mask holds True and False.", "return mask", "return mask.float()")
-
-
-def _allowed(seq_len: int, width: int, everywhere: list[int]) -> list[list[bool]]:
-    return [
-        [abs(i - j) <= width or i in everywhere or j in everywhere for j in range(seq_len)]
-        for i in range(seq_len)
-    ]
-
-
-def _turned(x: list[float], position: int) -> list[float]:
-    """Pair k, (x[2k], x[2k + 1]), as a complex number times e^(i angle)."""
-    found = []
-    for k in range(len(x) // 2):
-        angle = position * 10_000 ** (-2 * k / len(x))
-        z = complex(x[2 * k], x[2 * k + 1]) * complex(math.cos(angle), math.sin(angle))
-        found += [z.real, z.imag]
-    return found
-
-
-@exercise
-class rotate_neighbours:
-    """Write `rotate_neighbours(x, position)`: a rotary position embedding as in the paper, a float tensor
-    like `x`.
-
-    `x` is (size,), size even. Here pairs are *neighbours*: pair k is (x[2k], x[2k + 1]), k from 0. Turn each
-    pair by the angle position * 10000 ** (-2k / size), in radians: a pair (a, b) becomes (a cos - b sin, a
-    sin + b cos). Every number stays in its place.
-    """
-
-    hints = (
-        "`x[0::2]` are the first numbers of all pairs, `x[1::2]` the second ones.",
-        "The angles of all pairs: `position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))`.",
-        "`torch.stack([first, second], dim=1).flatten()` puts them back as neighbours.",
-    )
-
-    def solution(x, position):
-        a, b = x[0::2], x[1::2]
-        angle = position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))
-        turned = [a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()]
-        return torch.stack(turned, dim=1).flatten()
-
-    @stage("position 0 turns nothing, and no length changes")
-    def at_rest(check):
-        for half in range(1, 7):
-            x = torch.randn(2 * half, generator=check.generator)
-            check.equal(check.call(x, 0), x, "At position 0 every angle is 0, so nothing moves.")
-            got = check.call(x, 3)
-            check.equal(got.norm(), x.norm(), "The length of x has changed.", tolerance=1e-4)
-        check.equal(check.call(torch.zeros(6), 4), torch.zeros(6))
-
-    @stage("every pair by its own angle, every number in its place")
-    def values(check):
-        for half in range(2, 8):
-            x = torch.randn(2 * half, generator=check.generator)
-            for position in (1, 5):
-                check.equal(
-                    check.call(x, position), torch.tensor(_turned(x.tolist(), position)), tolerance=1e-4
-                )
-
-    both_plus = wrong(
-        "Turning changes no length: a cos - b sin and a sin + b cos.", "angle.cos() - b", "angle.cos() + b"
-    )
-
-    @wrong("These pairs are halves, as in the cell above; here neighbours belong together.")
-    def halves(x, position):
-        half = len(x) // 2
-        a, b = x[:half], x[half:]
-        angle = position * 10_000.0 ** (-torch.arange(half) / half)
-        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
-
-    not_back = wrong(
-        "The numbers have changed their places: first and second of each pair stay neighbours.",
-        "torch.stack(turned, dim=1).flatten()",
-        "torch.cat(turned)",
-    )
-
-    same_angle = wrong(
-        "All pairs turn by the same angle; pair k is slower.",
-        "position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))",
-        "torch.tensor(float(position))",
-    )
-
-    backwards = wrong("They turn the other way round.", "angle = position", "angle = -position")
-
-
-@exercise
 class soft_loss:
     """Write `soft_loss(student_logits, teacher_logits, temperature)`: distillation with a temperature, a
     tensor of shape ().
@@ -444,3 +300,147 @@ def _soft(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> t
         p = (theirs - theirs.logsumexp(0)).exp()
         total -= float((p * log_q).sum())
     return torch.tensor(temperature**2 * total / len(student)).float()
+
+
+def _turned(x: list[float], position: int) -> list[float]:
+    """Pair k, (x[2k], x[2k + 1]), as a complex number times e^(i angle)."""
+    found = []
+    for k in range(len(x) // 2):
+        angle = position * 10_000 ** (-2 * k / len(x))
+        z = complex(x[2 * k], x[2 * k + 1]) * complex(math.cos(angle), math.sin(angle))
+        found += [z.real, z.imag]
+    return found
+
+
+@exercise
+class rotate_neighbours:
+    """Write `rotate_neighbours(x, position)`: a rotary position embedding as in the paper, a float tensor
+    like `x`.
+
+    `x` is (size,), size even. Here pairs are *neighbours*: pair k is (x[2k], x[2k + 1]), k from 0. Turn each
+    pair by the angle position * 10000 ** (-2k / size), in radians: a pair (a, b) becomes (a cos - b sin, a
+    sin + b cos). Every number stays in its place.
+    """
+
+    hints = (
+        "`x[0::2]` are the first numbers of all pairs, `x[1::2]` the second ones.",
+        "The angles of all pairs: `position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))`.",
+        "`torch.stack([first, second], dim=1).flatten()` puts them back as neighbours.",
+    )
+
+    def solution(x, position):
+        a, b = x[0::2], x[1::2]
+        angle = position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))
+        turned = [a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()]
+        return torch.stack(turned, dim=1).flatten()
+
+    @stage("position 0 turns nothing, and no length changes")
+    def at_rest(check):
+        for half in range(1, 7):
+            x = torch.randn(2 * half, generator=check.generator)
+            check.equal(check.call(x, 0), x, "At position 0 every angle is 0, so nothing moves.")
+            got = check.call(x, 3)
+            check.equal(got.norm(), x.norm(), "The length of x has changed.", tolerance=1e-4)
+        check.equal(check.call(torch.zeros(6), 4), torch.zeros(6))
+
+    @stage("every pair by its own angle, every number in its place")
+    def values(check):
+        for half in range(2, 8):
+            x = torch.randn(2 * half, generator=check.generator)
+            for position in (1, 5):
+                check.equal(
+                    check.call(x, position), torch.tensor(_turned(x.tolist(), position)), tolerance=1e-4
+                )
+
+    both_plus = wrong(
+        "Turning changes no length: a cos - b sin and a sin + b cos.", "angle.cos() - b", "angle.cos() + b"
+    )
+
+    @wrong("These pairs are halves, as in the cell above; here neighbours belong together.")
+    def halves(x, position):
+        half = len(x) // 2
+        a, b = x[:half], x[half:]
+        angle = position * 10_000.0 ** (-torch.arange(half) / half)
+        return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()])
+
+    not_back = wrong(
+        "The numbers have changed their places: first and second of each pair stay neighbours.",
+        "torch.stack(turned, dim=1).flatten()",
+        "torch.cat(turned)",
+    )
+
+    same_angle = wrong(
+        "All pairs turn by the same angle; pair k is slower.",
+        "position * 10_000.0 ** (-torch.arange(0, len(x), 2) / len(x))",
+        "torch.tensor(float(position))",
+    )
+
+    backwards = wrong("They turn the other way round.", "angle = position", "angle = -position")
+
+
+@exercise
+class sparse_mask:
+    """Write `sparse_mask(seq_len, width, everywhere)`: Longformer's mask, a bool tensor (seq_len, seq_len).
+
+    Rows are queries, columns keys. Each token attends to the tokens at a distance of at most `width`, itself
+    among them. `everywhere` is a list of places, counted from 0, perhaps empty: these tokens attend to all
+    tokens, and all tokens attend to them.
+    """
+
+    hints = (
+        "The distance of every pair: `torch.arange(seq_len)[:, None] - torch.arange(seq_len)`.",
+        "A row and a column: `mask[places] = True` and `mask[:, places] = True`.",
+    )
+
+    def solution(seq_len, width, everywhere):
+        place = torch.arange(seq_len)
+        mask = (place[:, None] - place).abs() <= width
+        mask[everywhere] = True
+        mask[:, everywhere] = True
+        return mask
+
+    @stage("the window alone")
+    def window(check):
+        for seq_len in range(1, 9):
+            for width in (0, 1, seq_len // 2, seq_len):
+                got = check.tensor(
+                    check.call(seq_len, width, []), (seq_len, seq_len), torch.bool, axes="(query, key)"
+                )
+                check.equal(got, torch.tensor(_allowed(seq_len, width, [])))
+
+    @stage("and the tokens that attend everywhere, both ways")
+    def with_global(check):
+        for seq_len in range(4, 10):
+            for everywhere in ([0], [seq_len - 1], [1, seq_len - 2]):
+                expected = torch.tensor(_allowed(seq_len, 1, everywhere))
+                check.equal(check.call(seq_len, 1, everywhere), expected)
+
+    @wrong("Only the left neighbours are seen; the window has two sides.")
+    def one_sided(seq_len, width, everywhere):
+        distance = torch.arange(seq_len)[:, None] - torch.arange(seq_len)
+        return (distance >= 0) & (distance <= width)
+
+    too_narrow = wrong("The neighbour at distance width is seen too: <=, not <.", "<= width", "< width")
+
+    rows_only = wrong(
+        "All tokens attend to these as well: their columns too.", "mask[:, everywhere] = True", "pass"
+    )
+
+    columns_only = wrong(
+        "These tokens attend to all others as well: their rows too.", "mask[everywhere] = True", "pass"
+    )
+
+    forgotten = wrong(
+        "The tokens that attend everywhere are left out.",
+        "mask[everywhere] = True\n    mask[:, everywhere] = True",
+        "pass",
+    )
+
+    numbers = wrong("A mask holds True and False.", "return mask", "return mask.float()")
+
+
+def _allowed(seq_len: int, width: int, everywhere: list[int]) -> list[list[bool]]:
+    return [
+        [abs(i - j) <= width or i in everywhere or j in everywhere for j in range(seq_len)]
+        for i in range(seq_len)
+    ]
