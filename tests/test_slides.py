@@ -230,6 +230,23 @@ def test_exercises_are_a_list_and_their_stubs_stand_behind_the_fold():
     assert "Return the sum." in "".join(slide.notes) and not slide.outputs
 
 
+@pytest.mark.parametrize("before", ["It is two. ", ""])
+def test_an_exercise_between_two_results_is_said_and_not_shown(before):
+    task = "**Exercise 1. Add.** Return the sum. What does it come to?"
+    ((first, second),) = columns(
+        text("# One\n\nHow much is it?", "slide"),
+        code("f()", printed("2")),
+        text(f"{before}\n\n{task}".strip(), "skip"),
+        text("Replace the `...`:", "skip"),
+        code("def add(a, b): ...\n\n\nex.add.check(add)", printed("not attempted yet"), kind="skip"),
+        text("What about three?"),
+        code("g()", printed("3")),
+    )
+    assert first.chosen() == (["How much is it?"], [before.strip()] * bool(before))
+    assert second.chosen() == (["What about three?"], [])
+    assert "Return the sum" in "".join(first.notes) and "Return the sum" not in "".join(second.notes)
+
+
 def test_a_section_to_be_skipped_is_not_in_the_lecture_unless_a_result_of_it_is():
     start = text("# One\n\nWords.", "slide")
     assert len(columns(start, text("## Quiz\n\nOpen it.", "skip"))[0]) == 1
@@ -278,8 +295,17 @@ def test_every_deck_has_few_words_a_slide_few_main_slides_and_loses_no_text(path
     assert len(found) <= slide_plan.MOST_COLUMNS
     assert sum(slide.minutes == 45 for slide in everything) <= slide_plan.MOST_SLIDES[45]
     assert sum(slide.minutes > 0 for slide in everything) <= slide_plan.MOST_SLIDES[90]
+    tasks = [
+        below.removeprefix(slide_plan.before_task(below))
+        for cell in cells.cells
+        if cell.cell_type == "markdown"
+        for _, _, below in slide_plan.pieces(cell.source)
+    ]
+    asked = {sentence for task in tasks for sentence in slide_words.Prose.of(task).sentences}
+    assert len(asked) >= 3
     for slide in everything:
         above, below = slide.chosen()
+        assert not asked & {*above, *below}, f"{slide.title}: a part of an exercise"
         assert slide_words.count(" ".join([slide.title, *above, *below, *slide.items])) <= 40, slide.title
         assert above or slide.shows, f"{slide.title}: nothing but a headline"
     said = "".join(bare(slide.to_html()) for slide in everything)

@@ -44,6 +44,8 @@ CLOSING = (
 GUESS = "A guess first"
 SPOKEN = ("Sources", "What comes next", "The end of the course")  # headings that are not shown
 EXERCISE = re.compile(r"^\*\*(\d+)\. (.+?)\.?\*\*", re.MULTILINE)
+# How an exercise begins that stands in the text, and what a text says of the cell that waits for its answer.
+TASK = re.compile(r"^(?:\*\*(?:Exercise )?\d+\. |Replace the `\.\.\.`)", re.MULTILINE)
 SHOWS = {"print", "show", "plots", "assert"}
 LIVE = "Live, in the notebook."
 
@@ -267,6 +269,12 @@ def tree_of(source: str) -> ast.Module:
 # --- From cells to slides
 
 
+def before_task(text: str) -> str:
+    """A text without the exercise that stands at its end."""
+    task = TASK.search(text)
+    return text[: task.start()].strip() if task else text
+
+
 def pieces(source: str) -> Iterator[tuple[int, str, str]]:
     """The parts of a text at its headings: level (0 above the first one), heading, text below it."""
     found = list(words.HEADING.finditer(source))
@@ -329,7 +337,7 @@ class Plan:
             if level:
                 self.section(level, title, below, kind)
             elif self.hidden and kind == "skip":
-                self.hidden.texts += words.Prose.of(below).sentences
+                self.hidden.texts += words.Prose.of(before_task(below)).sentences
                 self.hidden.notes.append(text_to_html(below))
             elif self.columns:
                 self.unhide()
@@ -361,11 +369,19 @@ class Plan:
         self.lists(prose)
 
     def paragraph(self, below: str, kind: str) -> None:
-        prose = words.Prose.of(below)
         if self.slide.title == "Exercises":
             self.slide.notes.append(text_to_html(below))
             self.exercises(below)
             return
+        told = before_task(below)
+        if told:
+            self.explanation(told, kind)
+        if task := below.removeprefix(told).strip():  # it asks those who sit at a notebook: to be said
+            target = self.next_notes if self.next_notes else self.slide.notes
+            target.append(text_to_html(task))
+
+    def explanation(self, below: str, kind: str) -> None:
+        prose = words.Prose.of(below)
         if kind == "skip":
             prose.items, prose.table = [], ""
         if self.slide.shows and (kind in ("slide", "subslide") or prose.items or prose.table):
