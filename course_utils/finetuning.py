@@ -87,9 +87,8 @@ class Settings:
 
     Attributes:
         epochs: passes over the examples, at most; the dev examples are scored after each.
-        patience: stop after this many epochs in which neither the dev score nor the dev loss got better.
-            The score
-            alone will not do: it can stand still, even at 0, for a while in which the loss falls.
+        patience: stop after this many epochs in which neither the dev score nor the dev loss got better. The
+            score alone will not do: it can stand still, even at 0, for a while in which the loss falls.
         layer_decay: each part learns this many times as fast as the part above it: 1 all alike, 0.8 the
             lower the slower (Howard and Ruder 2018, section 3.2; as in Clark et al. 2020, appendix B).
         freeze: what keeps its pretrained weights: "nothing", "embeddings", a number n (embeddings and the

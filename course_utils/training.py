@@ -4,9 +4,8 @@
 
 What differs from run to run comes in from outside: the step itself, and callbacks that look at the run after
 each step (a log, a picture, a comparison with the exact limits, a saved state, early stopping). What every
-run
-shares is here: the schedule, the groups of parameters, the update, an interrupt that leaves no weight half
-new, and the state from which a run goes on bit for bit.
+run shares is here: the schedule, the groups of parameters, the update, an interrupt that leaves no weight
+half new, and the state from which a run goes on bit for bit.
 """
 
 import copy

@@ -17,11 +17,9 @@ and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", sec
 from counts.
 
 `plain_skipgram_step` is the method as one would tell it, pair by pair. Below the line stands how it is fast
-in
-plain torch: the text is cut into blocks of 64 consecutive words. One matrix product scores
-all words of a block against all their neighbours and against one pool of noise words that they share; a band
-of weights says which of those scores belong to true pairs. The expected gradient is that of k fresh noise
-words a pair. It is
+in plain torch: the text is cut into blocks of 64 consecutive words. One matrix product scores all words of a
+block against all their neighbours and against one pool of noise words that they share; a band of weights says
+which of those scores belong to true pairs. The expected gradient is that of k fresh noise words a pair. It is
 written out by hand in `gradients`.
 """
 

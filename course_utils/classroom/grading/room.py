@@ -2,9 +2,8 @@
 
 Nothing here decides. Before the first cell the process closes what it can close: the network (a network
 namespace of its own, where the system has them), files outside its own folder, memory, and how long it may
-compute. In the exercises that
-the notebook imports, `check` also writes down what it is given. After the last cell, before the first call,
-solutions are taken out.
+compute. In the exercises that the notebook imports, `check` also writes down what it is given. After the last
+cell, before the first call, solutions are taken out.
 
 What the process sends is read as plain values (`wire`), so a notebook that writes to the pipe itself can
 return numbers from its own functions, as it could anyway.
