@@ -397,6 +397,14 @@ class Pretrainer:
         for p, grad in zip(parameters, flat[2:].split([p.numel() for p in parameters]), strict=True):
             p.grad = grad.view_as(p)
 
+    def _stops(self, pressed: bool) -> bool:
+        """Whether Ctrl-C has reached any process: one that went on alone would wait for the others."""
+        if not dist.is_initialized():
+            return pressed
+        flag = torch.tensor([float(pressed)], device=self.device)
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
+
     def save_state(self, path: Path) -> None:
         """Weights, optimiser moments and the number of the next step, in one file replaced in one stroke."""
         notes = {
@@ -451,6 +459,7 @@ def run(
         first=trainer.next_step,
         name="pretraining",
         progress=progress,
+        agree=trainer._stops,
     )
     if done.interrupted and save_to:
         trainer.save_state(save_to)

@@ -129,6 +129,7 @@ def take_steps(
     first: Natural = 0,
     name: str = "training",
     progress: bool = True,
+    agree: Callable[[bool], bool] = bool,
 ) -> Run:
     """Call `step` until `total` steps are taken, a callback has ended the run, or Ctrl-C was pressed.
 
@@ -137,16 +138,18 @@ def take_steps(
         callbacks: called one after the other after each step.
         first: steps taken before, by a run that was stopped.
         name: stands beside the bar, which `progress` shows.
+        agree: is told before each step whether Ctrl-C was pressed here, and says whether to stop. Where
+            several processes share the steps, it gives all of them the same answer.
 
     Raises:
         FloatingPointError: naming the step at which the run has diverged; the weights are those before it.
     """
-    run = Run(first, total)
+    run, stop = Run(first, total), False
     with (
         finish_step_on_interrupt() as pressed,
         tqdm(total=total, initial=first, desc=name, disable=not progress) as bar,
     ):
-        while run.step < total and not run.ended and not pressed:
+        while run.step < total and not run.ended and not (stop := agree(bool(pressed))):
             try:
                 run.losses = step()
             except FloatingPointError as error:
@@ -159,7 +162,7 @@ def take_steps(
                 callback(run)
             if run.shown is not shown:
                 bar.set_postfix({key: f"{value:.3f}" for key, value in run.shown.items()})
-        run.interrupted = bool(pressed)
+        run.interrupted = stop or bool(pressed)
     return run
 
 

@@ -331,14 +331,15 @@ def test_a_run_that_diverges_names_its_step_and_keeps_the_last_state(data, tmp_p
 PARALLEL = replace(TINY, steps=20, log_every=20, learning_rate=5e-3)
 
 
-def losses_of_a_process(rank: int, world: int, meeting_place: str, result: str, together) -> None:
+def meet(rank: int, world: int, meeting_place: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting_place, rank=rank, world_size=world)
-    trainer = Pretrainer(PARALLEL, TOKENIZER)
-    losses = [trainer.step() for _ in range(PARALLEL.steps)]
-    Path(f"{result}{rank}").write_text(json.dumps(losses), encoding="utf-8")
-    # gloo aborts a process that takes its connections down while the other one closes them: so one after the
-    # other, and nobody leaves before all are done.
+
+
+def part(rank: int, world: int, together) -> None:
+    """gloo aborts a process that takes its connections down while the other one closes them: so one after the
+    other, and nobody leaves before all are done.
+    """
     for turn in range(world):
         together.wait()
         if turn == rank:
@@ -346,11 +347,24 @@ def losses_of_a_process(rank: int, world: int, meeting_place: str, result: str, 
     together.wait()
 
 
-def test_two_processes_give_the_curve_of_one(tmp_path):
-    meeting_place, result = (tmp_path / "meeting").as_uri(), str(tmp_path / "losses")
+def in_two_processes(work, tmp_path: Path) -> list:
+    """What `work(rank, world, meeting_place, result, together)` writes to the file `result + rank`."""
+    meeting_place, result = (tmp_path / "meeting").as_uri(), str(tmp_path / "result")
     together = torch.multiprocessing.get_context("spawn").Barrier(2, timeout=300)
-    torch.multiprocessing.spawn(losses_of_a_process, (2, meeting_place, result, together), nprocs=2)
-    first, second = (json.loads(Path(f"{result}{rank}").read_text(encoding="utf-8")) for rank in range(2))
+    torch.multiprocessing.spawn(work, (2, meeting_place, result, together), nprocs=2)
+    return [json.loads(Path(f"{result}{rank}").read_text(encoding="utf-8")) for rank in range(2)]
+
+
+def losses_of_a_process(rank: int, world: int, meeting_place: str, result: str, together) -> None:
+    meet(rank, world, meeting_place)
+    trainer = Pretrainer(PARALLEL, TOKENIZER)
+    losses = [trainer.step() for _ in range(PARALLEL.steps)]
+    Path(f"{result}{rank}").write_text(json.dumps(losses), encoding="utf-8")
+    part(rank, world, together)
+
+
+def test_two_processes_give_the_curve_of_one(tmp_path):
+    first, second = in_two_processes(losses_of_a_process, tmp_path)
     trainer = Pretrainer(PARALLEL, TOKENIZER)
     alone = [trainer.step() for _ in range(PARALLEL.steps)]
     assert any(math.isnan(losses["nsp_loss"]) for losses in alone)  # single segments are among the steps
@@ -358,6 +372,30 @@ def test_two_processes_give_the_curve_of_one(tmp_path):
         curve = [losses[key] for losses in alone]
         for other in (first, second):
             np.testing.assert_allclose([losses[key] for losses in other], curve, rtol=0, atol=1e-4)
+
+
+def interrupted_process(rank: int, world: int, meeting_place: str, result: str, together) -> None:
+    """Ctrl-C reaches one process, the one that saves nothing, and not the other."""
+    meet(rank, world, meeting_place)
+    trainer = Pretrainer(PARALLEL, TOKENIZER)
+    step = trainer.step
+
+    def pressed_in_step_five():
+        if rank == 1 and trainer.next_step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return step()
+
+    trainer.step = pressed_in_step_five
+    finished = run(trainer, save_to=None if rank else Path(f"{result}-state"), progress=False)
+    Path(f"{result}{rank}").write_text(json.dumps([finished, trainer.next_step]), encoding="utf-8")
+    part(rank, world, together)
+
+
+def test_two_processes_stop_after_the_same_step_and_save_it(tmp_path):
+    assert in_two_processes(interrupted_process, tmp_path) == [[False, 5], [False, 5]]
+    trainer = Pretrainer(PARALLEL, TOKENIZER)
+    trainer.load_state(tmp_path / "result-state")
+    assert trainer.next_step == 5
 
 
 # ------------------------------------------------------------------ evaluation

@@ -208,7 +208,8 @@ def train(
         losses = f"loss at [MASK] {result['model']:.4f}, bidirectional floor {result['bidirectional']:.4f}"
         print(f"{losses}: {options.output}")
     leave_processes()
-    if not finished:
+    if finished:
+        return 0
+    if is_first:
         print(f"stopped after step {trainer.next_step}; the same command with --resume goes on from there")
-        return 130
-    return 0
+    return 130
