@@ -115,7 +115,7 @@ def test_the_stored_result_is_whole_and_has_the_sizes_of_these_models():
         tried = {float(rate): value for rate, value in stored["tried"].items()}
         assert tuple(tried) == family.rates_of(name)
         assert stored["learning_rate"] == min(tried, key=tried.get)
-        assert len(stored["runs"]) == len(family.seeds_of(name))
+        assert len(stored["runs"]) == len(family.SEEDS)
         assert {run["parameters"] for run in stored["runs"]} == {count_parameters(family.MODELS[name](size))}
 
 
