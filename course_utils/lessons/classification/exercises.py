@@ -190,7 +190,7 @@ class head_and_tail:
     """
 
     hints = (
-        "Three cases go wrong with `ids[:head] + ids[-(room - head):]`. Try a short text, and head = room.",
+        "Two cases go wrong with `ids[:head] + ids[-(room - head):]`. Try a short text, and head = room.",
         "`ids[-0:]` is the whole list. Count from the front: where does the tail begin?",
         "The tail begins at `len(ids) - (room - head)`, if the text does not fit.",
     )
@@ -220,7 +220,7 @@ class head_and_tail:
             check.equal(check.call(ids, room, room), ids[:room])
             check.equal(check.call(ids, room, 0), ids[4:])
 
-    @wrong("A text that is only a little longer than `room`, or fits, comes back with pieces twice.")
+    @wrong("A text that fits comes back with pieces twice.")
     def doubled(ids, room, head):
         return ids[:head] + ids[max(0, len(ids) - (room - head)) :]
 

@@ -24,7 +24,7 @@ class Gpu:
 
     peak: float  # FLOPs a second of dense half-precision matrix products
     memory: float  # bytes
-    link: float  # bytes a second that it sends to the others in its host
+    link: float  # bytes a second that it sends to others in its host; data sheets add what it receives
 
 
 GPUS = {

@@ -75,7 +75,7 @@ class combine_gradients:
 
 
 def _per_token(config: BertConfig, seq_len: int, rows: int = 1000) -> float:
-    """Exact FLOPs of a step for each token, pooler and pair head left out."""
+    """Exact FLOPs of a step for each token, pooler and NSP head left out."""
     full = step_flops(config, rows, seq_len, round(0.15 * rows * seq_len))
     a_row = 6 * (config.hidden_size**2 + 2 * config.hidden_size)
     return full / (rows * seq_len) - a_row / seq_len
@@ -101,7 +101,7 @@ class equal_at:
 
     Count all matrix products of a training step with 15 % of the positions selected: 12 layers of hidden
     size 768 and feed-forward size 3072, and the masked-word head with its 30,522 pieces. Leave out pooler
-    and pair head. (BERT's table of positions ends at 512; the arithmetic goes on.)
+    and NSP head. (BERT's table of positions ends at 512; the arithmetic goes on.)
     """
 
     hints = (
@@ -388,6 +388,16 @@ def _squares(batch: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     return (w - batch) ** 2
 
 
+ROOM = 3  # blanks
+
+
+def _squares_of_few(batch: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """The same on a machine that holds few blanks at once."""
+    if len(batch) > ROOM:
+        raise ValueError(f"expected one micro-batch at a time, of at most {ROOM} blanks, got {len(batch)}")
+    return _squares(batch, w)
+
+
 def _cut(check, sizes: list[int]) -> list[torch.Tensor]:
     return [torch.randn(n, generator=check.generator) for n in sizes]
 
@@ -399,7 +409,8 @@ class accumulate:
 
     `micro_batches` is a list of tensors, one number for each blank; some may be empty, not all.
     `losses_of(batch, w)` gives a loss for each blank of a micro-batch, a tensor of the same length. `w` is a
-    tensor of shape () that requires gradients. Return `w.grad`, with nothing left in it from before.
+    tensor of shape () that requires gradients. Call it for one micro-batch at a time. Return `w.grad`, with
+    nothing left in it from before.
     """
 
     hints = (
@@ -446,6 +457,20 @@ class accumulate:
             w.grad = torch.tensor(100.0)
             expected = (2 * (start - torch.cat(batches))).mean()
             check.equal(check.call(_squares, batches, w), expected, tolerance=1e-5)
+
+    @stage("one micro-batch at a time")
+    def one_at_a_time(check):
+        for sizes in ([2, 3], [3, 2], [1, 1, 3], [3, 2, 2, 1], [0, 3, 2]):
+            batches = _cut(check, sizes)
+            w = torch.tensor(0.5, requires_grad=True)
+            expected = (2 * (0.5 - torch.cat(batches))).mean()
+            check.equal(check.call(_squares_of_few, batches, w), expected, tolerance=1e-5)
+
+    @wrong("This asks for the losses of all micro-batches at once, which no machine may hold.")
+    def all_at_once(losses_of, micro_batches, w):
+        w.grad = None
+        losses_of(torch.cat(micro_batches), w).mean().backward()
+        return w.grad
 
     @wrong("The sum over all blanks is not divided by their number.")
     def not_divided(losses_of, micro_batches, w):

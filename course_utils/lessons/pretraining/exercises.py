@@ -110,6 +110,8 @@ class clip_gradients:
             check.equal(len(got), 2, "There must be as many tensors as there were.")
             for g, one in zip(gradients, got, strict=True):
                 check.equal(one, g)
+        for one in check.call([torch.zeros(3), torch.zeros(3)], 1.0):
+            check.equal(one, torch.zeros(3))
 
     @stage("long gradients keep their direction and get the length max_norm")
     def long(check):
@@ -136,6 +138,11 @@ class clip_gradients:
     @wrong("You clip number by number; that changes the direction. Multiply all by one factor.")
     def by_value(gradients, max_norm):
         return [g.clamp(-max_norm, max_norm) for g in gradients]
+
+    @wrong("Where all gradients are 0 you divide by 0.")
+    def nan_at_zero(gradients, max_norm):
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        return [gradient / norm * norm.clamp(max=max_norm) for gradient in gradients]
 
     @wrong("You have not shortened them.")
     def not_shortened(gradients, max_norm):
@@ -359,11 +366,13 @@ class diagnose:
     def single(check):
         for training, held_out, expected in (
             (4.80, 4.81, "plateau"),
+            (4.90, 4.81, "plateau"),
             (4.80, 4.77, "plateau"),
             (4.88, 4.90, "under way"),
             (4.68, 4.70, "under way"),
             (0.60, 0.61, "at the limit"),
             (0.56, 0.56, "at the limit"),
+            (0.70, 0.60, "at the limit"),
             (0.20, 3.10, "by heart"),
             (1.00, 0.30, "leak"),
             (2.00, 2.10, "under way"),
@@ -405,6 +414,11 @@ class diagnose:
         if abs(held_out - unigram) <= 0.05:
             return "plateau"
         return "by heart" if training < best - 0.05 else "under way"
+
+    @wrong("A run is at the limit by its held-out loss; the training loss may lie higher.")
+    def limit_by_both(training, held_out, unigram, best):
+        found = diagnose.model_answer(training, held_out, unigram, best)
+        return "under way" if found == "at the limit" and training > best + 0.05 else found
 
     @wrong("You judge by the training loss; only the held-out one can tell skill from memory.")
     def by_training(training, held_out, unigram, best):

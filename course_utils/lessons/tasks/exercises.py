@@ -45,7 +45,7 @@ class first_piece_labels:
     def form(check):
         for words in range(1, 7):
             row = [-1, *range(words), -1]
-            labels = check.rng.integers(1, 9, size=words).tolist()
+            labels = check.rng.integers(0, 9, size=words).tolist()
             got = check.call(row, labels)
             check.expect(isinstance(got, list), "A list is wanted.")
             check.equal(len(got), len(row), "The number of labels is not that of the pieces.")
@@ -56,9 +56,11 @@ class first_piece_labels:
     def values(check):
         for words in range(2, 9):
             row = _pieces(check, words)
-            # Two neighbours with the same label: comparing labels instead of words fails here.
-            labels = check.rng.integers(1, 9, size=words).tolist()
+            # Two neighbours with the same label: comparing labels instead of words fails here. And 0, the
+            # number of the tag O, is a label.
+            labels = check.rng.integers(0, 9, size=words).tolist()
             labels[1] = labels[0]
+            labels[words // 2] = 0
             first = [word >= 0 and row[i - 1] != word for i, word in enumerate(row)]
             expected = [labels[word] if begins else -100 for word, begins in zip(row, first, strict=True)]
             check.equal(check.call(row, labels), expected)
@@ -84,6 +86,12 @@ class first_piece_labels:
     @wrong("This is one label for each word: further pieces and special tokens need an entry too.")
     def words_only(word_of_piece, word_labels):
         return list(word_labels)
+
+    no_zero = wrong(
+        "The label 0 is lost: `0 or -100` is -100.",
+        "word_labels[word] if word not in (-1, previous) else -100",
+        "word not in (-1, previous) and word_labels[word] or -100",
+    )
 
     rest_is_outside = wrong(
         "The other pieces got 0, which is the number of a tag; -100 means no label.",
@@ -492,10 +500,11 @@ class window_starts:
     def covers(check):
         for _ in range(20):
             room = int(check.rng.integers(4, 12))
-            stride = int(check.rng.integers(1, room))
+            stride = int(check.rng.integers(1, room + 1))
             length = room + int(check.rng.integers(1, 30))
             starts = _starts(length, room, stride)
             check.equal(check.call(length, room, stride), starts)
+        check.equal(check.call(9, 4, 4), [0, 4, 8])
 
     @wrong("The windows do not overlap: the next one begins `stride` pieces on, not `room`.")
     def no_overlap(length, room, stride):
@@ -504,6 +513,10 @@ class window_starts:
     @wrong("The stride is the step, not what two windows share.")
     def overlap_for_step(length, room, stride):
         return _starts(length, room, max(1, room - stride))
+
+    @wrong("A stride as long as the room is allowed: the windows then stand side by side.")
+    def never_side_by_side(length, room, stride):
+        return [0] if stride == room else _starts(length, room, stride)
 
     @wrong("The last pieces are in no window.")
     def no_rest(length, room, stride):

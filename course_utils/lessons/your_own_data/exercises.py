@@ -581,8 +581,8 @@ class where_adapted:
         before["up"], after["up"] = torch.zeros(30, 12), torch.zeros(30, 12)
         after["up"][3, 4] = 2.0  # of rank 1 to the bit
         check.equal(check.call(before, after), {"up": 1})
-        for scale in (0.01, 0.03, 20.0, 50.0):
-            before, after = _merged(check, {"value": 2, "up": 5}, scale)
+        for scale, size in ((0.01, 1.0), (50.0, 1.0), (1e-5, 1e-3), (1e5, 1.0)):
+            before, after = _merged(check, {"value": 2, "up": 5}, scale, size)
             check.equal(check.call(before, after), {"value": 2, "up": 5})
 
     @wrong("Merging rounds, and so every singular value is a little above 0.")
@@ -615,6 +615,15 @@ class where_adapted:
                 found[name] = rank
         return found
 
+    @wrong("A threshold that does not grow with the change counts the rounding of a large one as rank.")
+    def fixed_and_small(before, after):
+        found = {}
+        for name in before:
+            rank = int((torch.linalg.svdvals(after[name] - before[name]) > 1e-6).sum())
+            if rank:
+                found[name] = rank
+        return found
+
     @wrong("More than one matrix may have been adapted.")
     def largest(before, after):
         name = max(before, key=lambda name: float((after[name] - before[name]).norm()))
@@ -624,14 +633,14 @@ class where_adapted:
     unchanged_too = wrong("What has not changed had no adapter.", "sizes[0] > 0", "len(sizes)")
 
 
-def _merged(check, ranks: dict[str, int], scale: float = 1.0) -> tuple[dict, dict]:
-    """Matrices before and after adapters of these ranks were added to some of them."""
+def _merged(check, ranks: dict[str, int], scale: float = 1.0, size: float = 1.0) -> tuple[dict, dict]:
+    """Matrices of about this size, before and after adapters of these ranks were added to some of them."""
     shapes = {"query": (12, 12), "key": (12, 12), "value": (12, 12), "up": (30, 12), "down": (12, 30)}
 
     def draw(*shape):
         return torch.randn(*shape, generator=check.generator)
 
-    before = {name: draw(out, 5) @ draw(5, into) for name, (out, into) in shapes.items()}  # of rank 5
+    before = {name: size * draw(out, 5) @ draw(5, into) for name, (out, into) in shapes.items()}  # of rank 5
     after = {name: matrix.clone() for name, matrix in before.items()}
     for name, rank in ranks.items():
         out, into = shapes[name]
