@@ -1,6 +1,7 @@
 """Grading: what a hand-in defines counts, and nothing that it prints, changes or sends."""
 
 import csv
+import gc
 import os
 import pickle
 import re
@@ -306,6 +307,38 @@ def test_the_solution_word_for_word_is_said(context):
     assert not hand_ins.pasted(("def softmax(scores): ...", "%magic", "no python"), start.softmax)
     one_line = masks.causal_mask.solution_source()
     assert not hand_ins.pasted((one_line,), masks.causal_mask)  # everybody writes it so
+
+
+def test_threads_that_read_solutions_do_not_disturb_each_other():
+    """Python 3.11 counts the depth of all parsers in one number; what runs in between mixes it up."""
+    failures, cells = [], ["import math\n# mine\n" + start.softmax.solution_source()]
+
+    def in_between(phase, info):  # as a finaliser would, and as hypothesis does
+        for _ in range(300):
+            pass
+
+    def read(depth):
+        if depth:
+            return read(depth - 1)
+        for _ in range(150):
+            try:
+                assert hand_ins.pasted(cells, start.softmax)
+            except SystemError as error:
+                failures.append(error)
+
+    gc.callbacks.append(in_between)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=read, args=(depth,)) for depth in (0, 10, 20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.callbacks.remove(in_between)
+    assert failures == []
 
 
 def test_a_definition_that_the_course_made_is_said(context):

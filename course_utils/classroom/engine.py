@@ -57,7 +57,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from course_utils.classroom import explain
+from course_utils.classroom import explain, parsing
 from course_utils.classroom.deadline import OutOfTime, Stop, run_with_deadline
 
 TIME_LIMIT_SECONDS = 5.0  # for one stage, and for naming a slip; an exercise may set its own `time_limit`
@@ -251,8 +251,8 @@ class Exercise:
 
     def solution_source(self) -> str:
         """The source of the solution, under the name of the exercise so that a cell can run it."""
-        source = textwrap.dedent(inspect.getsource(self._definition))
-        for node in ast.parse(source).body[0].body:
+        source = parsing.source_of(self._definition)
+        for node in parsing.parse(source).body[0].body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == "solution":
                 text = textwrap.dedent(ast.get_source_segment(source, node, padded=True))
                 return text.replace(" solution", f" {self.name}", 1)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.classroom import BY_NUMBER, LESSONS
+from course_utils.classroom import BY_NUMBER, LESSONS, parsing
 from course_utils.classroom.engine import Exercise
 
 IMPORT = re.compile(r"course_utils\.(?:exercises\s+import\s+|exercises\.|lessons\.)(\w+)")
@@ -89,6 +89,6 @@ def pasted(cells: tuple[str, ...], exercise: Exercise) -> bool:
 def _shape(source: str) -> list[ast.stmt]:
     plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
     try:
-        return ast.parse(plain).body
+        return parsing.parse(plain).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
