@@ -148,7 +148,8 @@ class hard_negatives:
     `document` is a list of sentences (strings), and 0 <= i < len(document) - 1. The negative second sentence
     comes from the same document. It must not be the true follower, nor any sentence with the same text as
     the follower; not sentence `i` itself, nor one with its text; and not the first sentence of the document,
-    which follows nothing (a later sentence with the same text may). The list may be empty.
+    which follows nothing (a later sentence with the same text may). One that occurs twice stands in the list
+    twice. The list may be empty.
     """
 
     hints = (
@@ -196,6 +197,10 @@ class hard_negatives:
     @wrong("A later sentence may repeat the first one: it does follow something, so it may serve.")
     def no_copy_of_the_first(document, i):
         return [sentence for sentence in document if sentence not in (document[0], *document[i : i + 2])]
+
+    @wrong("A sentence that occurs twice stands in the list twice.")
+    def each_once(document, i):
+        return [s for s in dict.fromkeys(document[1:]) if s not in document[i : i + 2]]
 
     @wrong("This compares places. A later sentence with the text of the follower is no negative either.")
     def by_place(document, i):
@@ -263,9 +268,9 @@ class hidden_class:
     """Write `hidden_class(labels, gradients)`: which class does this loss leave out?
 
     `labels` (rows,), int64, are the labels of a batch of pairs, 0 or 1; `gradients` (rows, 2) is the gradient
-    of the loss at the logits. A class is hidden if the batch holds pairs of it and not one of them has a
-    gradient. Return its number, 0 or 1, and -1 if none is hidden. (Never both: there is always a pair that
-    teaches something.)
+    of the loss at the logits. A class is hidden if the batch holds pairs of it and the gradient of each of
+    them is exactly 0. Return its number, 0 or 1, and -1 if none is hidden. (Never both: there is always a
+    pair that teaches something.)
     """
 
     hints = (
@@ -313,6 +318,15 @@ class hidden_class:
                 gradients[place] = 0.0  # the model is certain of this pair, and right
                 check.equal(check.call(labels, gradients), -1)
 
+    @stage("a class of which a trained model is nearly certain")
+    def nearly_certain(check):
+        for rows in (4, 6, 9):
+            for known in (0, 1):
+                labels = torch.arange(rows) % 2
+                gradients = _gradients(check, labels, -100)
+                gradients[labels == known] *= 1e-6
+                check.equal(check.call(labels, gradients), -1)
+
     @wrong("It is not always label 0: look at which pairs have no gradient.")
     def always_zero(labels, gradients):
         return 0
@@ -333,6 +347,14 @@ class hidden_class:
     def one_is_enough(labels, gradients):
         still = ~gradients.any(dim=1)
         return int(labels[still][0]) if still.any() else -1
+
+    @wrong("A small gradient is one all the same: the model is nearly certain of these pairs.")
+    def small_is_none(labels, gradients):
+        for c in (0, 1):
+            mine = labels == c
+            if mine.any() and gradients[mine].abs().max() < 1e-4:
+                return c
+        return -1
 
     @wrong("This counts the pairs of each class; the loss hides one by its gradient.")
     def by_count(labels, gradients):

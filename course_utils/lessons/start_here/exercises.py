@@ -76,7 +76,7 @@ class softmax:
     @stage("scores of any size")
     def large_scores(check):
         for shift in (1000.0, -1000.0):
-            for size in range(1, 6):
+            for size in (2, 3, 4, 5, 1):  # with one score all powers come to the same
                 scores = (check.rng.normal(size=size).round(2) + shift).tolist()
                 check.equal(check.call(scores), _softmax(scores))
                 for place, step in ((-1, -1200.0), (0, -1200.0), (0, 1200.0)):  # one far from the others
