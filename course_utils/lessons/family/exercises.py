@@ -224,7 +224,7 @@ class soft_loss:
 
     Both logits are (positions, vocab_size). Divide both by the temperature. Then for each position sum over
     the vocabulary - teacher's probability * log of the student's probability; take the mean over positions,
-    and multiply by temperature ** 2, so that the size of the gradients does not depend on the temperature.
+    and multiply by temperature ** 2, so that at high temperatures the gradients keep their size.
     """
 
     hints = (

@@ -257,8 +257,8 @@ def selected_logits(model: nn.Module, masked_ids, token_type_ids, labels) -> tor
 
 
 def soft_loss(student: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Cross-entropy with the teacher's probabilities, both softened; times T², so that its gradient keeps its
-    size (Hinton, Vinyals and Dean 2015, section 2).
+    """Cross-entropy with the teacher's probabilities, both softened; times T², so that at high temperatures
+    its gradient keeps its size (Hinton, Vinyals and Dean 2015, section 2).
     """
     return temperature**2 * F.cross_entropy(student / temperature, (taught / temperature).softmax(dim=-1))
 
