@@ -103,6 +103,16 @@ def test_every_figure_and_every_stored_experiment_has_its_place(tmp_path):
     assert listed.count("What it found") >= len(stored)
 
 
+def test_links_of_a_notebook_hold_on_a_page_beside_its_folder():
+    text = (
+        "[13](13_what_it_costs.ipynb#Dates), [here](#Dates), [ledger](../LEDGER.md), [web](https://e.org/#a)"
+    )
+    assert site_pages.from_above(text, "14_family") == (
+        "[13](notebooks/13_what_it_costs.ipynb#Dates), [here](notebooks/14_family.ipynb#Dates),"
+        " [ledger](LEDGER.md), [web](https://e.org/#a)"
+    )
+
+
 @pytest.mark.parametrize("number", live_panels.PANELS)
 def test_every_panel_of_the_site_has_its_cell(number):
     (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")

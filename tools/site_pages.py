@@ -218,6 +218,13 @@ def finding(notebook: NotebookNode, module: str) -> tuple[int, str] | None:
     return None
 
 
+def from_above(text: str, stem: str) -> str:
+    """Text of a notebook, its links as a page beside the folder `notebooks` needs them."""
+    text = re.sub(r"\]\((?=\d\d_\w+\.ipynb)", "](notebooks/", text)
+    text = re.sub(r"\]\((?=#)", f"](notebooks/{stem}.ipynb", text)
+    return text.replace("](../", "](")
+
+
 def experiment_page() -> str:
     """A page with every long experiment: its question, its command, and what the notebook says it found."""
     parts = ["# Experiments", ABOUT_EXPERIMENTS]
@@ -235,7 +242,7 @@ def experiment_page() -> str:
             if shown:
                 section = section_of(read(row.stem), shown[0])
                 where = f"[{section}](notebooks/{row.stem}.ipynb{fragment(section)})"
-                parts.append(f"What it found, in {where}:\n\n{shown[1]}")
+                parts.append(f"What it found, in {where}:\n\n{from_above(shown[1], row.stem)}")
             parts.append(f"Made by\n\n```\npython -m course_utils.lessons.{lesson}.{path.stem}\n```")
     return "\n\n".join(parts) + "\n"
 
