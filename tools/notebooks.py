@@ -40,7 +40,7 @@ DEFAULT_GOAL_SECONDS = 90
 LONGEST = ("09", "11", "10", "01")  # in this order, as measured; where several run at once they come first
 SLOW_MACHINE = 3  # a notebook is refused at three times its goal
 LIMIT_MEMORY = 1.0e9
-LIMIT_SIZE = 400_000
+LIMIT_SIZE = 300_000
 
 # Two threads, as Binder and small laptops have: sums are then taken in the same order on every machine.
 KERNEL_ENVIRONMENT = {
