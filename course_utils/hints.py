@@ -4,8 +4,8 @@ The last line of every taught module is `hold_to_hints(globals())`: from there o
 lists, NumPy arrays and NumPy numbers where these mean the same as what the hint says, and refuse anything
 else, in the words of `checks`. Hints such as `Count` and `Share` also say which numbers make sense.
 
-A call costs a few microseconds; one from part to part of a model, next to nothing. Nothing here imports torch
-before a tensor is asked for.
+A call costs a few microseconds; one from part to part of a model or of a step, next to nothing. Nothing here
+imports torch before a tensor is asked for.
 """
 
 import collections.abc
@@ -19,6 +19,7 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -104,9 +105,11 @@ TORCH_ERRORS = (
 )  # and none of their kinds
 
 
-# A model's parts run many times a step: what they get from one another has been looked at where it came in.
-# torch calls modules; whatever else calls, a callback say, is looked at, and so is every constructor.
-OFTEN = ("course_utils.bert.", "course_utils.mlm")
+# The parts of a model and of a training step run thousands of times, and a text is gone through once: what
+# they get from one another has been looked at where it came in. torch calls modules; whatever else calls, a
+# callback say, is looked at, and so is every constructor. The other modules are not among these: they hand on
+# what nobody has looked at, fields of records and what came under the hint `Any`.
+OFTEN = ("course_utils.bert.", "course_utils.mlm", "course_utils.toy.", "course_utils.word2vec")
 TRUSTED = ("course_utils.", "torch.")
 
 
@@ -399,13 +402,20 @@ def take_many(hint: Any, kind: type, ways: Sequence[Take | None], inner: Sequenc
                 value = taken
         return tuple(value) if kind is tuple else value
 
+    if kind is not tuple and len(ways) == 1:
+        many.way_of_each = ways[0]  # type: ignore[attr-defined]  # for `are_exactly`
     return many
 
 
 def are_exactly(way: Take | None, values: Sequence[Any]) -> bool:
-    """Whether all values are plain ones of the kind that `way` takes: seen quickly, also of a long text."""
-    kinds = [kind for kind in (int, str, bool) if PLAIN[kind] is way]
-    return bool(kinds) and set(map(type, values)) <= set(kinds)
+    """Whether all values are plain ones of the kind that `way` takes, or lists of such.
+
+    Seen quickly: a text of a million words in sentences takes hundredths of a second.
+    """
+    kinds = set(map(type, values))
+    if hasattr(way, "way_of_each"):
+        return kinds <= {list, tuple} and are_exactly(way.way_of_each, list(chain.from_iterable(values)))
+    return any(PLAIN[kind] is way and kinds <= {kind} for kind in (int, str, bool))
 
 
 def value_of(name: str, place: int, value: Any, way: Take | None) -> Any:

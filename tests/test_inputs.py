@@ -10,6 +10,7 @@ import importlib
 import inspect
 import math
 import re
+import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -65,7 +66,7 @@ LEFT_OUT = {
     r"pretraining\.Batch\.|tasks\.\w*Row\.|tasks\.\w+\.(outputs|mean_loss|read|scores)$": (
         "what only the package calls, with what it has just made"
     ),
-    r"tasks\.(check_c|warn_of_rare_classes|batches_by_length)|tasks\.Task(\.|$)": "the same",
+    r"tasks\.(check_[acw]|warn_of_rare_classes|batches_by_length)|tasks\.Task(\.|$)": "the same",
     r"hub\.|real_tasks\.|checkpoints\.chosen": "the network: tested with one that is played",
     r"vocabularies\.(?!fits|read_tok|write_tok|check_free)": "files of other makers: test_vocabularies",
     r".*\.main$": "commands: tested by their options (test_commands)",
@@ -1061,3 +1062,35 @@ TIMED = ("profiler.best_time", "profiler.peak_flops", "profiler.bandwidth")
 @pytest.mark.parametrize("name", CALLS)
 def test_every_kind_of_value_is_right_or_refused(name):
     assert complaints(name) == []
+
+
+def looks(call) -> int:
+    """How many Python functions `hints` calls while `call` runs, without the wrappers themselves."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        code = frame.f_code
+        count += event == "call" and code.co_filename.endswith("hints.py") and code.co_name != "call"
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_text_is_looked_at_once_whatever_its_length_and_the_steps_taken():
+    def training(sentences, epochs):
+        return lambda: word2vec.train(sentences, dim=4, epochs=epochs, progress=False)
+
+    once = looks(training(SENTENCES, epochs=1))  # the hints themselves are read at the first call
+    once = looks(training(SENTENCES, epochs=1))
+    assert 0 < once == looks(training(SENTENCES * 10, epochs=3))
+
+
+def test_what_a_function_of_the_users_hands_over_is_looked_at():
+    """The package trusts its own calls, and not one from a function that it was given."""
+    with pytest.raises(ValueError, match="rate: expected 0 <= rate <= 1, got 2"):
+        profiler.best_time(lambda: mlm.select_positions(10, 2), 0, 1)
