@@ -94,6 +94,7 @@ Labels = Annotated["Tensor", check_labels]
 # ---- Hints that are held --------------------------------------------------------------------------------
 
 Take = Callable[[str, Any], Any]  # (name, value): the value as the hint says it, or a refusal
+Named = tuple[str, Take | None]  # a parameter and how it is taken
 
 
 TORCH_ERRORS = (
@@ -151,20 +152,27 @@ def hold_to_hints(module: dict[str, Any]) -> None:
 
 def held(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, but its arguments are looked at first, and given to it as its hints say."""
-    takes: dict[str, Take | None] = {}
-    places: list[tuple[str, Take | None]] = []  # those of `takes` that can be given by place
-    rest: list[tuple[str, Take | None]] = []  # that of `*args`
 
-    def read_hints() -> None:
+    @functools.cache  # read at the first call: by then every name that a hint holds is defined
+    def ways() -> tuple[dict[str, Take | None], list[Named], Named, Take | None]:
+        """How arguments are taken: by name, by place, in `*args`, and in `**kwargs`."""
         names = vars(inspect.getmodule(inspect.unwrap(function)))
+        by_name: dict[str, Take | None] = {}
+        by_place: list[Named] = []
+        rest: Named = "", None
+        other_names = None
         for name, parameter in inspect.signature(function).parameters.items():
-            takes[name] = (
-                None if parameter.annotation is parameter.empty else take(parameter.annotation, names)
-            )
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                rest.append((name, takes[name]))
-            elif parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
-                places.append((name, takes[name]))
+            hint = parameter.annotation
+            way = None if hint is parameter.empty else take(hint, names)
+            if parameter.kind is parameter.VAR_KEYWORD:
+                other_names = way
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                rest = name, way
+            else:
+                by_name[name] = way
+                if parameter.kind is not parameter.KEYWORD_ONLY:
+                    by_place.append((name, way))
+        return by_name, by_place, rest, other_names
 
     often = function.__module__.startswith(OFTEN) and function.__name__ != "__init__"
 
@@ -173,17 +181,16 @@ def held(function: Callable[..., Any]) -> Callable[..., Any]:
         __tracebackhide__ = True
         if often and inside.one and sys._getframe(1).f_globals.get("__name__", "").startswith(TRUSTED):
             return function(*args, **kwargs)
-        if not takes:
-            read_hints()  # at the first call: now every name that a hint holds is defined
+        by_name, by_place, rest, other_names = ways()
         given = list(args)
         on_meta = False
         for place, value in enumerate(args):
-            name, way = places[place] if place < len(places) else rest[0] if rest else ("", None)
+            name, way = by_place[place] if place < len(by_place) else rest
             if way is not None:
                 given[place] = value = way(name, value)
                 on_meta = on_meta or getattr(value, "is_meta", False)
         for name, value in kwargs.items():
-            if (way := takes.get(name)) is not None:
+            if (way := by_name.get(name, other_names)) is not None:
                 kwargs[name] = value = way(name, value)
                 on_meta = on_meta or getattr(value, "is_meta", False)
         if on_meta:
@@ -192,11 +199,11 @@ def held(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*given, **kwargs)
         except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            named = {
-                **dict(zip([name for name, _ in places + rest * len(args)], given, strict=False)),
+            came = {
+                **dict(zip([name for name, _ in by_place + [rest] * len(args)], given, strict=False)),
                 **kwargs,
             }
-            tensors = [f"{name} {shown(value)}" for name, value in named.items() if is_tensor(value)]
+            tensors = [f"{name} {shown(value)}" for name, value in came.items() if is_tensor(value)]
             if not tensors or type(error) not in TORCH_ERRORS or ": expected " in str(error):
                 raise
             reason = str(error).partition("\n")[0]

@@ -957,6 +957,27 @@ def test_lists_are_what_the_courses_own_tokenizer_gives():
         assert torch.equal(output.loss, expected.loss)
 
 
+@pytest.mark.parametrize("kind", [list, numpy.array])
+@pytest.mark.parametrize(
+    "name", ["PreTraining", "SequenceClassification", "TokenClassification", "QuestionAnswering"]
+)
+def test_what_a_model_with_a_head_passes_on_may_be_lists_too(name, kind):
+    """By name, through `**options`, as the library's users write it."""
+    model = getattr(bert, f"BertFor{name}")(bert.BertConfig(30, 16, 1, 2, 32)).eval()
+    inputs = {
+        "input_ids": [[1, 2, 3], [4, 5, 0]],
+        "attention_mask": [[1, 1, 1], [1, 1, 0]],
+        "token_type_ids": [[0, 0, 1], [0, 1, 1]],
+    }
+    expected = model(**{key: torch.tensor(value) for key, value in inputs.items()}, output_attentions=True)
+    output = model(**{key: kind(value) for key, value in inputs.items()}, output_attentions=True)
+    assert expected.attentions is not None
+    for left, right in zip(vars(expected).values(), vars(output).values(), strict=True):
+        assert left is right is None or all(map(torch.equal, left, right))
+    with pytest.raises(ValueError, match="output_attentions: expected .*, got 'yes'"):
+        model(inputs["input_ids"], output_attentions="yes")
+
+
 @pytest.mark.parametrize(
     "place", ["bert", "bert.encoder", "bert.encoder.layer.0", "bert.encoder.layer.0.attention.self"]
 )

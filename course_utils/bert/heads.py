@@ -1,7 +1,6 @@
 """Fine-tuning: the same encoder, one more Linear layer, and what it says about a row, a token or a span."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,7 +43,7 @@ class BertForSequenceClassification(nn.Module):
         self.dropout, self.classifier = classifier_head(config)
 
     def forward(
-        self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Any
+        self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Tensor | bool | None
     ) -> ClassificationOutput:
         """Inputs and options are those of `BertModel`; `labels` `(batch,)`, -100 for none.
 
@@ -69,7 +68,7 @@ class BertForTokenClassification(nn.Module):
         self.dropout, self.classifier = classifier_head(config)
 
     def forward(
-        self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Any
+        self, *inputs: Tensor | None, labels: Tensor | None = None, **options: Tensor | bool | None
     ) -> ClassificationOutput:
         """Inputs and options are those of `BertModel`; `labels` `(batch, seq_len)`, -100 for none.
 
@@ -99,7 +98,7 @@ class BertForQuestionAnswering(nn.Module):
         *inputs: Tensor | None,
         start_positions: Tensor | None = None,
         end_positions: Tensor | None = None,
-        **options: Any,
+        **options: Tensor | bool | None,
     ) -> QuestionAnsweringOutput:
         """Inputs and options are those of `BertModel`; positions are integers `(batch,)`.
 

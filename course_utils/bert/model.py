@@ -448,7 +448,7 @@ class BertForPreTraining(TiedModule):
         *inputs: Tensor | None,
         labels: Tensor | None = None,
         next_sentence_label: Tensor | None = None,
-        **options: Any,
+        **options: Tensor | bool | None,
     ) -> BertForPreTrainingOutput:
         """Score every piece at every position, and whether the second segment follows the first.
 
