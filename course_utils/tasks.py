@@ -16,8 +16,9 @@ Long, because the three tasks answer the same questions, and are read beside one
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Annotated, Any
 
 import numpy as np
@@ -333,6 +334,12 @@ def check_text(text: str, name: str, pieces: int = 1) -> None:
         raise refusal(name, "a text with at least one word", repr(text))
 
 
+def check_words(words: Any, name: str) -> None:
+    """Raise ValueError unless these are strings in a list: one string would be read letter by letter."""
+    if isinstance(words, str | Mapping) or not isinstance(words, Collection):
+        raise refusal(name, "a list of strings", repr(words))
+
+
 class TokenClassification(Task):
     """One tag for each word, read at its first piece; other pieces carry no label.
 
@@ -358,7 +365,9 @@ class TokenClassification(Task):
         cut = 0
         number_of = {name: number for number, name in enumerate(self.labels)}
         for number, example in enumerate(self.as_examples(examples)):
-            if not example.words or len(example.words) != len(example.tags):
+            check_words(example.words, f"words of example {number}")
+            check_words(example.tags, f"tags of example {number}")
+            if not len(example.words) or len(example.words) != len(example.tags):
                 counts = f"{len(example.words)} words and {len(example.tags)} tags"
                 raise refusal(f"example {number}", "one tag a word, and a word at least", counts)
             ids: list[int] = []
@@ -366,7 +375,7 @@ class TokenClassification(Task):
             origins: list[int] = []
             for place, (word, tag) in enumerate(zip(example.words, example.tags, strict=True)):
                 check_text(word, f"word {place} of example {number}")
-                if tag not in number_of:
+                if not isinstance(tag, str) or tag not in number_of:
                     raise refusal(f"tag {place} of example {number}", ", ".join(self.labels), repr(tag))
                 # A word of nothing but unprintable characters leaves no piece; its tag still needs a place.
                 pieces = self.tokenizer.tokenize(word) or ["[UNK]"]
@@ -388,8 +397,11 @@ class TokenClassification(Task):
 
         `sentences` holds lists of words, or examples, whose tags are not looked at.
         """
-        words = [tuple(getattr(sentence, "words", sentence)) for sentence in sentences]
-        examples = [TaggedWords(each, self.labels[:1] * len(each)) for each in words]
+        examples = []
+        for number, sentence in enumerate(sentences):
+            words = getattr(sentence, "words", sentence)
+            check_words(words, f"words of example {number}")
+            examples.append(TaggedWords(tuple(words), self.labels[:1] * len(words)))
         return self.read(examples, run_model(model, self, self.encode(examples)))
 
     def read(self, examples: Sequence[Any], said: Said) -> list[tuple[str, ...]]:
@@ -485,6 +497,7 @@ class QuestionAnswering(Task):
         for number, example in enumerate(self.as_examples(examples)):
             for part in ("question", "context"):
                 check_text(getattr(example, part), f"{part} of example {number}")
+            check_answers(example.answers, f"answers of example {number}")
             for answer in example.answers:
                 there = example.context[answer.start : answer.start + len(answer.text)]
                 if not answer.text or there != answer.text:
@@ -556,6 +569,15 @@ class QuestionAnswering(Task):
             "exact_match": float(np.mean([max(exact_match(g, a) for a in answers) for g, answers in pairs])),
             "span_f1": float(np.mean([max(span_f1(g, a) for a in answers) for g, answers in pairs])),
         }
+
+
+def check_answers(answers: Any, name: str) -> None:
+    """Raise ValueError unless these are answers in a list: one alone, or a dictionary of SQuAD, is none."""
+    if not isinstance(answers, tuple | list) or not all(
+        isinstance(answer, Answer) and isinstance(answer.text, str) and isinstance(answer.start, Integral)
+        for answer in answers
+    ):
+        raise refusal(name, "a list of Answer(text, start)", repr(answers))
 
 
 def token_span(offsets: list[tuple[int, int]], answer: Answer) -> tuple[int, int]:

@@ -763,11 +763,22 @@ def test_examples_that_are_refused(examples, words):
         (TaggedWords(("anna",), ("B-XYZ",)), "tag 0 of example 0: expected O, B-PER, .* got 'B-XYZ'"),
         (TaggedWords(("anna", "ran"), ("O",)), "2 words and 1 tags"),
         (TaggedWords((), ()), "0 words and 0 tags"),
+        (TaggedWords("ann", ("O", "O", "O")), "words of example 0: expected a list of strings, got 'ann'"),
+        (TaggedWords(("anna",), "O"), "tags of example 0: expected a list of strings, got 'O'"),
+        (TaggedWords(("anna",), (["O"],)), r"tag 0 of example 0: expected O, .* got \['O'\]"),
+        (TaggedWords(None, ("O",)), "words of example 0: expected a list of strings, got None"),
     ],
 )
 def test_tagged_words_that_are_refused(example, words):
     with pytest.raises(ValueError, match=words):
         TAGS.encode([example])
+
+
+@pytest.mark.parametrize("sentence", ["anna", "anna ran", 5, None, {"anna": "ran"}])
+def test_a_sentence_is_never_read_letter_by_letter(sentence):
+    model = finetuning.new_model(TAGS, TINY)
+    with pytest.raises(ValueError, match="words of example 1: expected a list of strings, got "):
+        TAGS.predict(model, [["anna"], sentence])
 
 
 @pytest.mark.parametrize(
@@ -780,6 +791,16 @@ def test_tagged_words_that_are_refused(example, words):
             Question("who ran ?", "anna ran .", (Answer("ben", 0),)),
             "answer of example 0: expected what stands at character 0 of its context, 'ann', got 'ben'",
         ),
+        (
+            Question("who ran ?", "anna ran .", Answer("anna", 0)),
+            r"answers of example 0: expected a list of Answer\(text, start\), got Answer\(text='anna', ",
+        ),
+        (Question("who ran ?", "anna ran .", ("anna", 0)), r"answers of example 0: .* got \('anna', 0\)"),
+        (
+            Question("who ran ?", "anna ran .", {"text": ["anna"], "answer_start": [0]}),
+            "answers of example 0: expected a list of .*, got {'text': ",
+        ),
+        (Question("who ran ?", "anna ran .", (Answer("anna", 0.0),)), "answers of example 0: .* got "),
         (
             Question("who " * 120, "anna ran . " * 40),
             "expected to leave 64 of max_length=128 pieces .* got 120 pieces, which leave 5",
