@@ -44,8 +44,11 @@ def mean_cross_entropy(logits: Tensor, labels: Labels) -> Tensor:
         labels: integers of the shape of `logits` without its last axis.
     """
     logits, labels = logits.flatten(0, -2), labels.flatten().long()
+    kept = labels != IGNORE_INDEX
+    if not kept.is_meta and not kept.all():  # the softmax over a vocabulary costs much where nobody reads it
+        logits, labels = logits[kept], labels[kept]
     total = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+    return total / kept.sum().clamp(min=1)
 
 
 hold_to_hints(globals())
