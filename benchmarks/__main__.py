@@ -61,13 +61,14 @@ def main() -> None:
         time.sleep(LOOK_SECONDS)
     if others.share > protocol.QUIET:
         sys.exit(f"other work takes {others.share:.0%} of the cores: end it, then run again")
+    measured = history.commit()
     results = measure(names or list(GOALS))
     print("\n" + report.table(results))
     if not report.all_judged(results):
         sys.exit("\nother work took more than a tenth of the cores: nothing is written, run again")
     if not names:
         report.write(results)
-        history.add(results)
+        history.add(results, measured)
         print("\nwritten: " + ", ".join(path.name for path in WRITTEN))
 
 

@@ -44,9 +44,12 @@ def run_of(results: dict, commit: str) -> dict:
     return {"commit": commit, "ratios": ratios}
 
 
-def add(results: dict, path: Path = FILE, picture: Path = PICTURE) -> None:
-    """Note a run down under its processor; a second run of one commit takes the place of the first."""
-    history, run = read(path), run_of(results, commit())
+def add(results: dict, measured: str, path: Path = FILE, picture: Path = PICTURE) -> None:
+    """Note a run down under its processor; a second run of one commit takes the place of the first.
+
+    `measured` is what `commit` gave before the run: what the run writes is a change too.
+    """
+    history, run = read(path), run_of(results, measured)
     runs = history.setdefault(results["machine"]["processor"], [])
     runs[:] = [earlier for earlier in runs if earlier["commit"] != run["commit"]] + [run]
     path.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8", newline="\n")

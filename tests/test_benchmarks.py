@@ -373,14 +373,13 @@ def test_nothing_is_measured_on_a_busy_machine(monkeypatch):
         bench.main()
 
 
-def test_history_keeps_the_last_run_of_each_commit_machine_by_machine(monkeypatch, tmp_path):
+def test_history_keeps_the_last_run_of_each_commit_machine_by_machine(tmp_path):
     file, picture = tmp_path / "history.json", tmp_path / "history.svg"
 
     def run(processor, commit, median):
         row = protocol.row("what", 1.0, {"median": median, "low": 0.5, "high": 9.0}, "x")
         count = protocol.row("count", 1.0, {"count": 2.0, "low": 2.0, "high": 2.0}, "s")
-        monkeypatch.setattr(history, "commit", lambda: commit)
-        history.add({"P1": row, "P9": count, "machine": {"processor": processor}}, file, picture)
+        history.add({"P1": row, "P9": count, "machine": {"processor": processor}}, commit, file, picture)
 
     for processor, commit, median in [("A", "c1", 1.0), ("B", "c1", 2.0), ("A", "c2", 3.0), ("A", "c1", 4.0)]:
         run(processor, commit, median)
@@ -420,6 +419,21 @@ def test_some_goals_are_printed_and_nothing_is_written(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         bench.main()
     assert "no goal 'P7'; the goals are P1, P2" in capsys.readouterr().err
+
+
+def test_a_whole_run_is_noted_down_under_the_commit_that_it_began_with(monkeypatch):
+    """What it writes makes the tree a changed one."""
+    row = protocol.row("what", 1.0, {"median": 2.0, "low": 2.0, "high": 2.0}, "x")
+    tree, noted = ["abc"], []
+    monkeypatch.setattr(bench, "measure", lambda names: {name: row for name in names})
+    monkeypatch.setattr(bench.report, "write", lambda results: tree.append("+"))
+    monkeypatch.setattr(bench.history, "commit", lambda: "".join(tree))
+    monkeypatch.setattr(bench.history, "add", lambda results, measured: noted.append(measured))
+    monkeypatch.setattr(bench, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(protocol, "QUIET", 2.0)
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    bench.main()
+    assert noted == ["abc"]
 
 
 def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
