@@ -191,7 +191,7 @@ def numbered(counts: Counter[str]) -> tuple[str, ...]:
 def split(examples: Annotated[Sequence[LabelledText], check_some], seed: Seed) -> list[list[LabelledText]]:
     """Train, dev and test, in the order of the examples, with each class in the same share of each part."""
     rng = np.random.default_rng(seed)
-    classes = np.array([example.label for example in examples])
+    classes = np.array([name_or_number(each.label, number) for number, each in enumerate(examples)])
     part = np.zeros(len(examples), dtype=np.int64)
     for label in np.unique(classes):
         places = rng.permutation(np.flatnonzero(classes == label))
@@ -217,8 +217,8 @@ def split_by_group(
         raise refusal("groups", f"one for each of {len(examples)} examples", len(groups))
     rng = np.random.default_rng(seed)
     counts: dict[str, Counter[int | str]] = {}
-    for example, group in zip(examples, groups, strict=True):
-        counts.setdefault(group, Counter())[example.label] += 1
+    for number, (example, group) in enumerate(zip(examples, groups, strict=True)):
+        counts.setdefault(group, Counter())[name_or_number(example.label, number)] += 1
     if len(counts) < len(PARTS):
         raise refusal("groups", "three or more, one for each part", len(counts))
     order = [sorted(counts)[index] for index in rng.permutation(len(counts))]

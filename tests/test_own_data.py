@@ -20,6 +20,7 @@ from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.commands import finetuning as command
 from course_utils.files import only_run
 from course_utils.toy.language import VOCAB_FILE
+from course_utils.toy.tasks import LabelledText
 from course_utils.wordpiece import WordPieceTokenizer
 
 PAGE = Path(__file__).parent.parent / "docs" / "your_own_data.md"
@@ -96,6 +97,17 @@ def test_each_part_has_each_class_in_its_share(counts, seed):
         train, dev, test = (Counter(each.label for each in part)[number] for part in parts)
         assert dev == test == max(1, round(counts[name] / 10)) and train >= 1
     assert own_data.read(pairs, seed=seed) == data
+
+
+@pytest.mark.parametrize("label", [None, 0.5, ["good"]])
+def test_a_label_that_is_none_is_named_by_its_example(label):
+    examples = [LabelledText("good", 1), LabelledText("bad", label)] * 6
+    for split in (
+        lambda: own_data.split(examples, seed=0),
+        lambda: own_data.split_by_group(examples, list("abc") * 4, seed=0),
+    ):
+        with pytest.raises(ValueError, match="label of example 1: expected the name of a class, .*, got "):
+            split()
 
 
 def test_another_seed_draws_another_split():
