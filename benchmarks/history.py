@@ -22,11 +22,13 @@ RC = {"svg.hashsalt": "history", "svg.fonttype": "none"}  # the same picture giv
 
 
 def commit() -> str:
-    """The commit that is checked out, with a + if files were changed since."""
+    """The commit that is checked out, with a + if files were changed since; of a folder without git none."""
     command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
-    return subprocess.run(
-        command, cwd=report.FOLDER, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    try:
+        found = subprocess.run(command, cwd=report.FOLDER, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+    return found.stdout.strip()
 
 
 def read(path: Path = FILE) -> dict[str, list[dict]]:

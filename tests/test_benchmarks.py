@@ -436,6 +436,14 @@ def test_a_whole_run_is_noted_down_under_the_commit_that_it_began_with(monkeypat
     assert noted == ["abc"]
 
 
+def test_a_folder_without_git_is_measured_all_the_same(monkeypatch, tmp_path):
+    """As it comes in a ZIP file, and where git itself is missing."""
+    monkeypatch.setattr(bench.report, "FOLDER", tmp_path)
+    assert history.commit() == "no commit"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert history.commit() == "no commit"
+
+
 def test_bench_installs_its_packages_and_no_test_packages(monkeypatch):
     prepared, called = [], []
     monkeypatch.setattr(setting_up, "prepare", lambda groups, torch: prepared.extend(groups))

@@ -100,7 +100,7 @@ def test_each_part_has_each_class_in_its_share(counts, seed):
 
 
 @pytest.mark.parametrize("label", [None, 0.5, ["good"]])
-def test_a_label_that_is_none_is_named_by_its_example(label):
+def test_a_label_of_the_wrong_kind_is_named_by_its_example(label):
     examples = [LabelledText("good", 1), LabelledText("bad", label)] * 6
     for split in (
         lambda: own_data.split(examples, seed=0),
