@@ -179,6 +179,14 @@ def test_every_link_is_followed(tmp_path, body, complaint):
     assert complaint is None or complaint in found[0]
 
 
+# Code on two grounds, in two colours: the words of one class come twice.
+CODE = (
+    "<style>.night {{background: #111; color: #fff}} .a {{color: #ccc}} .b {{color: #333}} {2}</style>"
+    '<div class="highlight night"><pre><span class="b">first</span> <span class="b">second</span></pre></div>'
+    '<div class="highlight"><pre><span class="b">first</span> <span class="{0}">second</span> '
+    '<span class="b"{1}>third</span></pre></div>'
+)
+BRIGHT = ".night .b {color: #fff}"
 DARK = "<style>@media (prefers-color-scheme: dark) {body {background: #000; color: #222}}</style>"
 
 
@@ -189,6 +197,10 @@ DARK = "<style>@media (prefers-color-scheme: dark) {body {background: #000; colo
         ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">', "light", "alternative text"),
         (f"{DARK}<p>Hard to read at night.</p>", "dark", "contrast"),
         (f"{DARK}<p>Easy to read by day.</p>", "light", None),
+        (CODE.format("b", "", BRIGHT), "light", None),
+        (CODE.format("a", "", BRIGHT), "light", "contrast"),
+        (CODE.format("b", ' style="color: #ccc"', BRIGHT), "light", "contrast"),
+        (CODE.format("b", "", ""), "light", "contrast"),
         ("<script>undefinedFunction()</script>", "light", "undefinedFunction"),
         ('<img src="https://example.org/x.png" alt="x">', "light", "asks the network"),
         ('<p style="width:3000px">wide</p>', "light", "wider than the window"),
@@ -199,6 +211,17 @@ def test_faults_of_a_page_are_found(chromium, scripts, tmp_path, body, theme, co
     wrong, _ = website.look_at(chromium, tmp_path / "page.html", [theme])
     assert bool(wrong) == (complaint is not None), wrong
     assert complaint is None or complaint in "\n".join(wrong)
+
+
+def test_of_words_of_one_colour_one_is_asked_about(chromium, tmp_path):
+    (tmp_path / "page.html").write_text(WELL.format(CODE.format("b", "", BRIGHT)), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    before = page.locator("main").inner_text()
+    page.evaluate(website.ONE_OF_EACH_COLOUR)
+    assert page.locator("main span").all_inner_texts() == ["first", "first"]
+    assert page.locator("main").inner_text() == before
+    page.close()
 
 
 def test_a_fault_of_the_night_is_found_on_a_page_that_was_opened_by_day(chromium, scripts, tmp_path):

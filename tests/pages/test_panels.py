@@ -2,12 +2,14 @@
 reader does with them, by mouse, by keyboard, by ear, and without JavaScript.
 """
 
+import json
 import math
 import random
 import re
 
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from course_utils import checkpoints
 from course_utils.classroom.controls import encode
@@ -53,9 +55,16 @@ def opened(chromium):
         context.close()
 
 
+def computed(page, script: str, argument):
+    """What a script makes of an argument. Both go as one text: playwright wraps each number."""
+    as_text = f"async text => JSON.stringify(await ({script})(JSON.parse(text)))"
+    return json.loads(page.evaluate(as_text, json.dumps(argument)))
+
+
 def run_in(page, text: str) -> dict:
     """What bert.js makes of a text."""
-    return page.evaluate(
+    return computed(
+        page,
         """async text => {
             const bert = await CourseBert.load("../_static/embedded-weights.js");
             const {tokens, ids} = bert.tokenizer.encode(text);
@@ -109,15 +118,12 @@ def test_words_of_the_language_and_others_are_cut_as_in_python(opened, model):
 DRAWN = "e => e.innerText + [...e.querySelectorAll('line')].map(l => l.getAttribute('stroke-width'))"
 
 
-def said(page) -> str:
-    return page.locator(".live-said").inner_text()
+SAID = ".live-said"  # what is read aloud, a moment after the last change
+expect.set_options(timeout=30_000)
 
 
-def wait_until_said(page, before: str) -> str:
-    page.wait_for_function(
-        "before => document.querySelector('.live-said').textContent.trim() !== before", arg=before.strip()
-    )
-    return said(page)
+def wait_for_an_answer(page) -> None:
+    expect(page.locator(SAID)).not_to_be_empty()
 
 
 @pytest.mark.parametrize("number", live_panels.PANELS)
@@ -129,14 +135,14 @@ def test_the_weights_come_with_the_first_touch(opened, number):
     before = page.locator(".live-view").inner_text()
     assert before.strip()
     page.locator(".live-panel :is(input, button)").first.focus()
-    assert wait_until_said(page, "").strip()
+    wait_for_an_answer(page)
     asked = [address for address in page.watch.requests if live_panels.WEIGHTS in address]
     assert len(asked) == (number != "05")  # whose five words need no model
     # What the page computes is what the course drew: numbers and words, in their order.
     if number in ("00", "06", "12"):
         shown = page.locator(".live-view").inner_text()
         if number == "06":  # whose sentence stands where it is said, from the first touch on
-            shown += " " + said(page)
+            shown += " " + page.locator(SAID).inner_text()
         assert shown.split() == before.split()
 
 
@@ -145,8 +151,8 @@ def test_every_control_changes_what_is_shown_by_keyboard_alone(opened, number):
     page = opened(number)
     controls = page.locator(".live-controls :is(input, button):not([type=radio]:checked)").all()
     controls[0].focus()
-    wait_until_said(page, "")
-    region = page.locator(".live-said").element_handle()
+    wait_for_an_answer(page)
+    region = page.locator(SAID).element_handle()
     if number == "05":  # the buttons set whole masks, and the first view is the causal one
         controls = [controls[0], controls[2], controls[1]]
     for control in controls:
@@ -174,7 +180,7 @@ def test_attention_follows_hover_focus_and_head(opened, model):
         ids = torch.tensor([tokenizer.encode(text).input_ids])
         weights = torch.cat(bert.bert(ids, output_attentions=True).attentions)
     page.locator("input[type=text]").focus()
-    before = wait_until_said(page, "")
+    wait_for_an_answer(page)
 
     def numbers():
         return [float(number) for number in page.locator(".live-number").all_inner_texts()]
@@ -182,7 +188,7 @@ def test_attention_follows_hover_focus_and_head(opened, model):
     assert numbers() == pytest.approx(weights[1, 2, 3].tolist(), abs=0.006)
     page.get_by_role("button", name="layer 3, head 1").click()
     assert numbers() == pytest.approx(weights[2, 0, 3].tolist(), abs=0.006)
-    assert "Layer 3, head 1" in wait_until_said(page, before)
+    expect(page.locator(SAID)).to_contain_text("Layer 3, head 1")
     page.locator(".live-from button").nth(5).hover()
     assert numbers() == pytest.approx(weights[2, 0, 5].tolist(), abs=0.006)
     page.locator(".live-from button").nth(6).focus()
@@ -204,7 +210,8 @@ def test_residuals_are_turned_down_as_in_python(opened, model, text):
     page = opened("06")
     for keep in ((1, 1), (1, 0), (0, 1), (0.3, 0.7), (0, 0)):
         states = dial.states_at_each_layer(bert.bert, ids, keep)
-        found = page.evaluate(
+        found = computed(
+            page,
             """async ([text, keep]) => {
                 const bert = await CourseBert.load("../_static/embedded-weights.js");
                 const {states} = bert.encode(bert.tokenizer.encode(text).ids, null, keep);
@@ -236,13 +243,13 @@ def test_the_dial_shows_what_it_computes_and_says_which_model_it_moves(opened, m
     assert "trained model of three layers" in page.locator(".live-note").inner_text()
     text = page.get_by_label("Sentence").input_value()
     page.get_by_label("Sentence").focus()
-    before = wait_until_said(page, "")
+    wait_for_an_answer(page)
     page.get_by_label("Layers").fill("2")
     page.get_by_label("Attention's residual times").fill("0")
     page.get_by_label("Feed-forward's residual times").fill("0.5")
     html = dial.residual_dial_html(bert.bert, tokenizer, text, 2, (0, 0.5))
     told = re.search(r'<p class="course-message">(.*?)</p>', html)[1]
-    assert wait_until_said(page, before) == told
+    expect(page.locator(SAID)).to_have_text(told)
     cells = page.locator(".live-view td").all_inner_texts()
     assert cells == re.findall(r"<td[^>]*>(.*?)</td>", html)
 
@@ -260,9 +267,8 @@ def test_masks_are_clicked(opened):
     page.get_by_role("button", name="may bank attend to the?").press("Space")
     assert [row.count(0.0) for row in weights()] == [4, 3, 4, 4, 4]
     assert page.evaluate("document.activeElement.dataset.key") == "cell 1 0"
-    before = said(page)
     page.get_by_role("button", name="may the attend to the?").click()
-    assert "0/0" in wait_until_said(page, before)
+    expect(page.locator(SAID)).to_contain_text("0/0")
     assert all(math.isnan(weight) for weight in weights()[0])
 
 
@@ -272,7 +278,8 @@ def test_masking_draws_80_10_10(opened, model):
     n, rate = 40_000, 0.15
     special, mask = sorted(tokenizer.special_ids), tokenizer.mask_token_id
     ids = [tokenizer.cls_token_id, *[100 + i % 800 for i in range(n)], tokenizer.sep_token_id]
-    fates = opened("07").evaluate(
+    fates = computed(
+        opened("07"),
         "([ids, special, size, mask, rate]) => CoursePanels.corrupt(ids, new Set(special), size, mask, rate,"
         " CoursePanels.generator(7))",
         [ids, special, len(tokenizer), mask, rate],
@@ -302,11 +309,10 @@ def test_whatever_is_typed_is_answered_in_words(opened):
     page = opened("00")
     field = page.locator("input[type=text]")
     field.focus()
-    before = wait_until_said(page, "")
+    wait_for_an_answer(page)
     for text, answer in ODD.items():
         field.fill(text)
-        before = wait_until_said(page, before)
-        assert answer in before
+        expect(page.locator(SAID)).to_contain_text(answer)
     assert page.locator(".live-view :is(b, img)").count() == 0
     field.fill("a capital of [MASK]")
     assert "capital" in page.locator(".live-foreign").inner_text()
@@ -324,14 +330,17 @@ def test_without_javascript_the_first_view_stands(opened, number):
 def test_a_touched_panel_is_well_in_both_themes_and_at_400_percent(opened, scripts, number):
     page = opened(number, viewport={"width": 1280, "height": 900})
     page.locator(".live-panel :is(input, button)").first.focus()
-    wait_until_said(page, "")
+    wait_for_an_answer(page)
     page.add_script_tag(path=scripts / "axe-core" / "axe.min.js")
-    options = {"runOnly": {"type": "tag", "values": website.TAGS}, "preload": False}
-    for theme in ("light", "dark"):
+    page.evaluate(website.ONE_OF_EACH_COLOUR)
+    rules = {"type": "tag", "values": website.TAGS}
+    for theme in website.THEMES:
         page.emulate_media(color_scheme=theme)
+        options = {"runOnly": rules, "preload": False}
         faults = page.evaluate("options => axe.run('.live-panel', options)", options)["violations"]
         wrong = [fault["help"] for fault in faults if fault["impact"] in website.SERIOUS]
         assert wrong == [], theme
+        rules = {"type": "rule", "values": website.RULES_OF_COLOUR}  # all that a theme changes
     page.set_viewport_size({"width": 320, "height": 256})  # 1280 x 1024, each letter four times as large
     page.wait_for_timeout(100)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
