@@ -38,7 +38,8 @@ from tools.slide_words import MOST_WORDS
 SOURCE = ROOT / "tools" / "deck"
 FOLDER = ROOT / "build" / "slides"
 
-LOOKS = tuple((size, theme) for size in ((1280, 720), (1920, 1080)) for theme in ("light", "dark"))
+# What a theme changes are colours, and what a size changes is the layout: no fourth look, large and dark.
+LOOKS = (((1280, 720), "light"), ((1280, 720), "dark"), ((1920, 1080), "light"))
 SMALLEST_TEXT = 12.0  # pixels of a slide 720 high; a projected slide is three to four times larger
 SMALLEST_PICTURE = 180  # pixels high, likewise
 
@@ -261,7 +262,7 @@ def faults(seen: dict) -> list[str]:
 
 
 def look_at(chromium, deck: Path) -> tuple[list[str], str]:
-    """Show every slide of a deck, whole, in two sizes and both themes, and its hand-out. Returns what is
+    """Show every slide of a deck, whole, in two sizes and two themes, and its hand-out. Returns what is
     wrong, and a line of figures.
 
     With BROWSER_PICTURES set to a folder, every slide is photographed there.
