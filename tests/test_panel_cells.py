@@ -45,6 +45,14 @@ def needed(*sources: str) -> list[int]:
             ["model = open", "def train(x):\n    x.clear()", "train(model)", SHOW],
             [0, 1, 2, 3],
         ),  # or a function
+        (
+            ["finetune = open", "model = tokenizer = 1", "finetune(model, 2)", SHOW],
+            [0, 1, 2, 3],
+        ),  # the model,
+        (
+            ["model = tokenizer = 1", "x = 2", "course.finetune(x, tokenizer, y=model)", SHOW],
+            [0, 3],
+        ),  # no more
         (["model = 1", "print(model)", "show.rows(model)", "assert model", "model.shape", SHOW], [0, 5]),
         (["from ipywidgets import HTML", "text = ''", "%matplotlib inline\nHTML(text)"], [0, 1, 2]),
         (["import ipywidgets", "1", "ipywidgets.HTML('')"], [0, 2]),

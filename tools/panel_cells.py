@@ -11,8 +11,8 @@ followed backwards from the last. A cell is needed if it
 - binds a name that a needed cell below it reads, unless a cell between them surely binds it anew; or
 - changes what such a name stands for: it assigns to an element or an attribute, or holds a statement that is
   nothing but a call, as `model.eval()` or `train(model)`, and so is there for its effect. What was imported
-  is not changed (`torch.manual_seed(0)`), and calls that only show (`print`, `show.`, `plots.`) change
-  nothing.
+  is not changed (`torch.manual_seed(0)`), calls that only show (`print`, `show.`, `plots.`) change
+  nothing, and `finetune` changes the model alone, not the task and the examples that it is given too.
 
 What a function's body reads is looked up when it is called, so it counts for the whole notebook. Where the
 rule takes too few cells, a name is missing and the page shows the error.
@@ -32,6 +32,7 @@ from tools.notebooks import chosen
 
 PANELS = ("course_utils.widgets", "ipywidgets")
 ONLY_SHOW = {"print", "show", "plots"}
+FIRST_ALONE = {"finetune"}  # functions that change their first argument
 AT_ONCE = {"listcomp", "setcomp", "dictcomp", "genexpr"}  # functions to Python, but called where they stand
 SURE = (ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
@@ -139,7 +140,8 @@ def changed(tree: ast.AST) -> set[str]:
             call = node.value
             if root(call.func) not in ONLY_SHOW:
                 arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
-                found |= {root(call.func), *map(root, arguments)}
+                name = getattr(call.func, "attr", getattr(call.func, "id", None))
+                found |= {root(call.func), *map(root, arguments[: 1 if name in FIRST_ALONE else None])}
     return found - {None, *dir(builtins)}
 
 
