@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib.figure  # noqa: F401  (its first import makes a folder)
 import pytest
+import torch
 from test_pretraining import TINY_OPTIONS
 
 import course_utils
@@ -137,6 +138,7 @@ def in_a_child(act, stdout: int | None = None) -> tuple[int, str]:
     child = os.fork()
     if child == 0:
         try:
+            torch.set_num_threads(1)  # torch's other threads are not in the child, and it would wait for them
             os.dup2(write, 2)
             if stdout is not None:
                 os.dup2(stdout, 1)

@@ -112,6 +112,7 @@ def writer(write, path: Path, which: int) -> int:
     child = os.fork()
     if child == 0:
         try:
+            torch.set_num_threads(1)  # torch's other threads are not in the child, and it would wait for them
             while True:
                 write(path, which)
         finally:
