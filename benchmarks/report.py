@@ -5,6 +5,7 @@ JSON.
 import json
 from pathlib import Path
 
+from benchmarks import wall_time
 from course_utils import tables
 
 FOLDER = Path(__file__).parent
@@ -122,6 +123,7 @@ def page(results: dict) -> str:
             "## Goals\n",
             *tables.markdown([HEADS, *lines(results)], words=len(HEADS)),
             *reasons(results),
+            *wall_time.section(wall_time.read()),
             "\n## The machine\n",
             *tables.markdown([["", ""], *machine], words=2),
             "\n## Details\n",
@@ -159,6 +161,8 @@ def rounded(value):
     """The same results with floats cut to a few significant digits."""
     if isinstance(value, dict):
         return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 

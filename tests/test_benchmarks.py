@@ -21,7 +21,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
-from benchmarks import finetuning, history, masking, protocol, report, training_step, waiting, word2vec
+from benchmarks import (
+    finetuning,
+    history,
+    masking,
+    protocol,
+    report,
+    training_step,
+    waiting,
+    wall_time,
+    word2vec,
+)
+from course_utils import pretraining
 from course_utils.bert import BertConfig, BertForPreTraining
 from course_utils.mlm import IGNORE_INDEX
 from course_utils.toy.language import VOCAB_FILE
@@ -392,14 +403,111 @@ def test_history_keeps_the_last_run_of_each_commit_machine_by_machine(tmp_path):
     assert all(f">{word}<" in drawn for word in ("A", "B", "c1", "c2"))
 
 
+def texts_of(picture) -> list[str]:
+    return re.findall(r">([^<>]+)</text>", picture.read_text(encoding="utf-8"))
+
+
 def test_the_picture_of_the_history_is_what_the_json_gives(tmp_path):
     """Names and commits; where the lines run depends on the version of matplotlib."""
     history.draw(history.read(), tmp_path / "again.svg")
-    texts = [
-        re.findall(r">([^<>]+)</text>", path.read_text(encoding="utf-8"))
-        for path in (history.PICTURE, tmp_path / "again.svg")
-    ]
-    assert texts[0] == texts[1] != []
+    assert texts_of(history.PICTURE) == texts_of(tmp_path / "again.svg") != []
+
+
+# --- Half of the time
+
+
+@pytest.fixture(scope="module")
+def small_rows():
+    return pretraining.training_rows(SMALL, TOKENIZER)
+
+
+SMALL = pretraining.Settings(
+    documents=60, steps=100, warmup_steps=1, tokens_per_step=256, num_hidden_layers=1
+)
+
+
+def step_of(rows, prepare=None):
+    """A trainer, its parameters before and after one step, and the gradients of that step."""
+    trainer = pretraining.Pretrainer(SMALL, TOKENIZER, rows)
+    if prepare:
+        prepare(trainer)
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.step()
+    return trainer, before, {name: p.detach() for name, p in trainer.model.named_parameters()}
+
+
+def directions(before, after, name) -> torch.Tensor:
+    """How far a step went in each direction of a matrix, in lengths of Muon's step, the furthest first."""
+    rate = SMALL.learning_rate
+    moved = before[name] * (1 - rate * SMALL.weight_decay) - after[name]
+    return torch.linalg.svdvals(moved) / (0.2 * rate * math.sqrt(max(moved.shape)))
+
+
+def test_muon_moves_a_layers_matrix_alike_in_all_directions_that_matter(small_rows):
+    _, before, after = step_of(small_rows, wall_time.with_muon)
+    _, _, plain = step_of(small_rows)
+    matrices = {name for name, p in before.items() if ".layer." in name and p.dim() == 2}
+    assert len(matrices) == 6
+    for name in matrices:  # the rows of one step have hardly a gradient in most of 128 directions
+        first, *_, last = directions(before, after, name)[:12]
+        assert 0.6 < last < first < 1.4, name
+        first, *_, last = directions(before, plain, name)[:12]
+        assert last < 0.4 * first, name
+
+
+def test_beside_muon_adamw_does_what_it_did(small_rows):
+    _, before, ours = step_of(small_rows)
+    _, again, with_muon = step_of(small_rows, wall_time.with_muon)
+    assert all(torch.equal(before[name], again[name]) for name in before)
+    for name in before:
+        alike = torch.equal(ours[name], with_muon[name])
+        assert alike != (".layer." in name and before[name].dim() == 2), name
+
+
+def test_muon_takes_the_rate_of_the_step_and_forgets_its_gradients(small_rows):
+    trainer, _, after = step_of(small_rows, wall_time.with_muon)
+    name = "bert.encoder.layer.0.intermediate.dense.weight"
+    trainer.next_step = SMALL.steps  # at which the rate is 0
+    trainer.step()
+    assert torch.equal(dict(trainer.model.named_parameters())[name], after[name])
+    assert trainer.model.get_parameter(name).grad is None
+
+
+def test_what_is_stored_belongs_to_the_recipes():
+    found = wall_time.read()
+    for recipe, (name, row) in zip(wall_time.recipes(), found["recipes"].items(), strict=True):
+        assert name == recipe.name
+        assert (row["steps"], row["learning_rate"]) == (recipe.settings.steps, recipe.settings.learning_rate)
+        seconds, steps, _ = zip(*row["curve"], strict=True)
+        assert list(seconds) == sorted(seconds) and seconds[-1] == pytest.approx(row["seconds"])
+        assert steps[-1] == row["steps"] and len(steps) == wall_time.TURNS // wall_time.LOOK
+    first = next(iter(found["recipes"].values()))
+    assert first["steps"] == pretraining.Settings().steps
+
+
+def recipe_row(seconds: float, high: float) -> dict:
+    return {"steps": 10, "seconds": seconds, "gap": [high / 2, 0.0, high], "next_sentence": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "high", "verdict"),
+    [
+        (50.0, 0.019, "met by other."),
+        (50.0, 0.021, "MISSED by every recipe"),
+        (60.0, 0.019, "MISSED by every recipe"),
+    ],
+)
+def test_half_of_the_time_is_met_by_the_upper_end_in_time(seconds, high, verdict):
+    recipes = {"ours": recipe_row(100.0, 0.01), "other": recipe_row(seconds, high)}
+    lines = wall_time.section({"processor": "A", "threads": 2, "recipes": recipes})
+    assert verdict in "\n".join(lines)
+    start = f"| other | 10 | {seconds:.0f} s | {seconds:.0f} % | {seconds / 100:.2f}x | "
+    assert any(line.startswith(start) for line in lines)
+
+
+def test_the_picture_of_wall_time_is_what_the_json_gives(tmp_path):
+    wall_time.draw(wall_time.read(), tmp_path / "again.svg")
+    assert texts_of(wall_time.PICTURE) == texts_of(tmp_path / "again.svg") != []
 
 
 # --- The command
