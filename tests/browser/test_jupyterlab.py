@@ -281,9 +281,6 @@ CONTRAST = """async () => {
     const {violations} = await axe.run('.course-panel', {runOnly: rules});
     return violations.map(({help, nodes}) =>
         `${help}: ${nodes[0].html.slice(0, 160)} (${nodes.length} times)`); }"""
-# axe-core reads the whole page even where it is asked about a part of it, and most of it is code.
-ONLY_PANELS = """() => document.querySelectorAll('.jp-Notebook .jp-Cell:not(:has(.course-panel))')
-    .forEach(cell => cell.remove())"""
 # What stands to the right of the visible page and cannot be scrolled to.
 BEYOND = """() => [...document.querySelectorAll('.course-panel :is(input, select, button, table)')]
     .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
@@ -302,7 +299,6 @@ def look_at_panels(page, scripts: Path, name: str) -> list[str]:
     """
     found, pictures = [], os.environ.get("BROWSER_PICTURES")
     page.add_script_tag(path=scripts / "axe-core" / "axe.min.js")
-    page.evaluate(ONLY_PANELS)
 
     def photograph(what: str) -> None:
         for place, panel in enumerate(page.locator(".course-panel").all()):
@@ -411,13 +407,13 @@ def test_notebook_in_jupyterlab(page, scripts, path):
         slowest = max(slowest, panel.slowest)
     if path.name[:2] in SPECIAL:
         SPECIAL[path.name[:2]](panels[0])
-    assert page.evaluate(ERRORS) == []
     found += look_at_panels(page, scripts, path.stem)
     print(
         f"{path.stem}: run {ran - started:.0f} s, {len(panels)} panels {time.monotonic() - ran:.0f} s,"
         f" slowest answer {slowest:.2f} s, {len(page.watch.requests)} requests"
     )
     assert found == []
+    assert page.evaluate(ERRORS) == []
     assert page.kernel.complaints == []
     assert page.watch.foreign == []
     assert page.watch.errors == []
