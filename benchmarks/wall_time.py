@@ -22,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from benchmarks import protocol
+from benchmarks import exact_limit, protocol
 from course_utils import checkpoints, pretraining, tables, training
 from course_utils.pretraining import HeldOut, Pretrainer, Settings
 
@@ -31,8 +31,7 @@ PICTURE = FILE.with_suffix(".svg")
 WANTED, SHARE = 0.02, 0.5  # nats at [MASK]; of the first recipe's wall time
 TOLERANCE = 0.02  # of that time: what equal work differs by
 TURNS, LOOK = 50, 2  # in which every recipe takes its steps; after each second turn its model is looked at
-DOCUMENTS, MORE_DOCUMENTS = 400, 2_000  # held out for a look, and for the last one
-CONFIDENT = 1.96  # standard errors to either side hold 95 % of a normal distribution
+DOCUMENTS = 400  # held out for a look; the last one has those of P4
 RC = {"svg.hashsalt": "wall_time", "svg.fonttype": "none"}  # the same picture gives the same file
 
 
@@ -89,7 +88,7 @@ class Recipe:
     def result(self, data: HeldOut) -> dict:
         """What is stored of it; `data` are the many rows of the last look."""
         found = pretraining.compare(pretraining.evaluate(self.trainer.model, data), data)
-        half_width = CONFIDENT * found["gap_standard_error"]
+        half_width = exact_limit.CONFIDENT * found["gap_standard_error"]
         return {
             "steps": self.settings.steps,
             "learning_rate": self.settings.learning_rate,
@@ -101,10 +100,7 @@ class Recipe:
 
 
 def recipes() -> list[Recipe]:
-    """The recipe of the embedded model, and those that are to take half of its time.
-
-    For Muon the rates 0.002 and 0.008 were tried too, and are worse.
-    """
+    """The recipe of the embedded model, and those that are to take half of its time."""
     ours = Settings()
     half = replace(ours, steps=ours.steps // 2)
     return [
@@ -118,7 +114,7 @@ def measure() -> dict:
     """Train by every recipe, in turns."""
     _, tokenizer = checkpoints.load("embedded")
     rows = pretraining.training_rows(Settings(), tokenizer)
-    few, many = (pretraining.held_out(tokenizer, n) for n in (DOCUMENTS, MORE_DOCUMENTS))
+    few, many = (pretraining.held_out(tokenizer, n) for n in (DOCUMENTS, exact_limit.DOCUMENTS))
     running = recipes()
     for recipe in running:
         recipe.begin(tokenizer, rows)
@@ -139,9 +135,9 @@ def read(path: Path = FILE) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def whole_time(found: dict) -> float:
-    """Seconds of the first recipe, which is that of the embedded model."""
-    return next(iter(found["recipes"].values()))["seconds"]
+def first_of(found: dict) -> dict:
+    """The row of the first recipe, which is that of the embedded model."""
+    return next(iter(found["recipes"].values()))
 
 
 def draw(found: dict, picture: Path = PICTURE) -> None:
@@ -151,7 +147,7 @@ def draw(found: dict, picture: Path = PICTURE) -> None:
         axes = figure.subplots()
         for (name, row), look in zip(found["recipes"].items(), ("o-", "s--", "^:"), strict=False):
             seconds, _, gaps = zip(*row["curve"], strict=True)
-            shares = [100 * second / whole_time(found) for second in seconds]
+            shares = [100 * second / first_of(found)["seconds"] for second in seconds]
             axes.plot(shares, gaps, look, markersize=4, label=name)
         axes.axhline(WANTED, color="grey", linewidth=0.8)
         axes.axvline(100 * SHARE, color="grey", linewidth=0.8)
@@ -168,27 +164,28 @@ HEADS = ["recipe", "steps", "wall time", "of it", "a step", "gap [95 % interval]
 
 def section(found: dict) -> list[str]:
     """The section of RESULTS.md, in Markdown."""
-    first = next(iter(found["recipes"].values()))
+    first = first_of(found)
     rows = [
         [
             name,
             f"{row['steps']:,}",
             f"{row['seconds']:.0f} s",
-            f"{100 * row['seconds'] / whole_time(found):.0f} %",
+            f"{100 * row['seconds'] / first['seconds']:.0f} %",
             f"{row['seconds'] / row['steps'] / (first['seconds'] / first['steps']):.2f}x",
             "{:.4f} [{:.4f}, {:.4f}]".format(*row["gap"]),
             f"{100 * row['next_sentence']:.1f} %",
         ]
         for name, row in found["recipes"].items()
     ]
-    longest = (SHARE + TOLERANCE) * whole_time(found)
+    longest = (SHARE + TOLERANCE) * first["seconds"]
     good = [n for n, row in found["recipes"].items() if row["seconds"] <= longest and row["gap"][2] <= WANTED]
     verdict = f"met by {', '.join(good)}" if good else "MISSED by every recipe that was tried"
     about = (
         f"Wanted: a gap of at most {WANTED} nats in half of the wall time of the embedded model's recipe:"
         f" {verdict}. One seed, {found['threads']} threads, {found['processor']}; the recipes took turns."
-        f" The table counts {MORE_DOCUMENTS:,} held-out documents, the picture {DOCUMENTS}; next sentence is"
-        " how far the accuracy stays below that of the perfect model. Muon trains the matrices of the layers."
+        f" The table counts {exact_limit.DOCUMENTS:,} held-out documents, the picture {DOCUMENTS}; next"
+        " sentence is how far the accuracy stays below that of the perfect model. Muon trains the matrices of"
+        " the layers."
         " Written by `python -m benchmarks.wall_time`.\n"
     )
     return [

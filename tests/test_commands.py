@@ -159,6 +159,24 @@ def in_a_child(act, stdout: int | None = None) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), said
 
 
+def test_a_child_computes_though_torch_had_two_threads():
+    def compute():
+        torch.nn.functional.layer_norm(torch.ones(4000, 128), (128,))
+
+    def act():
+        signal.alarm(20)  # instead of a wait without end
+        compute()
+        raise SystemExit
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        compute()
+        assert in_a_child(act) == (0, "")
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_closed_pipe_is_quiet():
     read, write = os.pipe()
     os.close(read)
